@@ -1,0 +1,31 @@
+/* The channel between a session and an executor: frames both ways, over two rings on one host or over sealed TCP streams between
+ * hosts. One interface, two kinds; what runs above does not know which. Contract: proto/README.md §2.
+ *
+ * Threads: one sender thread at a time (internal mutex), one receiver thread. Blocking; channel_shutdown from any thread
+ * makes both return -ESHUTDOWN. */
+#ifndef TBMESH_MIGRATE_STREAM_CHANNEL_H
+#define TBMESH_MIGRATE_STREAM_CHANNEL_H
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "proto/frame.h"
+
+struct channel;
+struct ring;
+
+/* Local: out is the ring that this side writes, in the one it reads; takes over both. socket: its end ends the channel; owned. */
+struct channel *channel_create_local(struct ring *out, struct ring *in, int socket);
+/* Remote: one connected TCP socket, sealed with keys from secret (32 bytes). initiator: the session's side. Owns the socket. */
+struct channel *channel_create_sealed(int socket, const unsigned char secret[32], int initiator);
+
+/* Sends one frame; the payload is gathered from iov. 0 or -errno (-EPIPE, -ESHUTDOWN). */
+int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
+/* Receives one frame. *ret_payload points at ret_header->size private bytes (already copied out of shared memory and verified),
+ * valid until the next call. 0, -EPIPE at the end, -EBADMSG if the other side broke the protocol, -ESHUTDOWN. */
+int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
+void channel_shutdown(struct channel *c); /* does not free; threads may still be inside */
+void channel_destroy(struct channel *c);  /* when no thread is inside any more; NULL is fine */
+uint64_t channel_bytes_sent(const struct channel *c);
+
+#endif
