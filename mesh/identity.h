@@ -8,7 +8,7 @@
 
 #define MESH_ID_SIZE 17       /* 16 lowercase hex digits + NUL: the first 8 bytes of the Ed25519 public key */
 #define MESH_Z85_SIZE 41      /* a CURVE key as ZeroMQ wants it */
-#define MESH_KEY_TEXT_SIZE 73 /* "tbmesh-" and 13 groups of 4 base32 characters (RFC 4648, without padding), + NUL */
+#define MESH_KEY_TEXT_SIZE 72 /* "tbmesh-" and 13 groups of 4 base32 characters (RFC 4648, without padding), + NUL */
 
 /* Ed25519 (signs what is flooded) and the CURVE key that is derived from it. */
 struct mesh_identity {

@@ -12,6 +12,7 @@
 #include "base/zsock.h"
 #include "mesh/identity.h"
 
+struct mesh;
 struct Tbmesh__PeerMessage; /* proto/peer.proto */
 
 #define MESH_MAX_PEERS 256
