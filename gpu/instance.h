@@ -1,0 +1,29 @@
+/* A Vulkan instance for our own processes (probe, executor, tests), and the GPUs in it by their ids. Layers of the environment
+ * apply, none of ours are added. */
+#ifndef TBMESH_GPU_INSTANCE_H
+#define TBMESH_GPU_INSTANCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <vulkan/vulkan.h>
+
+#define GPU_ID_MAX 64
+
+struct gpu {
+	VkPhysicalDevice device;
+	char id[GPU_ID_MAX]; /* pci-DDDD:BB:DD.F, else cpu-DRIVERNAME; repeated ones end in #2, #3 … */
+	uint32_t queue_family; /* one with COMPUTE (and so TRANSFER) */
+};
+
+struct gpu_instance {
+	VkInstance instance;
+	struct gpu *gpus; /* owned; without devices of tbmesh's own driver and those without compute */
+	size_t gpu_count;
+};
+
+/* 0, -ENODEV (no Vulkan driver at all), -ENOMEM or -EIO (the loader failed). No GPU in it is not an error. */
+int gpu_instance_init(struct gpu_instance *g, const char *application);
+void gpu_instance_finish(struct gpu_instance *g);
+const struct gpu *gpu_find(const struct gpu_instance *g, const char *id); /* NULL: no such GPU */
+
+#endif
