@@ -31,20 +31,31 @@ struct zsock_options {
 	const char *routing_id;         /* DEALER: identity, NULL: random */
 	bool mandatory;                 /* ROUTER: sending to an unknown peer returns -EHOSTUNREACH */
 };
+/* NULL when out of memory or when a key is malformed. A SUB socket is subscribed to everything. A DEALER that comes back with
+ * its routing id takes it over from its former connection. Callbacks come from the loop, never from inside a call of this file. */
 struct zsock *zsock_create(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, zsock_fn *received, void *ctx);
 int zsock_bind(struct zsock *s, const char *endpoint, char *ret_endpoint, size_t size); /* ret: the real one, for tcp port 0; may be NULL */
 int zsock_connect(struct zsock *s, const char *endpoint);
 int zsock_disconnect(struct zsock *s, const char *endpoint);
-/* Never blocks: -EAGAIN when the high-water mark is reached. */
+/* Never blocks: -EAGAIN when the high-water mark is reached; -EHOSTUNREACH (mandatory ROUTER); -EPROTO when it is not the turn
+ * of a REQ or REP. A REP must answer inside its callback or before it can receive again. */
 int zsock_send(struct zsock *s, const struct zpart *parts, size_t count);
 void zsock_destroy(struct zsock *s); /* also inside its own callback */
 
-/* The ZAP handler (inproc://zeromq.zap.01): admits CURVE keys of the list alone. Must be created before any curve_server socket. */
+/* The ZAP handler (inproc://zeromq.zap.01): admits CURVE keys of the list alone. Must be created before any curve_server socket
+ * and destroyed after them (asserted): CURVE alone admits any key. One a context. */
 struct zap;
 struct zap *zap_create(struct zctx *z, struct loop *l);
+/* user_id becomes `peer` of what that key sends; an allowed key gets the new one. 0, -EINVAL (no key), -ENOMEM. */
 int zap_allow(struct zap *a, const char *public_key_z85, const char *user_id);
+/* For handshakes from now on: a connection that stands is not cut, so whoever revokes also drops messages of that peer. */
 void zap_deny(struct zap *a, const char *public_key_z85);
 unsigned zap_refused(const struct zap *a); /* count since start */
-void zap_destroy(struct zap *a);
+void zap_destroy(struct zap *a);           /* NULL is fine */
+/* A fresh CURVE key pair, Z85. 0 or -errno. */
+#define ZSOCK_KEY_SIZE 41
+int zsock_keypair(char ret_public[ZSOCK_KEY_SIZE], char ret_secret[ZSOCK_KEY_SIZE]);
+/* CURVE keys from 32 secret bytes (clamped X25519 scalar): Z85 text of both. 0 or -errno. */
+int zsock_keys_from_secret(const unsigned char secret[32], char ret_public[ZSOCK_KEY_SIZE], char ret_secret[ZSOCK_KEY_SIZE]);
 
 #endif

@@ -1,0 +1,100 @@
+#include "migrate/stream/delta.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BLOCK_BYTES 512u
+#define WORD_BYTES sizeof(uint64_t)
+
+static uint64_t load_word(const unsigned char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* First position from at on where the arrays differ, or size. */
+static uint64_t skip_equal(const unsigned char *before, const unsigned char *now, uint64_t at, uint64_t size)
+{
+	while (size - at >= BLOCK_BYTES && memcmp(before + at, now + at, BLOCK_BYTES) == 0)
+		at += BLOCK_BYTES;
+	while (size - at >= WORD_BYTES) {
+		uint64_t difference = load_word(before + at) ^ load_word(now + at);
+		if (difference)
+			return at + (unsigned)__builtin_ctzll(difference) / 8;
+		at += WORD_BYTES;
+	}
+	while (at < size && before[at] == now[at])
+		at++;
+	return at;
+}
+
+/* First position from at on where the arrays are equal, or size. */
+static uint64_t skip_different(const unsigned char *before, const unsigned char *now, uint64_t at, uint64_t size)
+{
+	while (size - at >= WORD_BYTES) {
+		uint64_t difference = load_word(before + at) ^ load_word(now + at);
+		/* The lowest set bit marks the lowest zero byte exactly; bits above it may be false. */
+		uint64_t zero_bytes = (difference - 0x0101010101010101u) & ~difference & 0x8080808080808080u;
+		if (zero_bytes)
+			return at + (unsigned)__builtin_ctzll(zero_bytes) / 8;
+		at += WORD_BYTES;
+	}
+	while (at < size && before[at] != now[at])
+		at++;
+	return at;
+}
+
+int delta_walk(const void *before, const void *now, uint64_t size, delta_run_fn *run, void *ctx)
+{
+	for (uint64_t at = skip_equal(before, now, 0, size); at < size;) {
+		uint64_t end = skip_different(before, now, at, size);
+		/* Equal by now if somebody writes the arrays meanwhile. */
+		int r = end > at ? run(ctx, at, end - at) : 0;
+		if (r)
+			return r;
+		at = skip_equal(before, now, end, size);
+	}
+	return 0;
+}
+
+int delta_parse(const void *payload, uint64_t size, uint64_t memory_size, struct delta_view *ret_view)
+{
+	const struct record_write *write = payload;
+	if ((uintptr_t)payload % RECORD_ALIGN || size < sizeof(*write))
+		return -EBADMSG;
+	uint64_t left = size - sizeof(*write);
+	if (write->run_count > left / sizeof(struct record_run))
+		return -EBADMSG;
+	left -= write->run_count * sizeof(struct record_run);
+	if (write->byte_count > left || left - write->byte_count >= RECORD_ALIGN)
+		return -EBADMSG;
+
+	const struct record_run *runs = (const struct record_run *)(write + 1);
+	uint64_t end = 0, sum = 0;
+	for (uint32_t i = 0; i < write->run_count; i++) {
+		if (runs[i].size == 0 || runs[i].offset < end || runs[i].offset > memory_size ||
+			runs[i].size > memory_size - runs[i].offset || runs[i].size > write->byte_count - sum)
+			return -EBADMSG;
+		end = runs[i].offset + runs[i].size;
+		sum += runs[i].size;
+	}
+	if (sum != write->byte_count)
+		return -EBADMSG;
+	*ret_view = (struct delta_view){
+		.runs = runs,
+		.run_count = write->run_count,
+		.bytes = (const unsigned char *)(runs + write->run_count),
+		.byte_count = sum,
+	};
+	return 0;
+}
+
+void delta_apply(const struct delta_view *view, void *memory)
+{
+	const unsigned char *bytes = view->bytes;
+	for (uint32_t i = 0; i < view->run_count; i++) {
+		memcpy((unsigned char *)memory + view->runs[i].offset, bytes, view->runs[i].size);
+		bytes += view->runs[i].size;
+	}
+}
