@@ -14,15 +14,18 @@
 struct channel;
 struct ring;
 
-/* Local: out is the ring that this side writes, in the one it reads; takes over both. socket: its end ends the channel; owned. */
+/* Both return NULL when out of memory; then rings and socket are still the caller's.
+ * Local: out is the ring that this side writes, in the one it reads; takes over both. socket: its end ends the channel; owned. */
 struct channel *channel_create_local(struct ring *out, struct ring *in, int socket);
 /* Remote: one connected TCP socket, sealed with keys from secret (32 bytes). initiator: the session's side. Owns the socket. */
 struct channel *channel_create_sealed(int socket, const unsigned char secret[32], int initiator);
 
-/* Sends one frame; the payload is gathered from iov. 0 or -errno (-EPIPE, -ESHUTDOWN). */
+/* Sends one frame; the payload is gathered from iov, header->size bytes in all (else -EINVAL). Blocks while the other side's
+ * buffers are full. 0, -EPIPE, -ESHUTDOWN, -EBADMSG as for channel_recv. */
 int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
 /* Receives one frame. *ret_payload points at ret_header->size private bytes (already copied out of shared memory and verified),
- * valid until the next call. 0, -EPIPE at the end, -EBADMSG if the other side broke the protocol, -ESHUTDOWN. */
+ * valid until the next call and 8-byte aligned. 0, -EPIPE at the end (after all that was sent before it), -EBADMSG if the other side broke
+ * the protocol, -ESHUTDOWN. Frame kinds are the caller's to judge. */
 int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
 void channel_shutdown(struct channel *c); /* does not free; threads may still be inside */
 void channel_destroy(struct channel *c);  /* when no thread is inside any more; NULL is fine */

@@ -1,0 +1,36 @@
+#include "migrate/stream/channel.h"
+
+#include <errno.h>
+
+#include "migrate/stream/channel_internal.h"
+
+int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count)
+{
+	uint64_t size = 0;
+	for (int i = 0; i < iov_count; i++)
+		size += iov[i].iov_len;
+	if (size != header->size || size > FRAME_MAX_PAYLOAD)
+		return -EINVAL;
+	return c->kind->send(c, header, iov, iov_count);
+}
+
+int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload)
+{
+	return c->kind->recv(c, ret_header, ret_payload);
+}
+
+void channel_shutdown(struct channel *c)
+{
+	c->kind->shutdown(c);
+}
+
+void channel_destroy(struct channel *c)
+{
+	if (c)
+		c->kind->destroy(c);
+}
+
+uint64_t channel_bytes_sent(const struct channel *c)
+{
+	return atomic_load_explicit(&c->bytes_sent, memory_order_relaxed);
+}

@@ -1,0 +1,23 @@
+/* The two kinds of channels behind channel.h. */
+#ifndef TBMESH_MIGRATE_STREAM_CHANNEL_INTERNAL_H
+#define TBMESH_MIGRATE_STREAM_CHANNEL_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "migrate/stream/channel.h"
+
+struct channel_kind {
+	int (*send)(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
+	int (*recv)(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
+	void (*shutdown)(struct channel *c);
+	void (*destroy)(struct channel *c);
+};
+
+/* First member of each kind's own struct. */
+struct channel {
+	const struct channel_kind *kind;
+	_Atomic uint64_t bytes_sent; /* headers, payloads and seals */
+};
+
+#endif
