@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
-struct spirv_variable {
+struct spirv_variable { /* several may share one binding: it is written if any of them can be */
 	uint32_t set, binding;
 	VkDescriptorType type; /* never a dynamic one: the layout tells. VK_DESCRIPTOR_TYPE_MAX_ENUM: none that we know */
 	uint32_t count;        /* of an array, 1 of a single one, 0 of a runtime array */
