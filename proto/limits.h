@@ -6,13 +6,14 @@
 #define MESSAGE_MEMORY_BYTES (8u << 20)    /* all that unpacking one message may allocate */
 
 #define MESSAGE_MAX_NAME 256u              /* bytes of any string but the texts */
-#define MESSAGE_MAX_TEXT 4096u             /* bytes of message, reason, why, value, warnings, refusals */
-#define MESSAGE_MAX_ITEMS 256u             /* elements of any repeated field but the next ones */
+#define MESSAGE_MAX_TEXT 4096u             /* bytes of strings that are sentences (validate.c names them) */
+#define MESSAGE_MAX_ITEMS 1024u            /* elements of any repeated field but the next ones */
 #define MESSAGE_MAX_EVENTS 4096u
 #define MESSAGE_MAX_NEEDS 4096u
+#define MESSAGE_MAX_PATHS 16u              /* of a bandwidth probe */
 #define MESSAGE_MAX_BLOB (512u << 10)      /* bytes of a GPU description (gpu/description.h) */
-#define MESSAGE_MAX_BYTES_FIELD 64u        /* bytes of any other bytes field: uuids, secrets, tokens */
+#define MESSAGE_MAX_BYTES_FIELD 64u        /* bytes of any other bytes field: uuids */
 
-#define MESSAGE_SECRET_BYTES 32u
+#define MESSAGE_SECRET_BYTES 32u           /* secrets and tokens are so long, or not there */
 
 #endif

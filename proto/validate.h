@@ -1,9 +1,11 @@
 /* The wire edge of the control plane: bytes in, checked protobuf messages out. Contract: proto/README.md §3, caps: limits.h.
- * What these functions return is bounded in memory, its strings are UTF-8 without control characters, its doubles are finite, its
- * numbers that stand for enums are known, and it has a body. Thread-safe. */
+ * What these functions return is bounded in memory, its strings are UTF-8 without control characters, its doubles are finite, numbers
+ * and words that stand for enums are known ("" too), a request has its body, a peer's message its sender. Strings and bytes are
+ * never NULL, sub-messages may be. Thread-safe. What was refused is logged at debug. */
 #ifndef TBMESH_PROTO_VALIDATE_H
 #define TBMESH_PROTO_VALIDATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -25,5 +27,10 @@ void message_free_peer(struct Tbmesh__PeerMessage *m);
  * -EBADMSG if a receiver would refuse it (a bug or a hostile string of this host, e.g. a device name), -ENOMEM. */
 struct ProtobufCMessage;
 int message_pack(const struct ProtobufCMessage *m, struct buf *out);
+
+/* UTF-8 without control characters, at most max bytes. Caps: limits.h. */
+bool message_text_good(const char *text, size_t max);
+/* Makes it so in place, for texts of this host (device names, drivers' words): wrong bytes become '?', the rest is cut. */
+void message_text_clean(char *text, size_t max);
 
 #endif
