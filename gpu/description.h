@@ -45,11 +45,13 @@ const void *description_find(const struct description *d, enum description_kind 
 /* Copies into each struct of a VkPhysicalDevice{Properties,Features}2 pNext chain what the description has; leaves sType/pNext. */
 void description_fill_chain(const struct description *d, void *chain);
 
-/* Asks a real device everything. Appends the bytes to out. Used by the probe executor alone. */
+/* Asks a real device everything. Appends the bytes to out. Used by the probe executor alone. 0, -ENODEV (it has no queue that
+ * computes), -EIO (the driver fails or tells nonsense), -ENOMEM, -EFBIG; nothing is appended then. */
 int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice device, const char *gpu_id);
 
-/* Does this GPU have what the workload uses? needs: array of struct record_need payloads with texts resolved. why: first
- * reason against it, in words ("needs shaderInt64, which SwiftShader lacks"). 1 yes, 0 no. */
+/* Does this GPU have what the workload uses? needs: array of struct record_need payloads with texts resolved (kinds: enum
+ * need_kind of proto/record.h). why: first reason against it, in words ("needs shaderInt64, which SwiftShader lacks"); "" when
+ * there is none; may be NULL. 1 yes, 0 no. A need that is not understood counts as not met. */
 struct gpu_need { uint32_t kind; uint64_t a, b, c; const char *text; };
 int description_covers(const struct description *d, const struct gpu_need *needs, size_t count, char *why, size_t why_size);
 

@@ -3,6 +3,7 @@
 #ifndef TBMESH_GPU_INSTANCE_H
 #define TBMESH_GPU_INSTANCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vulkan/vulkan.h>
@@ -21,9 +22,14 @@ struct gpu_instance {
 	size_t gpu_count;
 };
 
-/* 0, -ENODEV (no Vulkan driver at all), -ENOMEM or -EIO (the loader failed). No GPU in it is not an error. */
+/* Sets NODEVICE_SELECT in the environment (Mesa's layer crashes without a device). 0, -ENODEV (no Vulkan driver at all), -ENOMEM or -EIO (the loader failed or is
+ * older than Vulkan 1.1). No GPU in it is not an error. */
 int gpu_instance_init(struct gpu_instance *g, const char *application);
 void gpu_instance_finish(struct gpu_instance *g);
 const struct gpu *gpu_find(const struct gpu_instance *g, const char *id); /* NULL: no such GPU */
+
+/* The family that executors use: with COMPUTE, and GRAPHICS where one has both. -ENODEV: no family computes. */
+int gpu_queue_family(VkPhysicalDevice device, uint32_t *ret_family);
+int gpu_extensions(VkPhysicalDevice device, VkExtensionProperties **ret_extensions, uint32_t *ret_count); /* caller frees */
 
 #endif

@@ -72,7 +72,8 @@ enum need_kind {
 	NEED_LIMIT_MIN = 2,      /* a = byte offset in VkPhysicalDeviceLimits (uint32_t field), b = value at least needed */
 	NEED_LIMIT_MIN64 = 3,    /* the same for a VkDeviceSize field */
 	NEED_LIMIT_ALIGN = 4,    /* a = byte offset of a VkDeviceSize alignment; the target's must divide b */
-	NEED_SUBGROUP_SIZE = 5,  /* a = the size the program relies on */
+	NEED_SUBGROUP_SIZE = 5,  /* a = the size the program relies on; b = 1: each pipeline that does asks for it
+	                          * (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo), 0: it must be the device's own */
 	NEED_SPIRV_CAPABILITY = 6, /* a = SpvCapability */
 	NEED_EXTENSION = 7,      /* text = name of the device extension */
 	NEED_MEMORY = 8,         /* a = bytes allocated in all; replaced as it grows */

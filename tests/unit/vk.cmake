@@ -5,3 +5,4 @@ add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/reflect.comp.h
 	DEPENDS shaders/reflect.comp VERBATIM)
 tbmesh_test(test_spirv unit SOURCES test_spirv.c ${CMAKE_CURRENT_BINARY_DIR}/reflect.comp.h LIBS tbmesh_gpu)
 target_include_directories(test_spirv PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+tbmesh_test(test_description unit SOURCES test_description.c LIBS tbmesh_gpu PkgConfig::VULKAN)

@@ -1,0 +1,211 @@
+/* Asks a real device. Apart from description.c, so that what only reads descriptions needs no Vulkan loader. */
+#include "gpu/description.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "gpu/description_tables.h"
+#include "gpu/instance.h"
+
+static void append(struct buf *out, enum description_kind kind, uint32_t tag, const void *data, size_t size)
+{
+	struct description_entry e = { .kind = (uint32_t)kind, .tag = tag, .size = (uint32_t)size };
+	buf_append(out, &e, sizeof(e));
+	buf_append(out, data, size);
+	static const char zeros[8];
+	buf_append(out, zeros, -size & 7);
+}
+
+static bool has_extension(const VkExtensionProperties *extensions, uint32_t count, const char *name)
+{
+	for (uint32_t i = 0; name != NULL && i < count; i++)
+		if (strcmp(extensions[i].extensionName, name) == 0)
+			return true;
+	return false;
+}
+
+/* One query for all structs of a kind that the device may be asked for, then one entry for each. */
+static int append_structs(struct buf *out, VkPhysicalDevice device, uint32_t api_version, const VkExtensionProperties *extensions,
+	uint32_t extension_count, bool features)
+{
+	size_t room = 0;
+	for (size_t i = 0; i < description_known_count; i++)
+		room += (description_known[i].size + 15u) & ~15u;
+	char *memory = calloc(1, room);
+	if (memory == NULL)
+		return -ENOMEM;
+	char *at = memory;
+	VkBaseOutStructure *first = NULL, *last = NULL;
+	for (size_t i = 0; i < description_known_count; i++) { /* the …2 struct is the first of its kind */
+		const struct description_known *k = &description_known[i];
+		bool base = k->type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 ||
+			k->type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+		if (k->features != features || !(base || (k->core != 0 && api_version >= k->core) ||
+				has_extension(extensions, extension_count, k->extensions[0]) ||
+				has_extension(extensions, extension_count, k->extensions[1])))
+			continue;
+		VkBaseOutStructure *s = (VkBaseOutStructure *)(void *)at;
+		s->sType = k->type;
+		at += (k->size + 15u) & ~15u;
+		if (first == NULL)
+			first = s;
+		else
+			last->pNext = s;
+		last = s;
+	}
+	if (features)
+		vkGetPhysicalDeviceFeatures2(device, (VkPhysicalDeviceFeatures2 *)first);
+	else
+		vkGetPhysicalDeviceProperties2(device, (VkPhysicalDeviceProperties2 *)first);
+	for (VkBaseOutStructure *s = first, *next; s != NULL; s = next) {
+		next = s->pNext;
+		s->pNext = NULL;
+		for (size_t i = 0; i < description_known_count; i++)
+			if (description_known[i].type == s->sType)
+				append(out, DESCRIPTION_STRUCT, (uint32_t)s->sType, s, description_known[i].size);
+	}
+	free(memory);
+	return 0;
+}
+
+static void append_formats(struct buf *out, VkPhysicalDevice device)
+{
+	struct description_format formats[VK_FORMAT_ASTC_12x12_SRGB_BLOCK];
+	for (uint32_t f = 1; f <= ARRAY_SIZE(formats); f++) {
+		formats[f - 1] = (struct description_format){ .format = f };
+		vkGetPhysicalDeviceFormatProperties(device, (VkFormat)f, &formats[f - 1].properties);
+	}
+	append(out, DESCRIPTION_FORMATS, 0, formats, sizeof(formats));
+}
+
+static bool is_power_of_two(VkDeviceSize value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* What the driver asks of buffers, whatever they are used for. */
+static int measure_buffer(VkDevice device, struct description_buffer *ret)
+{
+	VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = 1,
+		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+			VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDEX_BUFFER_BIT | VK_BUFFER_USAGE_VERTEX_BUFFER_BIT |
+			VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+	};
+	VkBuffer buffer;
+	VkMemoryRequirements needs;
+	if (vkCreateBuffer(device, &info, NULL, &buffer) != VK_SUCCESS)
+		return -EIO;
+	vkGetBufferMemoryRequirements(device, buffer, &needs);
+	vkDestroyBuffer(device, buffer, NULL);
+	*ret = (struct description_buffer){
+		.alignment = needs.alignment,
+		.size_granularity = needs.size,
+		.memory_type_bits = needs.memoryTypeBits,
+	};
+	return is_power_of_two(needs.alignment) && is_power_of_two(needs.size) ? 0 : -EIO;
+}
+
+static int append_buffer(struct buf *out, VkPhysicalDevice device, uint32_t queue_family)
+{
+	const float priority = 1;
+	VkDeviceQueueCreateInfo queue = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		.queueFamilyIndex = queue_family,
+		.queueCount = 1,
+		.pQueuePriorities = &priority,
+	};
+	VkDeviceCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue,
+	};
+	VkDevice logical;
+	struct description_buffer buffer;
+	if (vkCreateDevice(device, &info, NULL, &logical) != VK_SUCCESS)
+		return -EIO;
+	int rc = measure_buffer(logical, &buffer);
+	vkDestroyDevice(logical, NULL);
+	if (rc == 0)
+		append(out, DESCRIPTION_BUFFER, 0, &buffer, sizeof(buffer));
+	return rc;
+}
+
+static int append_queue(struct buf *out, VkPhysicalDevice device, uint32_t queue_family)
+{
+	uint32_t count = 0;
+	vkGetPhysicalDeviceQueueFamilyProperties(device, &count, NULL);
+	VkQueueFamilyProperties *families = calloc(count + 1u, sizeof(*families));
+	if (families == NULL)
+		return -ENOMEM;
+	vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families);
+	if (queue_family < count)
+		append(out, DESCRIPTION_QUEUE, 0, &families[queue_family], sizeof(families[0]));
+	free(families);
+	return queue_family < count ? 0 : -EIO;
+}
+
+static int append_all(struct buf *out, VkPhysicalDevice device, const char *gpu_id)
+{
+	uint32_t queue_family, count = 0;
+	VkExtensionProperties *extensions;
+	int rc = gpu_queue_family(device, &queue_family);
+	if (rc < 0)
+		return rc;
+	rc = gpu_extensions(device, &extensions, &count);
+	if (rc < 0)
+		return rc;
+	VkPhysicalDeviceProperties properties;
+	vkGetPhysicalDeviceProperties(device, &properties);
+	append(out, DESCRIPTION_TEXT, DESCRIPTION_TEXT_GPU_ID, gpu_id, strlen(gpu_id));
+	rc = append_structs(out, device, properties.apiVersion, extensions, count, false);
+	if (rc == 0)
+		rc = append_structs(out, device, properties.apiVersion, extensions, count, true);
+	append(out, DESCRIPTION_EXTENSIONS, 0, extensions, count * sizeof(*extensions));
+	free(extensions);
+	if (rc < 0)
+		return rc;
+	append_formats(out, device);
+	VkPhysicalDeviceMemoryProperties memory = { 0 }; /* the driver writes only the types and heaps that there are */
+	vkGetPhysicalDeviceMemoryProperties(device, &memory);
+	append(out, DESCRIPTION_MEMORY, 0, &memory, sizeof(memory));
+	rc = append_queue(out, device, queue_family);
+	return rc < 0 ? rc : append_buffer(out, device, queue_family);
+}
+
+static uint32_t count_entries(const unsigned char *at, const unsigned char *end)
+{
+	uint32_t count = 0;
+	for (; at < end; count++) {
+		struct description_entry e;
+		memcpy(&e, at, sizeof(e));
+		at += sizeof(e) + ((e.size + 7u) & ~7u);
+	}
+	return count;
+}
+
+int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice device, const char *gpu_id)
+{
+	(void)instance; /* that of the device; the loader finds it by itself */
+	size_t start = out->size;
+	struct description_header header = { .magic = DESCRIPTION_MAGIC, .version = 1 };
+	buf_append(out, &header, sizeof(header));
+	int rc = append_all(out, device, gpu_id);
+	if (rc == 0 && out->failed)
+		rc = -ENOMEM;
+	if (rc == 0 && out->size - start > DESCRIPTION_MAX_BYTES)
+		rc = -EFBIG;
+	if (rc < 0) {
+		if (!out->failed)
+			out->size = start;
+		return rc;
+	}
+	header.size = (uint32_t)(out->size - start);
+	header.entry_count = count_entries(out->data + start + sizeof(header), out->data + out->size);
+	memcpy(out->data + start, &header, sizeof(header));
+	return 0;
+}

@@ -1,0 +1,42 @@
+/* Tables that gpu/generate.py makes from vk.xml. Only gpu/description*.c includes this. */
+#ifndef TBMESH_GPU_DESCRIPTION_TABLES_H
+#define TBMESH_GPU_DESCRIPTION_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vulkan/vulkan.h>
+
+/* A struct that a description carries. A device may be asked for it if its API version is `core` (if not 0) or later, or if it
+ * has one of the extensions. */
+struct description_known {
+	VkStructureType type;
+	uint32_t size;
+	uint32_t core;
+	bool features; /* of …Features2, else of …Properties2 */
+	const char *extensions[2];
+};
+/* A boolean or subgroup operation member. Promoted structs have members of the same name. */
+struct description_member { VkStructureType type; uint32_t offset; const char *name; };
+struct description_limit { uint32_t offset; const char *name; }; /* in VkPhysicalDeviceLimits */
+
+enum description_enable { ENABLED_BY_VERSION, ENABLED_BY_EXTENSION, ENABLED_BY_MEMBER };
+/* One way to have a SPIR-V capability; any of several rows is enough. */
+struct description_capability {
+	uint32_t capability;
+	const char *name;
+	enum description_enable how;
+	uint32_t value;      /* least API version, or bits of the member */
+	const char *subject; /* extension or member */
+};
+
+extern const struct description_known description_known[];
+extern const size_t description_known_count;
+extern const struct description_member description_members[];
+extern const size_t description_member_count;
+extern const struct description_limit description_limits[];
+extern const size_t description_limit_count;
+extern const struct description_capability description_capabilities[];
+extern const size_t description_capability_count;
+
+#endif

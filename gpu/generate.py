@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""Writes the tables of device descriptions from vk.xml: which structs to ask for and when, the names of their members, and
+what each SPIR-V capability needs.
+
+usage: generate.py vk.xml structs.txt spirv.h OUTPUT.c
+"""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def read_structs(root):
+    """name -> [(type, member name, is array or pointer)], and alias -> name"""
+    structs, aliases, stypes = {}, {}, {}
+    for element in root.iterfind("types/type[@category='struct']"):
+        name = element.get("name")
+        if element.get("alias"):
+            aliases[name] = element.get("alias")
+            continue
+        members = []
+        for m in element.findall("member"):
+            if m.get("values"):
+                stypes[name] = m.get("values")
+            text = "".join(m.itertext())
+            members.append((m.findtext("type"), m.findtext("name"), "*" in text or "[" in text))
+        structs[name] = members
+    return structs, aliases, stypes
+
+
+def read_origins(root, aliases):
+    """struct -> (API version that has it or None, [device extensions that have it])"""
+    origins = {}
+    sources = [(f, f.get("name"), None) for f in root.iterfind("feature") if "vulkan" in f.get("api").split(",")]
+    sources += [(e, None, e.get("name")) for e in root.iterfind("extensions/extension")
+                if e.get("supported") != "disabled" and e.get("type") == "device"]
+    for element, version, extension in sources:
+        for type_element in element.iterfind("require/type"):
+            name = type_element.get("name")
+            origin = origins.setdefault(aliases.get(name, name), [None, []])
+            if version and origin[0] is None:
+                origin[0] = version.replace("VK_VERSION", "VK_API_VERSION")
+            elif extension and extension not in origin[1]:
+                origin[1].append(extension)
+    return origins
+
+
+def capability_line(capability, enable):
+    """One way to have a capability, as an initializer."""
+    name = f'SpvCapability{capability}, "{capability}"'
+    if enable.get("version"):
+        return f"{{ {name}, ENABLED_BY_VERSION, {enable.get('version').replace('VK_VERSION', 'VK_API_VERSION')}, NULL }}"
+    if enable.get("extension"):
+        return f'{{ {name}, ENABLED_BY_EXTENSION, 0, "{enable.get("extension")}" }}'
+    if enable.get("feature"):
+        return f'{{ {name}, ENABLED_BY_MEMBER, 1, "{enable.get("feature")}" }}'
+    return f'{{ {name}, ENABLED_BY_MEMBER, {enable.get("value")}, "{enable.get("member")}" }}'
+
+
+def main(arguments):
+    if len(arguments) != 4:
+        sys.exit(__doc__)
+    root = ElementTree.parse(arguments[0]).getroot()
+    structs, aliases, stypes = read_structs(root)
+    origins = read_origins(root, aliases)
+    with open(arguments[1], encoding="utf-8") as file:
+        known = ["VkPhysicalDevice" + line.strip() for line in file if line.strip() and not line.startswith("#")]
+    with open(arguments[2], encoding="utf-8") as file:
+        spirv_names = set(re.findall(r"SpvCapability(\w+) =", file.read()))
+
+    out = ["/* Generated from vk.xml by generate.py. */", '#include "gpu/description_tables.h"', "",
+           "#include <spirv/unified1/spirv.h>", "", "const struct description_known description_known[] = {"]
+    out += ["\t{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, sizeof(VkPhysicalDeviceProperties2), 0, false, { NULL } },",
+            "\t{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(VkPhysicalDeviceFeatures2), 0, true, { NULL } },"]
+    for name in known:
+        version, extensions = origins[name]
+        if len(extensions) > 2:
+            sys.exit(f"{name} belongs to more extensions than the table has room for")
+        names = ", ".join(f'"{e}"' for e in extensions) or "NULL"
+        features = "true" if "Features" in name else "false"
+        out.append(f"\t{{ {stypes[name]}, sizeof({name}), {version or 0}, {features}, {{ {names} }} }},")
+    out += ["};", "const size_t description_known_count = sizeof(description_known) / sizeof(description_known[0]);", "",
+            "const struct description_member description_members[] = {"]
+    for _, member, _ in structs["VkPhysicalDeviceFeatures"]:
+        out.append("\t{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, "
+                   f'offsetof(VkPhysicalDeviceFeatures2, features.{member}), "{member}" }},')
+    for name in known:
+        for member_type, member, compound in structs[name]:
+            if member_type in ("VkBool32", "VkSubgroupFeatureFlags") and not compound:
+                # What VkPhysicalDeviceVulkan11Properties calls it; capabilities are told in its words.
+                label = "subgroupSupportedOperations" if member == "supportedOperations" else member
+                out.append(f'\t{{ {stypes[name]}, offsetof({name}, {member}), "{label}" }},')
+    out += ["};", "const size_t description_member_count = sizeof(description_members) / sizeof(description_members[0]);", "",
+            "const struct description_limit description_limits[] = {"]
+    for _, member, _ in structs["VkPhysicalDeviceLimits"]:
+        out.append(f'\t{{ offsetof(VkPhysicalDeviceLimits, {member}), "{member}" }},')
+    out += ["};", "const size_t description_limit_count = sizeof(description_limits) / sizeof(description_limits[0]);", "",
+            "const struct description_capability description_capabilities[] = {"]
+    for element in root.iterfind("spirvcapabilities/spirvcapability"):
+        if element.get("name") in spirv_names:
+            out += [f"\t{capability_line(element.get('name'), e)}," for e in element.findall("enable")]
+    out += ["};",
+            "const size_t description_capability_count = sizeof(description_capabilities) / sizeof(description_capabilities[0]);"]
+    with open(arguments[3], "w", encoding="utf-8") as file:
+        file.write("\n".join(out) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
