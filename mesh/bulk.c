@@ -1,0 +1,432 @@
+#include "mesh/bulk.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/util.h"
+
+#define MAGIC 0x70626d74u        /* "tmbp" */
+#define CONNECT_MS 2000
+#define HELLO_MS 1000
+#define IO_MS 2000               /* no progress for so long: given up */
+#define PHASE_NS UINT64_C(3000000000)
+#define BLOCK_BYTES (256u << 10)
+#define UNSENT_BYTES (512 << 10) /* what waits in the kernel behind what is on the wire: a slow link must not owe seconds */
+#define MAX_MARKS 4096u
+
+struct hello {
+	uint32_t magic, index, count;
+	uint8_t token[BULK_TOKEN_SIZE];
+};
+struct block {
+	uint32_t size, last;
+};
+
+/* The receiver's record: bytes that had come at a time. */
+struct mark {
+	uint64_t at_ns, bytes;
+};
+struct transfer {
+	int fd;
+	const struct bulk *bulk;
+	bool sending;
+	struct mark *marks; /* receiving */
+	size_t mark_count;
+	uint64_t told_bps;  /* sending: what the receiver counted */
+	int result;
+};
+
+void bulk_init(struct bulk *b)
+{
+	*b = (struct bulk){ .listen_fd = -1, .budget_bytes = BULK_BYTES, .budget_ms = BULK_MS };
+	pthread_mutex_init(&b->mutex, NULL);
+}
+
+void bulk_finish(struct bulk *b)
+{
+	if (b->listen_fd >= 0)
+		close(b->listen_fd);
+	pthread_mutex_destroy(&b->mutex);
+	sodium_memzero(b->token, sizeof b->token);
+}
+
+/* Registered descriptors are closed by drop_fd alone, so bulk_cancel never meets a number that belongs to somebody else by now. */
+static int keep_fd(struct bulk *b, int fd)
+{
+	int r = fd < 0 ? -errno : fd;
+	pthread_mutex_lock(&b->mutex);
+	if (fd >= 0 && (b->cancelled || b->fd_count == BULK_MAX_FDS)) {
+		close(fd);
+		r = b->cancelled ? -ECANCELED : -EMFILE;
+	} else if (fd >= 0) {
+		b->fds[b->fd_count++] = fd;
+	}
+	pthread_mutex_unlock(&b->mutex);
+	return r;
+}
+
+static void drop_fd(struct bulk *b, int fd)
+{
+	pthread_mutex_lock(&b->mutex);
+	for (size_t i = 0; i < b->fd_count; i++) {
+		if (b->fds[i] == fd)
+			b->fds[i] = b->fds[--b->fd_count];
+	}
+	pthread_mutex_unlock(&b->mutex);
+	close(fd);
+}
+
+void bulk_cancel(struct bulk *b)
+{
+	pthread_mutex_lock(&b->mutex);
+	b->cancelled = true;
+	for (size_t i = 0; i < b->fd_count; i++)
+		shutdown(b->fds[i], SHUT_RDWR);
+	if (b->listen_fd >= 0)
+		shutdown(b->listen_fd, SHUT_RDWR);
+	pthread_mutex_unlock(&b->mutex);
+}
+
+static void set_timeouts(int fd, unsigned ms)
+{
+	struct timeval t = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	int unsent = UNSENT_BYTES, one = 1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
+static int send_all(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+	while (size) {
+		ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno != EAGAIN ? -errno : -ETIMEDOUT;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static int recv_all(int fd, void *data, size_t size)
+{
+	char *p = data;
+	while (size) {
+		ssize_t n = recv(fd, p, size, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+int bulk_listen(struct bulk *b)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+	socklen_t size = sizeof any;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), off = 0;
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0 || listen(fd, MESH_MAX_PEER_LINKS) < 0 ||
+		getsockname(fd, (struct sockaddr *)&any, &size) < 0) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	b->listen_fd = fd;
+	b->port = ntohs(any.sin6_port);
+	return 0;
+}
+
+static int connect_path(struct bulk *b, size_t index)
+{
+	const struct bulk_path *p = &b->paths[index];
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(b->port), .sin6_addr = p->remote, .sin6_scope_id = p->ifindex };
+	struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_addr = p->local, .sin6_scope_id = p->ifindex };
+	struct hello hello = { .magic = htole32(MAGIC), .index = htole32((uint32_t)index), .count = htole32((uint32_t)b->path_count) };
+	int fd = keep_fd(b, socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	if (fd < 0)
+		return fd;
+	int r = 0, error = 0, off = 0;
+	socklen_t size = sizeof error;
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (p->ifindex && bind(fd, (struct sockaddr *)&from, sizeof from) < 0)
+		r = -errno;
+	if (r == 0 && connect(fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
+		r = -errno;
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	if (r == 0 && poll(&wait, 1, CONNECT_MS) != 1)
+		r = -ETIMEDOUT;
+	if (r == 0 && (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error))
+		r = error ? -error : -EIO;
+	if (r == 0) {
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+		set_timeouts(fd, IO_MS);
+		memcpy(hello.token, b->token, sizeof hello.token);
+		r = send_all(fd, &hello, sizeof hello);
+	}
+	if (r < 0) {
+		drop_fd(b, fd);
+		return r;
+	}
+	return fd;
+}
+
+/* Lets in only who has the token, and not many who have not. */
+static int accept_paths(struct bulk *b, int *fds)
+{
+	uint64_t deadline = time_monotonic_ns() + CONNECT_MS * UINT64_C(1000000);
+	size_t missing = b->path_count;
+	for (unsigned tries = 0; missing && tries < 2 * MESH_MAX_PEER_LINKS; tries++) {
+		uint64_t now = time_monotonic_ns();
+		struct pollfd wait = { .fd = b->listen_fd, .events = POLLIN };
+		if (now >= deadline || poll(&wait, 1, (int)((deadline - now) / 1000000)) != 1)
+			return -ETIMEDOUT;
+		int fd = keep_fd(b, accept4(b->listen_fd, NULL, NULL, SOCK_CLOEXEC));
+		if (fd < 0)
+			return fd;
+		struct hello h;
+		set_timeouts(fd, HELLO_MS);
+		size_t index = MESH_MAX_PEER_LINKS;
+		if (recv_all(fd, &h, sizeof h) == 0 && le32toh(h.magic) == MAGIC && sodium_memcmp(h.token, b->token, sizeof h.token) == 0 &&
+			le32toh(h.count) == b->path_count)
+			index = le32toh(h.index);
+		if (index >= b->path_count || fds[index] >= 0) {
+			drop_fd(b, fd);
+			continue;
+		}
+		set_timeouts(fd, IO_MS);
+		fds[index] = fd;
+		missing--;
+	}
+	return missing ? -ECONNREFUSED : 0;
+}
+
+static int send_phase(struct transfer *t)
+{
+	static char zeros[BLOCK_BYTES]; /* never written */
+	uint64_t start = time_monotonic_ns(), sent = 0;
+	bool last = false;
+	while (!last) {
+		uint64_t elapsed = time_monotonic_ns() - start;
+		last = sent + BLOCK_BYTES >= t->bulk->budget_bytes || elapsed >= t->bulk->budget_ms * UINT64_C(1000000);
+		struct block b = { .size = htole32(BLOCK_BYTES), .last = htole32(last) };
+		int r = send_all(t->fd, &b, sizeof b);
+		if (r == 0)
+			r = send_all(t->fd, zeros, BLOCK_BYTES);
+		if (r < 0)
+			return r;
+		sent += BLOCK_BYTES;
+	}
+	uint64_t rate;
+	int r = recv_all(t->fd, &rate, sizeof rate);
+	if (r == 0)
+		t->told_bps = le64toh(rate);
+	return r;
+}
+
+static uint64_t rate_between(const struct mark *from, const struct mark *to)
+{
+	if (to->at_ns <= from->at_ns)
+		return 0;
+	return (uint64_t)((double)(to->bytes - from->bytes) * 8e9 / (double)(to->at_ns - from->at_ns));
+}
+
+/* The first half is start-up and buckets that empty. */
+static const struct mark *half_way(const struct transfer *t)
+{
+	uint64_t half = t->marks[t->mark_count - 1].bytes / 2;
+	const struct mark *m = t->marks;
+	while (m->bytes < half)
+		m++;
+	return m;
+}
+
+static int receive_phase(struct transfer *t)
+{
+	char *data = malloc(BLOCK_BYTES);
+	uint64_t bytes = 0, start = 0;
+	int r = data ? 0 : -ENOMEM;
+	bool last = false;
+	t->mark_count = 0;
+	while (r == 0 && !last) {
+		struct block b;
+		r = recv_all(t->fd, &b, sizeof b);
+		if (r < 0)
+			break;
+		last = le32toh(b.last);
+		if (!start)
+			start = time_monotonic_ns();
+		if (le32toh(b.size) != BLOCK_BYTES || bytes > 2 * t->bulk->budget_bytes || time_monotonic_ns() - start > PHASE_NS) {
+			r = -EPROTO;
+			break;
+		}
+		for (size_t left = BLOCK_BYTES; left && r == 0;) {
+			ssize_t n = recv(t->fd, data, left, 0);
+			if (n <= 0) {
+				r = n < 0 && errno == EINTR ? 0 : n < 0 ? -errno : -ECONNRESET;
+				continue;
+			}
+			left -= (size_t)n;
+			bytes += (size_t)n;
+			if (t->mark_count == MAX_MARKS)
+				t->mark_count--;
+			t->marks[t->mark_count++] = (struct mark){ time_monotonic_ns(), bytes };
+		}
+	}
+	free(data);
+	if (r == 0 && !t->mark_count)
+		r = -EPROTO;
+	if (r == 0) {
+		t->told_bps = rate_between(half_way(t), &t->marks[t->mark_count - 1]);
+		r = send_all(t->fd, &(uint64_t){ htole64(t->told_bps) }, sizeof(uint64_t));
+	}
+	return r;
+}
+
+static void *transfer_run(void *ctx)
+{
+	struct transfer *t = ctx;
+	t->result = t->sending ? send_phase(t) : receive_phase(t);
+	return NULL;
+}
+
+/* All at the same time; with one there is no need of a thread. */
+static int run_phase(struct transfer *t, size_t count, bool sending)
+{
+	pthread_t threads[MESH_MAX_PEER_LINKS];
+	size_t started = 0;
+	int r = 0;
+	for (size_t i = 0; i < count; i++)
+		t[i].sending = sending;
+	for (size_t i = 1; i < count && r == 0; i++) {
+		r = -pthread_create(&threads[i], NULL, transfer_run, &t[i]);
+		if (r == 0)
+			started++;
+	}
+	if (r == 0)
+		transfer_run(&t[0]);
+	for (size_t i = 0; i < count && r < 0; i++)
+		shutdown(t[i].fd, SHUT_RDWR);
+	for (size_t i = 1; i <= started; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = t[i].result;
+	return r;
+}
+
+static uint64_t bytes_at(const struct transfer *t, uint64_t at_ns)
+{
+	const struct mark *m = t->marks, *end = t->marks + t->mark_count;
+	while (m < end && m->at_ns < at_ns)
+		m++;
+	if (m == end)
+		return t->marks[t->mark_count - 1].bytes;
+	if (m == t->marks)
+		return m->bytes;
+	double part = (double)(at_ns - m[-1].at_ns) / (double)(m->at_ns - m[-1].at_ns);
+	return m[-1].bytes + (uint64_t)(part * (double)(m->bytes - m[-1].bytes));
+}
+
+/* What all together brought while every one was at work: from when the last is half way until the first is through. Where they hardly
+ * overlap: from the first half to the last end, which is never too much. */
+static uint64_t together(const struct transfer *t, size_t count)
+{
+	uint64_t from = 0, to = UINT64_MAX, first = UINT64_MAX, last = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t half = half_way(&t[i])->at_ns, end = t[i].marks[t[i].mark_count - 1].at_ns;
+		from = half > from ? half : from;
+		to = end < to ? end : to;
+		first = half < first ? half : first;
+		last = end > last ? end : last;
+	}
+	if (to <= from || to - from < (last - first) / 4) {
+		from = first;
+		to = last;
+	}
+	struct mark a = { from, 0 }, b = { to, 0 };
+	for (size_t i = 0; i < count; i++) {
+		a.bytes += bytes_at(&t[i], from);
+		b.bytes += bytes_at(&t[i], to);
+	}
+	return rate_between(&a, &b);
+}
+
+static int phases(struct bulk *b, struct transfer *t)
+{
+	int r = 0;
+	for (size_t i = 0; i < b->path_count && r == 0; i++) {
+		r = run_phase(&t[i], 1, b->asks);
+		b->paths[i].up_bps = t[i].told_bps;
+		if (r == 0)
+			r = run_phase(&t[i], 1, !b->asks);
+		b->paths[i].down_bps = t[i].told_bps;
+	}
+	if (b->path_count < 2 || r < 0)
+		return r;
+	/* Only who receives sees all; it tells the sender over the first connection. */
+	for (int up = 1; up >= 0 && r == 0; up--) {
+		bool sending = (up == 1) == b->asks;
+		uint64_t rate = 0, wire;
+		r = run_phase(t, b->path_count, sending);
+		if (r == 0 && !sending) {
+			rate = together(t, b->path_count);
+			wire = htole64(rate);
+			r = send_all(t[0].fd, &wire, sizeof wire);
+		} else if (r == 0) {
+			r = recv_all(t[0].fd, &wire, sizeof wire);
+			rate = r == 0 ? le64toh(wire) : 0;
+		}
+		*(up ? &b->aggregate_up_bps : &b->aggregate_down_bps) = rate;
+	}
+	return r;
+}
+
+int bulk_run(struct bulk *b)
+{
+	struct transfer transfers[MESH_MAX_PEER_LINKS] = { 0 };
+	int fds[MESH_MAX_PEER_LINKS];
+	int r = 0;
+	for (size_t i = 0; i < MESH_MAX_PEER_LINKS; i++)
+		fds[i] = -1;
+	if (b->asks) {
+		for (size_t i = 0; i < b->path_count && r == 0; i++) {
+			fds[i] = connect_path(b, i);
+			r = fds[i] < 0 ? fds[i] : 0;
+		}
+	} else {
+		r = accept_paths(b, fds);
+	}
+	uint64_t start = time_monotonic_ns();
+	for (size_t i = 0; i < b->path_count && r == 0; i++) {
+		transfers[i] = (struct transfer){ .fd = fds[i], .bulk = b, .marks = calloc(MAX_MARKS, sizeof(struct mark)) };
+		r = transfers[i].marks ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = phases(b, transfers);
+	b->duration_ns = time_monotonic_ns() - start;
+	for (size_t i = 0; i < b->path_count; i++) {
+		free(transfers[i].marks);
+		if (fds[i] >= 0)
+			drop_fd(b, fds[i]);
+	}
+	return r;
+}

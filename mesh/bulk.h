@@ -1,0 +1,52 @@
+/* The probe's transfers: blocking, for a thread of their own. One connection per path; on each: a hello with the token, then phases. In a
+ * phase one side sends blocks until the budget is spent, the other counts and answers with the rate it saw. Order of phases, known to
+ * both: each path up, then down; with several paths: all up, then all down at the same time. Up: the asker sends. */
+#ifndef TBMESH_MESH_BULK_H
+#define TBMESH_MESH_BULK_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mesh/mesh.h"
+
+#define BULK_TOKEN_SIZE 32u
+#define BULK_BYTES (16u << 20)
+#define BULK_MS 50u
+#define BULK_MAX_FDS (3 * MESH_MAX_PEER_LINKS + 1)
+
+struct bulk_path {
+	struct in6_addr local, remote;
+	unsigned ifindex;           /* 0: by routing */
+	uint64_t up_bps, down_bps;  /* result */
+};
+
+struct bulk {
+	/* set at creation */
+	bool asks;                  /* connects; the other side accepts */
+	uint8_t token[BULK_TOKEN_SIZE];
+	struct bulk_path paths[MESH_MAX_PEER_LINKS];
+	size_t path_count;
+	uint16_t port;              /* where to connect */
+	int listen_fd;              /* the accepting side's; owned */
+	uint64_t budget_bytes;
+	uint32_t budget_ms;
+	/* the thread's */
+	uint64_t aggregate_up_bps, aggregate_down_bps;
+	uint64_t duration_ns;
+	/* under mutex */
+	pthread_mutex_t mutex;
+	bool cancelled;
+	int fds[BULK_MAX_FDS];      /* shut down by bulk_cancel */
+	size_t fd_count;
+};
+
+void bulk_init(struct bulk *b);
+int bulk_listen(struct bulk *b);  /* fills listen_fd and port */
+int bulk_run(struct bulk *b);     /* 0 or -errno; bounded by a few seconds */
+void bulk_cancel(struct bulk *b); /* any thread: bulk_run returns soon */
+void bulk_finish(struct bulk *b);
+
+#endif

@@ -1,0 +1,345 @@
+/* One link: echoes, round trips, liveness. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "mesh/core_private.h"
+
+#define ECHO_LOST CORE_SECOND
+#define ASK_AFTER_HINT (10 * CORE_SECOND) /* how long a link that is down is asked after the last sign of it */
+#define LINK_SHOWN_DOWN (60 * CORE_SECOND)
+#define FIRST_BURST 24u
+#define BURST 16u
+#define BURST_PERIOD (10 * CORE_SECOND)
+#define BURST_INTERVAL (MESH_BURST_INTERVAL_MS * CORE_MS)
+#define BURST_SETTLE (200 * CORE_MS)      /* for the last replies */
+#define BETTER_RATIO 0.8                  /* better: by 20 % … */
+#define BETTER_US 50.0                    /* … and by 50 µs */
+
+static const struct { bool allowed[3]; } link_moves[] = {
+	[MESH_LINK_UP] = { { [MESH_LINK_SUSPECT] = true, [MESH_LINK_DOWN] = true } },
+	[MESH_LINK_SUSPECT] = { { [MESH_LINK_UP] = true, [MESH_LINK_DOWN] = true } },
+	[MESH_LINK_DOWN] = { { [MESH_LINK_UP] = true } },
+};
+
+struct core_link *core_link_find(struct core_peer *p, unsigned ifindex, const struct in6_addr *ip)
+{
+	list_for_each(l, &p->links, struct core_link, link) {
+		bool current = ifindex ? l->interface && l->interface->ifindex == ifindex : !l->ifindex;
+		if (current && memcmp(&l->address.ip, ip, sizeof *ip) == 0)
+			return l;
+	}
+	return NULL;
+}
+
+void mesh_address_text(const struct in6_addr *ip, char ret[MESH_ADDRESS_SIZE])
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(ip);
+	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ip->s6_addr + 12 : ip->s6_addr, ret, MESH_ADDRESS_SIZE);
+}
+
+/* PEER:INTERFACE; with several addresses of the peer behind one interface the later ones get "#2" … */
+void core_link_name(struct core_link *l)
+{
+	if (l->interface) {
+		snprintf(l->name, sizeof l->name, "%s", l->interface->name);
+		snprintf(l->domain, sizeof l->domain, "%s", l->interface->domain);
+		snprintf(l->xdomain, sizeof l->xdomain, "%s", l->interface->xdomain);
+	}
+	char base[sizeof l->id - 8];
+	snprintf(base, sizeof base, "%.40s:%.40s", l->peer->name, l->ifindex ? l->name : "static");
+	snprintf(l->id, sizeof l->id, "%s", base);
+	for (unsigned n = 2;; n++) {
+		bool taken = false;
+		list_for_each(other, &l->peer->links, struct core_link, link)
+			taken = taken || (other != l && other->interface && strcmp(other->id, l->id) == 0);
+		if (!taken)
+			return;
+		snprintf(l->id, sizeof l->id, "%s#%u", base, n);
+	}
+}
+
+void core_link_remove(struct core *c, struct core_link *l)
+{
+	struct core_peer *p = l->peer;
+	assert(l->state == MESH_LINK_DOWN);
+	if (p->best == l) {
+		p->best = NULL;
+		c->ops->route(c->ctx, p);
+	}
+	list_remove(&l->link);
+	p->link_count--;
+	free(l);
+}
+
+/* A full table gives up a link that is down, those that never worked first. */
+static bool make_room(struct core *c, struct core_peer *p)
+{
+	struct core_link *victim = NULL;
+	if (p->link_count < MESH_MAX_PEER_LINKS)
+		return true;
+	list_for_each(l, &p->links, struct core_link, link) {
+		if (l->state == MESH_LINK_DOWN && (!victim || (victim->ever_up && !l->ever_up)))
+			victim = l;
+	}
+	if (victim)
+		core_link_remove(c, victim);
+	return victim;
+}
+
+struct core_link *core_link_add(struct core *c, struct core_peer *p, struct core_interface *i, const struct core_address *address)
+{
+	if (!make_room(c, p))
+		return NULL;
+	struct core_link *l = calloc(1, sizeof *l);
+	if (!l)
+		return NULL;
+	l->peer = p;
+	l->interface = i;
+	l->ifindex = i ? i->ifindex : 0;
+	l->address = *address;
+	l->local = i ? i->address : in6addr_any;
+	l->state = MESH_LINK_DOWN;
+	l->down_ns = c->now_ns;
+	list_append(&p->links, &l->link);
+	p->link_count++;
+	core_link_name(l);
+	return l;
+}
+
+static void set_state(struct core_link *l, enum mesh_link_state to)
+{
+	assert(link_moves[l->state].allowed[to]);
+	assert(to != MESH_LINK_UP || !l->ifindex || (l->interface && l->interface->running));
+	log_debug("mesh: link %s: %s -> %s", l->id, mesh_link_state_name(l->state), mesh_link_state_name(to));
+	l->state = to;
+}
+
+static void start_burst(struct core *c, struct core_link *l, unsigned count)
+{
+	l->bursting = true;
+	l->burst_left = count;
+	l->next_burst_ns = c->now_ns;
+	rtt_burst_start(&l->burst);
+}
+
+static void link_up(struct core *c, struct core_link *l)
+{
+	struct core_peer *p = l->peer;
+	bool was_down = l->state == MESH_LINK_DOWN;
+	c->dirty = true;
+	set_state(l, MESH_LINK_UP);
+	if (was_down) {
+		struct mesh_field fields[4] = { { .name = "peer" }, { .name = "interface" }, { .name = "domain" }, { .name = "address" } };
+		list_for_each_safe(other, &p->links, struct core_link, link) {
+			if (other != l && other->state == MESH_LINK_DOWN && (!other->interface || other->interface == l->interface) &&
+				strcmp(other->name, l->name) == 0)
+				core_link_remove(c, other); /* the same cable before it was pulled */
+		}
+		core_link_name(l);
+		l->ever_up = true;
+		snprintf(fields[0].value, sizeof fields[0].value, "%s", p->name);
+		snprintf(fields[1].value, sizeof fields[1].value, "%s", l->name);
+		snprintf(fields[2].value, sizeof fields[2].value, "%s", l->domain);
+		mesh_address_text(&l->address.ip, fields[3].value);
+		start_burst(c, l, FIRST_BURST);
+		core_event(c, MESH_EVENT_LINK_UP, p, l->id, fields, ARRAY_SIZE(fields));
+		core_probe_want(c, p, CORE_SECOND);
+	}
+}
+
+void core_link_down(struct core *c, struct core_link *l, const char *why)
+{
+	if (l->state == MESH_LINK_DOWN)
+		return;
+	struct mesh_field fields[2] = { { .name = "peer" }, { .name = "reason" } };
+	set_state(l, MESH_LINK_DOWN);
+	l->down_ns = c->now_ns;
+	l->bursting = false;
+	memset(l->pending, 0, sizeof l->pending);
+	memset(&l->rtt, 0, sizeof l->rtt); /* a cable that comes back is measured anew */
+	l->up = l->down = (struct core_bandwidth){ 0 };
+	snprintf(fields[0].value, sizeof fields[0].value, "%s", l->peer->name);
+	snprintf(fields[1].value, sizeof fields[1].value, "%s", why);
+	core_event(c, MESH_EVENT_LINK_DOWN, l->peer, l->id, fields, ARRAY_SIZE(fields));
+}
+
+static bool can_send(const struct core_link *l)
+{
+	return !l->ifindex || (l->interface && l->interface->running);
+}
+
+static void fill_echo(const struct core *c, const struct core_peer *p, struct packet_echo *e)
+{
+	memcpy(e->sender, c->id8, sizeof e->sender);
+	memcpy(e->target, p->id8, sizeof e->target);
+	e->incarnation = c->config.incarnation;
+}
+
+void core_link_ask(struct core *c, struct core_link *l, bool burst)
+{
+	struct packet_echo e = { .nonce = c->ops->random(c->ctx) | 1 };
+	uint8_t packet[PACKET_ECHO_SIZE];
+	int64_t offset;
+	if (!can_send(l))
+		return;
+	fill_echo(c, l->peer, &e);
+	c->ops->clock(c->ctx, &e.t1_ns, &offset);
+	packet_echo_encode(&e, l->peer->pair_key, packet);
+	if (c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet) < 0)
+		return;
+	struct core_pending *slot = &l->pending[l->next_pending];
+	l->next_pending = (l->next_pending + 1) % CORE_PENDING;
+	if (slot->nonce)
+		rtt_echo_done(&l->rtt, false);
+	*slot = (struct core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst };
+}
+
+void core_link_goodbye(struct core *c, struct core_link *l)
+{
+	struct packet_echo e = { 0 };
+	uint8_t packet[PACKET_ECHO_SIZE];
+	if (!can_send(l) || l->state == MESH_LINK_DOWN)
+		return;
+	fill_echo(c, l->peer, &e);
+	packet_echo_encode(&e, l->peer->pair_key, packet);
+	c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet);
+}
+
+static void tick_burst(struct core *c, struct core_link *l)
+{
+	if (l->state != MESH_LINK_UP || c->now_ns < l->next_burst_ns)
+		return;
+	if (!l->bursting) {
+		if (c->probing == l->peer)
+			return; /* these are the times of an idle link */
+		start_burst(c, l, BURST);
+	}
+	if (l->burst_left) {
+		core_link_ask(c, l, true);
+		l->burst_left--;
+		l->next_burst_ns = c->now_ns + (l->burst_left ? BURST_INTERVAL : BURST_SETTLE);
+		return;
+	}
+	rtt_burst_commit(&l->burst, &l->rtt, c->now_ns);
+	l->bursting = false;
+	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
+}
+
+void core_link_tick(struct core *c, struct core_link *l, bool heartbeat)
+{
+	for (size_t i = 0; i < CORE_PENDING; i++) {
+		if (l->pending[i].nonce && c->now_ns - l->pending[i].sent_ns >= ECHO_LOST) {
+			l->pending[i].nonce = 0;
+			if (l->state != MESH_LINK_DOWN)
+				rtt_echo_done(&l->rtt, false);
+		}
+	}
+	uint64_t silent = c->now_ns - l->heard_ns;
+	if (l->state == MESH_LINK_UP && silent >= CORE_SUSPECT)
+		set_state(l, MESH_LINK_SUSPECT);
+	if (l->state == MESH_LINK_SUSPECT && silent >= CORE_DEAD)
+		core_link_down(c, l, "silent");
+	if (l->state == MESH_LINK_DOWN && c->now_ns - l->down_ns > LINK_SHOWN_DOWN && c->now_ns - l->hint_ns > ASK_AFTER_HINT) {
+		core_link_remove(c, l);
+		return;
+	}
+	if (heartbeat && (l->state != MESH_LINK_DOWN || c->now_ns - l->hint_ns < ASK_AFTER_HINT))
+		core_link_ask(c, l, false);
+	tick_burst(c, l);
+}
+
+uint64_t core_link_next(const struct core_link *l)
+{
+	if (l->state == MESH_LINK_UP) {
+		uint64_t suspect = l->heard_ns + CORE_SUSPECT;
+		return l->bursting && l->next_burst_ns < suspect ? l->next_burst_ns : suspect;
+	}
+	return l->state == MESH_LINK_SUSPECT ? l->heard_ns + CORE_DEAD : UINT64_MAX;
+}
+
+static void answer(struct core *c, struct core_peer *p, unsigned ifindex, const struct core_address *from, const struct packet_echo *asked,
+	int64_t received_ns)
+{
+	struct core_link *l = core_link_find(p, ifindex, &from->ip);
+	struct packet_echo e = { .reply = true, .nonce = asked->nonce, .t1_ns = asked->t1_ns, .t2_ns = received_ns };
+	uint8_t packet[PACKET_ECHO_SIZE];
+	fill_echo(c, p, &e);
+	c->ops->clock(c->ctx, &e.t3_ns, &e.clock_offset_ns);
+	packet_echo_encode(&e, p->pair_key, packet);
+	c->ops->send(c->ctx, ifindex, l ? &l->local : &in6addr_any, from, packet, sizeof packet);
+	/* It hears us, so ask it too: this is how a link comes back before the next beacon. */
+	if (l && l->state != MESH_LINK_UP) {
+		l->hint_ns = c->now_ns;
+		struct core_pending *last = &l->pending[(l->next_pending + CORE_PENDING - 1) % CORE_PENDING];
+		if (!last->nonce || c->now_ns - last->sent_ns > CORE_HEARTBEAT / 2)
+			core_link_ask(c, l, false);
+	}
+}
+
+static void answered(struct core *c, struct core_peer *p, unsigned ifindex, const struct core_address *from, const struct packet_echo *e,
+	int64_t received_ns)
+{
+	struct core_link *l = core_link_find(p, ifindex, &from->ip);
+	struct core_pending *asked = NULL;
+	if (!l || !can_send(l))
+		return;
+	for (size_t i = 0; i < CORE_PENDING; i++) {
+		if (l->pending[i].nonce && l->pending[i].nonce == e->nonce)
+			asked = &l->pending[i];
+	}
+	if (!asked)
+		return;
+	asked->nonce = 0;
+	rtt_echo_done(&l->rtt, true);
+	l->heard_ns = l->hint_ns = p->heard_ns = c->now_ns;
+	if (asked->burst && l->bursting) {
+		int64_t realtime, offset;
+		c->ops->clock(c->ctx, &realtime, &offset);
+		rtt_burst_add(&l->burst, (received_ns - e->t1_ns) - (e->t3_ns - e->t2_ns), offset, e->clock_offset_ns);
+	}
+	if (l->state != MESH_LINK_UP) {
+		link_up(c, l);
+		core_peer_evaluate(c, p);
+	}
+}
+
+void core_echo(struct core *c, unsigned ifindex, const struct core_address *from, const void *data, size_t size, int64_t received_ns)
+{
+	uint8_t sender[8];
+	struct packet_echo e;
+	struct core_peer *p = NULL;
+	if (!packet_echo_sender(data, size, sender))
+		return;
+	list_for_each(known, &c->peers, struct core_peer, link) {
+		if (memcmp(known->id8, sender, sizeof sender) == 0)
+			p = known;
+	}
+	if (!p || packet_echo_decode(data, size, p->pair_key, &e) < 0 || memcmp(e.target, c->id8, sizeof e.target) != 0)
+		return;
+	if (!core_peer_incarnation(c, c->now_ns, p, e.incarnation))
+		return;
+	if (!e.nonce)
+		core_goodbye(c, c->now_ns, p, "goodbye");
+	else if (e.reply)
+		answered(c, p, ifindex, from, &e, received_ns);
+	else
+		answer(c, p, ifindex, from, &e, received_ns);
+}
+
+static double p50_us(const struct core_link *l, uint64_t now_ns)
+{
+	struct mesh_rtt r;
+	rtt_read(&l->rtt, now_ns, &r);
+	return r.samples ? r.p50_us : -1;
+}
+
+bool core_link_better(const struct core_link *a, const struct core_link *b, uint64_t now_ns)
+{
+	double x = p50_us(a, now_ns), y = p50_us(b, now_ns);
+	return x >= 0 && y >= 0 && x <= y * BETTER_RATIO && x + BETTER_US <= y;
+}

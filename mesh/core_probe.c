@@ -1,0 +1,145 @@
+/* When bandwidth is measured: after link-up, a change of speed, or when the numbers are old; one probe at a time, never more than 1 % of
+ * the time, and not while somebody uses the links. */
+#include <string.h>
+
+#include "mesh/core_private.h"
+
+#define OLD_AGE (600 * CORE_SECOND)
+#define CREDIT_MAX ((int64_t)(2 * CORE_SECOND))
+#define CREDIT_DIVISOR 100
+#define PROBE_LIMIT (20 * CORE_SECOND)
+#define ACCEPT_LIMIT (5 * CORE_SECOND)
+#define BUSY_BPS UINT64_C(200000000)
+#define RETRY (2 * CORE_SECOND)
+#define RETRY_DOUBLINGS 5u
+
+/* Both ends want it; the one with the greater id asks. */
+static bool asks(const struct core *c, const struct core_peer *p)
+{
+	return !c->config.no_probes && strcmp(c->config.identity.id, p->id) > 0;
+}
+
+void core_probe_want(struct core *c, struct core_peer *p, uint64_t delay_ns)
+{
+	p->probe_failures = 0;
+	p->probe_due_ns = c->now_ns + delay_ns; /* a later link-up waits for its own second: the cables of one peer are measured together */
+}
+
+void core_probe_forget(struct core *c, const struct core_peer *p)
+{
+	if (c->probing == p)
+		c->probing = NULL;
+}
+
+static void earn(struct core *c)
+{
+	c->probe_credit_ns += (int64_t)((c->now_ns - c->probe_credit_at_ns) / CREDIT_DIVISOR);
+	c->probe_credit_at_ns = c->now_ns;
+	if (c->probe_credit_ns > CREDIT_MAX)
+		c->probe_credit_ns = CREDIT_MAX;
+}
+
+void core_probe_tick(struct core *c)
+{
+	earn(c);
+	if (c->probing && c->now_ns >= c->probe_end_ns)
+		core_probe_failed(c, c->now_ns, c->probing);
+	if (c->probing || c->probe_credit_ns <= 0)
+		return;
+	list_for_each(p, &c->peers, struct core_peer, link) {
+		if (p->state != MESH_PEER_UP || !p->probe_due_ns || c->now_ns < p->probe_due_ns || !asks(c, p))
+			continue;
+		c->probing = p;
+		c->probe_end_ns = c->now_ns + PROBE_LIMIT;
+		c->ops->probe(c->ctx, p);
+		return;
+	}
+}
+
+uint64_t core_probe_next(const struct core *c)
+{
+	uint64_t next = UINT64_MAX;
+	if (c->probing)
+		return c->probe_end_ns;
+	if (c->probe_credit_ns <= 0)
+		return c->now_ns + CORE_SECOND;
+	list_for_each(p, &c->peers, struct core_peer, link) {
+		if (p->state == MESH_PEER_UP && p->probe_due_ns && asks(c, p) && p->probe_due_ns < next)
+			next = p->probe_due_ns;
+	}
+	return next;
+}
+
+bool core_probe_accept(struct core *c, uint64_t now_ns, struct core_peer *p)
+{
+	c->now_ns = now_ns;
+	if (c->config.no_probes || p->state != MESH_PEER_UP || (c->probing && c->probing != p && now_ns < c->probe_end_ns))
+		return false;
+	c->probing = p;
+	c->probe_end_ns = now_ns + ACCEPT_LIMIT;
+	return true;
+}
+
+void core_probe_failed(struct core *c, uint64_t now_ns, struct core_peer *p)
+{
+	c->now_ns = now_ns;
+	core_probe_forget(c, p);
+	unsigned doublings = p->probe_failures < RETRY_DOUBLINGS ? p->probe_failures : RETRY_DOUBLINGS;
+	p->probe_failures++;
+	p->probe_due_ns = now_ns + (RETRY << doublings) + c->ops->random(c->ctx) % CORE_SECOND;
+}
+
+static void measured(struct core *c, struct core_bandwidth *b, uint64_t bps)
+{
+	if (bps)
+		*b = (struct core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
+}
+
+void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const struct core_probe_rate *rates, size_t count,
+	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns)
+{
+	c->now_ns = now_ns;
+	core_probe_forget(c, p);
+	c->probe_credit_ns -= (int64_t)duration_ns;
+	size_t found = 0;
+	for (size_t i = 0; i < count; i++) {
+		list_for_each(l, &p->links, struct core_link, link) {
+			if (l->state == MESH_LINK_DOWN || memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
+				memcmp(&l->local, &rates[i].local, sizeof rates[i].local) != 0)
+				continue;
+			measured(c, &l->up, rates[i].up_bps);
+			measured(c, &l->down, rates[i].down_bps);
+			found++;
+		}
+	}
+	if (count > 1 && found == count) {
+		measured(c, &p->aggregate_up, aggregate_up_bps);
+		measured(c, &p->aggregate_down, aggregate_down_bps);
+		p->aggregate_links = count;
+	}
+	p->probe_failures = 0;
+	/* Links that came up meanwhile were not in it. */
+	p->probe_due_ns = now_ns + (found == core_links_up(p) ? OLD_AGE : RETRY);
+}
+
+void core_traffic(struct core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)
+{
+	c->now_ns = now_ns;
+	list_for_each(p, &c->peers, struct core_peer, link) {
+		list_for_each(l, &p->links, struct core_link, link) {
+			if (!l->interface || l->ifindex != ifindex || l->state != MESH_LINK_UP)
+				continue;
+			struct { struct core_bandwidth *known; uint64_t bps; } sides[2] = { { &l->up, up_bps }, { &l->down, down_bps } };
+			for (size_t s = 0; s < 2; s++) {
+				/* Real traffic proves at least so much; less proves nothing. */
+				if (sides[s].bps > BUSY_BPS && sides[s].bps > sides[s].known->bps)
+					*sides[s].known = (struct core_bandwidth){ .bps = sides[s].bps, .at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC };
+				else if (sides[s].known->bps && sides[s].bps > sides[s].known->bps / 10 * 9)
+					sides[s].known->at_ns = now_ns;
+			}
+			/* Whoever uses the link is not disturbed; what it does is a measurement, too. */
+			if (up_bps + down_bps > BUSY_BPS && p->probe_due_ns && p->probe_due_ns < now_ns + RETRY && c->probing != p)
+				p->probe_due_ns = now_ns + RETRY;
+		}
+	}
+}

@@ -1,0 +1,562 @@
+#include "mesh/mesh.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "mesh/mesh_private.h"
+#include "proto/messages.h"
+
+#define MAX_EVENTS 1024u /* waiting to be handed out */
+
+uint64_t mesh_incarnation_next(const char *path)
+{
+	char *old = NULL, text[32];
+	uint64_t next = time_realtime_us();
+	if (file_read(path, 64, &old, NULL) == 0) {
+		uint64_t last = strtoull(old, NULL, 10);
+		if (last >= next && last < UINT64_MAX)
+			next = last + 1;
+		free(old);
+	}
+	int size = snprintf(text, sizeof text, "%llu\n", (unsigned long long)next);
+	return file_write_atomic(path, text, (size_t)size, 0600) == 0 ? next : 0;
+}
+
+/* ---- events: handed out when the core is through, so that their receivers may call anything ---- */
+
+static void queue_event(struct mesh *m, struct pending_event *e)
+{
+	bool first = list_empty(&m->events);
+	list_append(&m->events, &e->link);
+	if (first)
+		loop_timer_start(m->notify, 0, 0);
+}
+
+static void on_event(void *ctx, const struct mesh_event *event)
+{
+	struct mesh *m = ctx;
+	struct pending_event *e = calloc(1, sizeof *e);
+	if (!e)
+		return;
+	e->event = *event;
+	snprintf(e->peer_id, sizeof e->peer_id, "%s", event->peer_id);
+	snprintf(e->subject, sizeof e->subject, "%s", event->subject);
+	e->event.peer_id = e->peer_id;
+	e->event.subject = e->subject;
+	queue_event(m, e);
+}
+
+static void on_warning(void *ctx, const char *subject, const char *text)
+{
+	struct mesh *m = ctx;
+	struct pending_event *e = calloc(1, sizeof *e);
+	if (!e)
+		return;
+	e->is_warning = true;
+	snprintf(e->subject, sizeof e->subject, "%s", subject);
+	snprintf(e->text, sizeof e->text, "%s", text);
+	queue_event(m, e);
+}
+
+void mesh_warn(struct mesh *m, const char *subject, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	on_warning(m, subject, text);
+}
+
+static void notify(void *ctx)
+{
+	struct mesh *m = ctx;
+	for (unsigned i = 0; i < MAX_EVENTS && !list_empty(&m->events); i++) {
+		struct pending_event *e = list_entry(m->events.next, struct pending_event, link);
+		list_remove(&e->link);
+		if (e->is_warning && m->callbacks.warning)
+			m->callbacks.warning(m->ctx, e->subject, e->text);
+		else if (!e->is_warning && m->callbacks.event)
+			m->callbacks.event(m->ctx, &e->event);
+		free(e);
+	}
+	if (!list_empty(&m->events))
+		loop_timer_start(m->notify, 0, 0);
+}
+
+/* ---- the core's effects ---- */
+
+static uint64_t on_random(void *ctx)
+{
+	uint64_t v;
+	(void)ctx;
+	randombytes_buf(&v, sizeof v);
+	return v;
+}
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+	clock_gettime(id, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void on_clock(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns)
+{
+	(void)ctx;
+	int64_t raw = clock_ns(CLOCK_MONOTONIC_RAW);
+	*ret_realtime_ns = clock_ns(CLOCK_REALTIME);
+	*ret_offset_ns = *ret_realtime_ns - raw;
+}
+
+static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size)
+{
+	struct mesh *m = ctx;
+	struct interface *i = ifindex ? interface_find(m, ifindex) : NULL;
+	if (ifindex && (!i || !i->port))
+		return -ENODEV;
+	return net_send(m->net, i ? i->port : NULL, local, to, data, size);
+}
+
+static void on_admit(void *ctx, const struct core_peer *p)
+{
+	struct mesh *m = ctx;
+	int r = control_admit(m->control, p);
+	if (r < 0)
+		mesh_warn(m, p->name, "cannot admit peer %s: %s", p->name, strerror(-r));
+}
+
+static void on_expel(void *ctx, const struct core_peer *p)
+{
+	control_expel(((struct mesh *)ctx)->control, p);
+}
+
+static void on_restarted(void *ctx, const struct core_peer *p)
+{
+	control_restarted(((struct mesh *)ctx)->control, p);
+}
+
+static void on_route(void *ctx, const struct core_peer *p)
+{
+	control_route(((struct mesh *)ctx)->control, p);
+}
+
+static void on_probe(void *ctx, const struct core_peer *p)
+{
+	probe_ask(((struct mesh *)ctx)->probe, p);
+}
+
+static void on_recheck(void *ctx)
+{
+	interface_recheck(ctx);
+}
+
+static const struct core_ops core_ops = {
+	.random = on_random,
+	.clock = on_clock,
+	.send = on_send,
+	.admit = on_admit,
+	.expel = on_expel,
+	.restarted = on_restarted,
+	.route = on_route,
+	.probe = on_probe,
+	.recheck = on_recheck,
+	.event = on_event,
+	.warning = on_warning,
+};
+
+static void tick(void *ctx)
+{
+	struct mesh *m = ctx;
+	uint64_t now = time_monotonic_ns(), next = core_tick(m->core, now);
+	now = time_monotonic_ns();
+	loop_timer_start(m->timer, next > now ? (next - now + CORE_MS - 1) / CORE_MS : 0, 0);
+}
+
+void mesh_rearm(struct mesh *m)
+{
+	loop_timer_start(m->timer, 0, 0);
+}
+
+static void on_packet(void *ctx, unsigned ifindex, const struct core_address *from, const void *data, size_t size, int64_t received_ns)
+{
+	struct mesh *m = ctx;
+	if (core_packet(m->core, time_monotonic_ns(), ifindex, from, data, size, received_ns))
+		mesh_rearm(m);
+}
+
+/* ---- control messages ---- */
+
+static bool on_accept(void *ctx, const char *peer_id, uint64_t incarnation)
+{
+	struct mesh *m = ctx;
+	struct core_peer *p = core_peer_find(m->core, peer_id);
+	bool good = p && core_peer_incarnation(m->core, time_monotonic_ns(), p, incarnation);
+	mesh_rearm(m);
+	return good;
+}
+
+static void on_message(void *ctx, const char *peer_id, const Tbmesh__PeerMessage *message)
+{
+	struct mesh *m = ctx;
+	struct core_peer *p = core_peer_find(m->core, peer_id);
+	if (!p)
+		return;
+	switch (message->body_case) {
+	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST:
+	case TBMESH__PEER_MESSAGE__BODY_PROBE_REPLY:
+	case TBMESH__PEER_MESSAGE__BODY_PROBE_RESULT:
+		probe_message(m->probe, p, message);
+		mesh_rearm(m);
+		return;
+	case TBMESH__PEER_MESSAGE__BODY_GOODBYE:
+		core_goodbye(m->core, time_monotonic_ns(), p, message->goodbye->reason);
+		mesh_rearm(m);
+		return;
+	default: /* protobuf-c's enum, not ours */
+		if (m->callbacks.message)
+			m->callbacks.message(m->ctx, peer_id, message);
+	}
+}
+
+static const struct control_callbacks control_callbacks = { .accept = on_accept, .message = on_message };
+
+int mesh_send(struct mesh *m, const char *peer_id, Tbmesh__PeerMessage *message)
+{
+	if (peer_id) {
+		const struct core_peer *p = core_peer_find(m->core, peer_id);
+		if (!p || !p->introduced)
+			return -ENOENT;
+		return p->state == MESH_PEER_DEAD ? -EHOSTUNREACH : control_send(m->control, peer_id, message);
+	}
+	int result = 0;
+	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+		int r = p->state == MESH_PEER_UP ? control_send(m->control, p->id, message) : 0;
+		result = r < 0 ? r : result;
+	}
+	return result;
+}
+
+/* ---- bandwidth ---- */
+
+static int probe_send(void *ctx, const char *peer_id, Tbmesh__PeerMessage *message)
+{
+	return control_send(((struct mesh *)ctx)->control, peer_id, message);
+}
+
+static bool probe_accept(void *ctx, const char *peer_id)
+{
+	struct mesh *m = ctx;
+	struct core_peer *p = core_peer_find(m->core, peer_id);
+	return p && core_probe_accept(m->core, time_monotonic_ns(), p);
+}
+
+static void probe_done(void *ctx, const char *peer_id, const struct core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps,
+	uint64_t aggregate_down_bps, uint64_t duration_ns)
+{
+	struct mesh *m = ctx;
+	struct core_peer *p = core_peer_find(m->core, peer_id);
+	if (p)
+		core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps, duration_ns);
+	mesh_rearm(m);
+}
+
+static void probe_failed(void *ctx, const char *peer_id, const char *why)
+{
+	struct mesh *m = ctx;
+	struct core_peer *p = core_peer_find(m->core, peer_id);
+	log_debug("mesh: no bandwidth probe with %s: %s", peer_id, why);
+	if (p)
+		core_probe_failed(m->core, time_monotonic_ns(), p);
+	mesh_rearm(m);
+}
+
+static const struct probe_callbacks probe_callbacks = { .send = probe_send, .accept = probe_accept, .done = probe_done,
+	.failed = probe_failed };
+
+/* ---- life ---- */
+
+/* The name that peers see must be what their packet check lets in. */
+static void clean_name(char to[MESH_NAME_SIZE], const char *from)
+{
+	size_t n = 0;
+	for (; from && *from && n < MESH_NAME_SIZE - 1; from++)
+		to[n++] = *from > ' ' && *from <= '~' && *from != '/' && *from != ':' ? *from : '-';
+	if (!n)
+		to[n++] = '-';
+	to[n] = '\0';
+}
+
+int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config, const struct mesh_callbacks *callbacks, void *ctx,
+	struct mesh **ret)
+{
+	if (!config->incarnation)
+		return -EINVAL;
+	if (sodium_init() < 0)
+		return -EIO;
+	struct mesh *m = calloc(1, sizeof *m);
+	if (!m)
+		return -ENOMEM;
+	m->loop = l;
+	m->ctx = ctx;
+	m->manage_links = config->manage_links;
+	m->identity = *config->identity;
+	m->beacon_port = config->beacon_port ? config->beacon_port : MESH_DEFAULT_PORT;
+	if (callbacks)
+		m->callbacks = *callbacks;
+	list_init(&m->interfaces);
+	list_init(&m->events);
+	m->timer = loop_timer_create(l, tick, m);
+	m->notify = loop_timer_create(l, notify, m);
+	int r = m->timer && m->notify ? 0 : -ENOMEM;
+	if (r == 0)
+		r = control_create(l, z, config->identity, config->incarnation, config->control_port, &control_callbacks, m, &m->control);
+	if (r == 0) {
+		struct core_config c = { .identity = *config->identity, .key = *config->key, .incarnation = config->incarnation,
+			.control_port = control_port(m->control), .no_probes = config->no_probes };
+		clean_name(c.name, config->name);
+		m->core = core_create(&c, &core_ops, m, time_monotonic_ns());
+		sodium_memzero(&c, sizeof c);
+		r = m->core ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = probe_create(l, &probe_callbacks, m, &m->probe);
+	if (r == 0)
+		r = net_create(l, m->beacon_port, on_packet, m, &m->net);
+	if (r == 0)
+		r = netlink_create(l, &interface_callbacks, m, &m->netlink);
+	if (r < 0) {
+		mesh_destroy(m);
+		return r;
+	}
+	mesh_rearm(m);
+	*ret = m;
+	return 0;
+}
+
+void mesh_destroy(struct mesh *m)
+{
+	if (!m)
+		return;
+	if (m->core && m->net)
+		core_leave(m->core, time_monotonic_ns());
+	probe_destroy(m->probe);
+	list_for_each_safe(i, &m->interfaces, struct interface, link) {
+		net_port_destroy(i->port);
+		free(i);
+	}
+	netlink_destroy(m->netlink);
+	net_destroy(m->net);
+	control_destroy(m->control);
+	core_destroy(m->core);
+	list_for_each_safe(e, &m->events, struct pending_event, link)
+		free(e);
+	loop_timer_destroy(m->timer);
+	loop_timer_destroy(m->notify);
+	mesh_identity_wipe(&m->identity);
+	free(m);
+}
+
+int mesh_interface_add(struct mesh *m, const struct mesh_interface *i)
+{
+	return interface_set(m, i);
+}
+
+void mesh_interface_remove(struct mesh *m, unsigned ifindex)
+{
+	struct interface *i = interface_find(m, ifindex);
+	if (i)
+		interface_remove(i, "the cable was pulled");
+}
+
+int mesh_static_peer_add(struct mesh *m, const char *text)
+{
+	struct core_address a = { .port = m->beacon_port };
+	char copy[MESH_ADDRESS_SIZE + 10];
+	struct in_addr v4;
+	if (strlen(text) >= sizeof copy)
+		return -EINVAL;
+	strcpy(copy, text);
+	char *host = copy, *port = NULL;
+	if (*host == '[') {
+		char *end = strchr(++host, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return -EINVAL;
+		port = end[1] ? end + 2 : NULL;
+		*end = '\0';
+	} else if (strchr(host, ':') == strrchr(host, ':') && strchr(host, ':')) {
+		port = strchr(host, ':');
+		*port++ = '\0';
+	}
+	if (port) {
+		char *end;
+		unsigned long number = strtoul(port, &end, 10);
+		if (!*port || *end || !number || number > UINT16_MAX)
+			return -EINVAL;
+		a.port = (uint16_t)number;
+	}
+	if (inet_pton(AF_INET, host, &v4) == 1) {
+		a.ip.s6_addr[10] = a.ip.s6_addr[11] = 0xff;
+		memcpy(a.ip.s6_addr + 12, &v4, sizeof v4);
+	} else if (inet_pton(AF_INET6, host, &a.ip) != 1 || IN6_IS_ADDR_LINKLOCAL(&a.ip)) {
+		return -EINVAL;
+	}
+	int r = core_static_add(m->core, time_monotonic_ns(), &a);
+	mesh_rearm(m);
+	return r;
+}
+
+/* ---- reading ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct mesh_peer_info *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+	return order ? order : strcmp(x->id, y->id);
+}
+
+static int by_link_id(const void *a, const void *b)
+{
+	return strcmp(((const struct mesh_link_info *)a)->id, ((const struct mesh_link_info *)b)->id);
+}
+
+size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max)
+{
+	size_t count = 0;
+	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+		if (!p->introduced)
+			continue;
+		if (count < max)
+			core_peer_read(time_monotonic_ns(), p, &ret[count]);
+		count++;
+	}
+	if (count && max)
+		qsort(ret, count < max ? count : max, sizeof *ret, by_name);
+	return count;
+}
+
+size_t mesh_links(const struct mesh *m, struct mesh_link_info *ret, size_t max)
+{
+	size_t count = 0;
+	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+		list_for_each(l, &p->links, struct core_link, link) {
+			if (!l->ever_up)
+				continue;
+			if (count < max)
+				core_link_read(time_monotonic_ns(), l, &ret[count]);
+			count++;
+		}
+	}
+	if (count && max)
+		qsort(ret, count < max ? count : max, sizeof *ret, by_link_id);
+	return count;
+}
+
+int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_info *ret)
+{
+	const struct core_peer *found = NULL;
+	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+		if (!p->introduced || (strcmp(p->id, id_or_name) != 0 && strcmp(p->name, id_or_name) != 0))
+			continue;
+		/* Names may repeat, e.g. after a reinstallation: the one that lives is meant. */
+		if (!found || found->state == MESH_PEER_DEAD || strcmp(p->id, id_or_name) == 0)
+			found = p;
+	}
+	if (!found)
+		return -ENOENT;
+	core_peer_read(time_monotonic_ns(), found, ret);
+	return 0;
+}
+
+struct ranked {
+	const struct core_link *link;
+	struct mesh_link_info info;
+};
+
+/* Faster first; among equals (within 20 %) the shorter way. */
+static int by_goodput(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+	double fast = (double)x->info.up.bps, other = (double)y->info.up.bps;
+	if (fast * 1.2 < other || other * 1.2 < fast)
+		return fast < other ? 1 : -1;
+	return x->info.rtt.p50_us < y->info.rtt.p50_us ? -1 : x->info.rtt.p50_us > y->info.rtt.p50_us;
+}
+
+size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_endpoint *ret, size_t max)
+{
+	struct ranked ranked[MESH_MAX_PEER_LINKS];
+	size_t count = 0;
+	const struct core_peer *p = core_peer_find(m->core, peer_id);
+	if (!p)
+		return 0;
+	list_for_each(l, &p->links, struct core_link, link) {
+		if (l->state != MESH_LINK_UP || count == ARRAY_SIZE(ranked))
+			continue;
+		ranked[count].link = l;
+		core_link_read(time_monotonic_ns(), l, &ranked[count].info);
+		count++;
+	}
+	qsort(ranked, count, sizeof ranked[0], by_goodput);
+	for (size_t i = 0; i < count && i < max; i++) {
+		ret[i] = (struct mesh_endpoint){ .goodput_bps = ranked[i].info.up.bps };
+		memcpy(ret[i].address, ranked[i].info.peer_address, sizeof ret[i].address);
+		memcpy(ret[i].link, ranked[i].info.id, sizeof ret[i].link);
+		if (IN6_IS_ADDR_LINKLOCAL(&ranked[i].link->address.ip))
+			ret[i].scope_id = ranked[i].link->ifindex;
+	}
+	return count;
+}
+
+void mesh_totals(const struct mesh *m, struct mesh_totals *ret)
+{
+	struct mesh_totals t = { .refused = control_refused(m->control) };
+	double best = 0;
+	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+		struct mesh_peer_info info;
+		core_peer_read(time_monotonic_ns(), p, &info);
+		if (p->state != MESH_PEER_UP)
+			continue;
+		t.peers_up++;
+		t.links_up += info.links_up;
+		t.up_bps += info.aggregate_up.bps;
+		t.down_bps += info.aggregate_down.bps;
+		if (info.rtt.samples && (!*t.best_peer || info.rtt.p50_us < best)) {
+			best = info.rtt.p50_us;
+			memcpy(t.best_peer, info.name, sizeof t.best_peer);
+		}
+	}
+	*ret = t;
+}
+
+size_t mesh_best(struct mesh *m, const struct mesh_query *q, struct mesh_candidate *ret, size_t max)
+{
+	size_t count = mesh_peers(m, NULL, 0), filled = 0;
+	struct mesh_peer_info *peers = calloc(count + 1, sizeof *peers);
+	struct score_input *inputs = calloc(count + 1, sizeof *inputs);
+	struct mesh_candidate *ranked = calloc(count + 1, sizeof *ranked);
+	if (peers && inputs && ranked) {
+		mesh_peers(m, peers, count);
+		for (size_t i = 0; i < count; i++) {
+			inputs[i].peer = peers[i];
+			inputs[i].has_facts = q->facts && q->facts(q->facts_ctx, peers[i].id, &inputs[i].facts);
+		}
+		score_rank(q, inputs, count, &m->memory[q->criterion], time_monotonic_ns(), ranked);
+		filled = count < max ? count : max;
+		memcpy(ret, ranked, filled * sizeof *ranked);
+	}
+	free(peers);
+	free(inputs);
+	free(ranked);
+	return filled ? count : 0;
+}

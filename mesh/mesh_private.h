@@ -1,0 +1,82 @@
+/* The shell around the core: what its files share. */
+#ifndef TBMESH_MESH_MESH_PRIVATE_H
+#define TBMESH_MESH_MESH_PRIVATE_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "base/zsock.h"
+#include "mesh/control.h"
+#include "mesh/core.h"
+#include "mesh/mesh.h"
+#include "mesh/net.h"
+#include "mesh/netlink.h"
+#include "mesh/probe.h"
+#include "mesh/score.h"
+
+#define INTERFACE_MAX_ADDRESSES 8u
+
+struct interface_address {
+	struct in6_addr ip;
+	bool usable, seen;
+};
+
+/* An interface that the node gave us, as the kernel sees it. */
+struct interface {
+	struct list link;
+	struct mesh *mesh;
+	unsigned ifindex;
+	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE], xdomain[MESH_NAME_SIZE];
+	uint64_t negotiated_rx_bps, negotiated_tx_bps;
+	bool present, seen, up, carrier;
+	uint32_t mtu;
+	struct interface_address addresses[INTERFACE_MAX_ADDRESSES];
+	size_t address_count;
+	struct in6_addr own;        /* the address that manage_links adds */
+	struct in6_addr address;    /* the one in use while running */
+	bool running;
+	uint64_t up_asked_ns;
+	bool mtu_asked, address_asked;
+	struct net_port *port;      /* NULL while not present */
+	uint64_t traffic_at_ns, rx_bytes, tx_bytes;
+};
+
+struct pending_event {
+	struct list link;
+	bool is_warning;
+	struct mesh_event event;
+	char peer_id[MESH_ID_SIZE];
+	char subject[MESH_LINK_ID_SIZE];
+	char text[256];             /* of a warning */
+};
+
+struct mesh {
+	struct loop *loop;
+	struct mesh_callbacks callbacks;
+	void *ctx;
+	bool manage_links;
+	uint16_t beacon_port;
+	struct core *core;
+	struct net *net;
+	struct netlink *netlink;
+	struct control *control;
+	struct probe *probe;
+	struct list interfaces;
+	size_t interface_count;
+	struct loop_timer *timer;   /* the core's next tick */
+	struct loop_timer *notify;  /* hands out events, out of the core's way */
+	struct list events;         /* of struct pending_event */
+	struct score_memory memory[4]; /* by criterion */
+	struct mesh_identity identity;
+};
+
+void mesh_rearm(struct mesh *m);  /* after each call into the core */
+void mesh_warn(struct mesh *m, const char *subject, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* interface.c */
+extern const struct netlink_callbacks interface_callbacks; /* ctx: the mesh */
+struct interface *interface_find(struct mesh *m, unsigned ifindex);
+int interface_set(struct mesh *m, const struct mesh_interface *i);
+void interface_remove(struct interface *i, const char *why);
+void interface_recheck(struct mesh *m);
+
+#endif
