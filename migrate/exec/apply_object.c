@@ -1,0 +1,477 @@
+/* Objects: CREATE, UPDATE, DESTROY. What travels is the program's own call; what is called is this driver's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate/exec/executor.h"
+
+/* One command being decoded. */
+struct decoding {
+	struct executor *x;
+	uint64_t subject; /* of the record: it need not be usable yet */
+	bool missing;     /* it named an object that is not there */
+	bool unusable;    /* it named one that nothing can be done with */
+	uint64_t memory;  /* id of the memory that it named last */
+	struct wire_reader reader;
+	uint16_t command;
+};
+
+static bool find_handle(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_handle)
+{
+	struct decoding *d = ctx;
+	const struct object *object = objects_find(&d->x->objects, id);
+
+	if (!object) {
+		d->missing = true;
+		return false;
+	}
+	if (object->type != type)
+		return false;
+	if (!object->usable && id != d->subject) {
+		d->unusable = true;
+		return false;
+	}
+	if (object->memory)
+		d->memory = id;
+	*ret_handle = object->handle;
+	return true;
+}
+
+static void begin_decoding(struct decoding *d, struct executor *x, const struct record_view *record)
+{
+	uint32_t size;
+	const unsigned char *payload = record_payload(record, &size);
+
+	*d = (struct decoding){ .x = x, .subject = record->header.subject };
+	d->reader = (struct wire_reader){
+		.at = payload,
+		.end = payload + size,
+		.arena = &x->arena,
+		.handle = find_handle,
+		.ctx = d,
+	};
+}
+
+/* Cuts the only command of a record out. */
+static void begin_command(struct decoding *d, struct executor *x, const struct record_view *record)
+{
+	struct wire_reader parameters;
+
+	begin_decoding(d, x, record);
+	if (wire_next(&d->reader, &d->command, &parameters) != 1)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a record about object %llu has no command",
+			(unsigned long long)record->header.subject);
+	d->reader = parameters;
+}
+
+static _Noreturn void malformed(const struct decoding *d)
+{
+	link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "%s for object %llu cannot be decoded%s", wire_command_name(d->command),
+		(unsigned long long)d->subject, d->missing ? ": it names an object that is not there" : "");
+}
+
+static _Noreturn void failed(const struct decoding *d, VkResult result)
+{
+	link_lost(&d->x->link, result, "%s failed for object %llu", wire_command_name(d->command), (unsigned long long)d->subject);
+}
+
+static struct object *add(struct decoding *d, VkObjectType type, VkResult result, uint64_t handle)
+{
+	struct object *object;
+
+	if (result < 0)
+		failed(d, result);
+	object = objects_add(&d->x->objects, d->subject, type);
+	if (!object)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "%s uses the id %llu twice", wire_command_name(d->command),
+			(unsigned long long)d->subject);
+	object->handle = handle;
+	object->usable = true;
+	return object;
+}
+
+/* After a decoder said no. A strong dependency that is unusable makes this object unusable, too; all else is a fault. */
+static void add_unusable(struct decoding *d, VkObjectType type)
+{
+	if (d->missing || !d->unusable)
+		malformed(d);
+	add(d, type, VK_SUCCESS, 0)->usable = false;
+}
+
+static void create_buffer(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateBuffer v;
+	VkBufferCreateInfo info;
+	VkBuffer buffer = VK_NULL_HANDLE;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkCreateBuffer(&d->reader, &v))
+		malformed(d);
+	info = *v.pCreateInfo;
+	info.usage |= VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+	/* The program's queue families are not this device's. */
+	info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+	info.queueFamilyIndexCount = 0;
+	result = device->vk.vkCreateBuffer(device->handle, &info, NULL, &buffer);
+	object = add(d, VK_OBJECT_TYPE_BUFFER, result, (uint64_t)buffer);
+	object->size = info.size;
+	object->usable = false; /* until it is bound */
+}
+
+static void create_buffer_view(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateBufferView v;
+	VkBufferView view = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateBufferView(&d->reader, &v)) {
+		add_unusable(d, VK_OBJECT_TYPE_BUFFER_VIEW);
+		return;
+	}
+	result = device->vk.vkCreateBufferView(device->handle, v.pCreateInfo, NULL, &view);
+	add(d, VK_OBJECT_TYPE_BUFFER_VIEW, result, (uint64_t)view);
+}
+
+static void create_shader_module(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateShaderModule v;
+	VkShaderModule module = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateShaderModule(&d->reader, &v))
+		malformed(d);
+	result = device->vk.vkCreateShaderModule(device->handle, v.pCreateInfo, NULL, &module);
+	add(d, VK_OBJECT_TYPE_SHADER_MODULE, result, (uint64_t)module);
+}
+
+static void create_sampler(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateSampler v;
+	VkSampler sampler = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateSampler(&d->reader, &v))
+		malformed(d);
+	result = device->vk.vkCreateSampler(device->handle, v.pCreateInfo, NULL, &sampler);
+	add(d, VK_OBJECT_TYPE_SAMPLER, result, (uint64_t)sampler);
+}
+
+static void create_set_layout(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateDescriptorSetLayout v;
+	VkDescriptorSetLayout layout = VK_NULL_HANDLE;
+	struct set_need need;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkCreateDescriptorSetLayout(&d->reader, &v))
+		malformed(d);
+	result = set_need_of_layout(v.pCreateInfo, &need);
+	if (result >= 0)
+		result = device->vk.vkCreateDescriptorSetLayout(device->handle, v.pCreateInfo, NULL, &layout);
+	object = add(d, VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT, result, (uint64_t)layout);
+	object->need = malloc(sizeof(need));
+	if (!object->need)
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
+	*object->need = need;
+}
+
+static void create_pipeline_layout(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreatePipelineLayout v;
+	VkPipelineLayout layout = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreatePipelineLayout(&d->reader, &v))
+		malformed(d);
+	result = device->vk.vkCreatePipelineLayout(device->handle, v.pCreateInfo, NULL, &layout);
+	add(d, VK_OBJECT_TYPE_PIPELINE_LAYOUT, result, (uint64_t)layout);
+}
+
+static void create_pipeline(struct decoding *d)
+{
+	struct pipeline_cache *cache = &d->x->pipelines;
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateComputePipelines v;
+	VkPipeline pipeline = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateComputePipelines(&d->reader, &v))
+		malformed(d);
+	result = device->vk.vkCreateComputePipelines(device->handle, cache->handle, 1, v.pCreateInfo, NULL, &pipeline);
+	add(d, VK_OBJECT_TYPE_PIPELINE, result, (uint64_t)pipeline);
+	cache->changed = true;
+}
+
+/* Sets come from pools of our own: the program's is a name only. */
+static void create_pool(struct decoding *d)
+{
+	struct wire_vkCreateDescriptorPool v;
+
+	if (!wire_decode_vkCreateDescriptorPool(&d->reader, &v))
+		malformed(d);
+	add(d, VK_OBJECT_TYPE_DESCRIPTOR_POOL, VK_SUCCESS, 0);
+}
+
+/* The ids of the objects that a record names, as the ICD listed them. */
+static const struct object *dependency_of_type(struct executor *x, const struct record_view *record, VkObjectType type)
+{
+	for (uint32_t i = 0; i < record->header.dep_count; i++) {
+		const struct object *object;
+		uint64_t id;
+
+		memcpy(&id, record->bytes + sizeof(record->header) + i * sizeof(id), sizeof(id));
+		object = objects_find(&x->objects, id);
+		if (object && object->type == type)
+			return object;
+	}
+	return NULL;
+}
+
+static void create_set(struct decoding *d, const struct record_view *record)
+{
+	const struct object *layout = dependency_of_type(d->x, record, VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT);
+	struct wire_vkAllocateDescriptorSets v;
+	VkDescriptorSetAllocateInfo info;
+	VkDescriptorSet set = VK_NULL_HANDLE;
+	struct set_pool *pool = NULL;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkAllocateDescriptorSets(&d->reader, &v))
+		malformed(d);
+	info = *v.pAllocateInfo;
+	if (!layout || layout->handle != (uint64_t)info.pSetLayouts[0])
+		malformed(d);
+	result = set_pools_allocate(&d->x->sets, layout->need, &info, &set, &pool);
+	object = add(d, VK_OBJECT_TYPE_DESCRIPTOR_SET, result, (uint64_t)set);
+	object->pool = pool;
+}
+
+static void create_command_buffer(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkAllocateCommandBuffers v;
+	VkCommandBufferAllocateInfo info;
+	VkCommandBuffer buffer = VK_NULL_HANDLE;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkAllocateCommandBuffers(&d->reader, &v))
+		malformed(d);
+	info = *v.pAllocateInfo;
+	info.commandPool = d->x->pool;
+	result = device->vk.vkAllocateCommandBuffers(device->handle, &info, &buffer);
+	object = add(d, VK_OBJECT_TYPE_COMMAND_BUFFER, result, (uint64_t)(uintptr_t)buffer);
+	object->primary = info.level == VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+	object->usable = false; /* until it is recorded */
+}
+
+void apply_create(struct executor *x, const struct record_view *record)
+{
+	struct decoding d;
+
+	begin_command(&d, x, record);
+	switch (d.command) {
+	case WIRE_vkCreateBuffer:
+		create_buffer(&d);
+		break;
+	case WIRE_vkCreateBufferView:
+		create_buffer_view(&d);
+		break;
+	case WIRE_vkCreateShaderModule:
+		create_shader_module(&d);
+		break;
+	case WIRE_vkCreateSampler:
+		create_sampler(&d);
+		break;
+	case WIRE_vkCreateDescriptorSetLayout:
+		create_set_layout(&d);
+		break;
+	case WIRE_vkCreatePipelineLayout:
+		create_pipeline_layout(&d);
+		break;
+	case WIRE_vkCreateComputePipelines:
+		create_pipeline(&d);
+		break;
+	case WIRE_vkCreateDescriptorPool:
+		create_pool(&d);
+		break;
+	case WIRE_vkAllocateDescriptorSets:
+		create_set(&d, record);
+		break;
+	case WIRE_vkAllocateCommandBuffers:
+		create_command_buffer(&d);
+		break;
+	default:
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a CREATE record with %s, which is not offered", wire_command_name(d.command));
+	}
+}
+
+static void bind_buffer(struct decoding *d, struct object *object)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkBindBufferMemory v;
+	VkMemoryRequirements needs;
+	const struct memory *memory;
+	VkResult result;
+
+	if (!wire_decode_vkBindBufferMemory(&d->reader, &v))
+		return;
+	if (object->type != VK_OBJECT_TYPE_BUFFER || (uint64_t)v.buffer != object->handle || object->usable)
+		malformed(d);
+	memory = executor_memory(d->x, d->memory);
+	device->vk.vkGetBufferMemoryRequirements(device->handle, v.buffer, &needs);
+	if (v.memoryOffset >= memory->size || object->size > memory->size - v.memoryOffset)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "buffer %llu does not fit into memory %llu",
+			(unsigned long long)object->id, (unsigned long long)memory->id);
+	if (v.memoryOffset % needs.alignment || v.memoryOffset > memory->real_size ||
+		needs.size > memory->real_size - v.memoryOffset || !(needs.memoryTypeBits & 1u << memory->type))
+		link_lost(&d->x->link, VK_ERROR_FEATURE_NOT_PRESENT,
+			"%s cannot bind a buffer at offset %llu: it needs an alignment of %llu and %llu bytes",
+			device->properties.deviceName, (unsigned long long)v.memoryOffset, (unsigned long long)needs.alignment,
+			(unsigned long long)needs.size);
+	result = device->vk.vkBindBufferMemory(device->handle, v.buffer, v.memory, v.memoryOffset);
+	if (result < 0)
+		failed(d, result);
+	object->usable = true;
+}
+
+static void update_set(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkUpdateDescriptorSets v;
+
+	if (wire_decode_vkUpdateDescriptorSets(&d->reader, &v))
+		device->vk.vkUpdateDescriptorSets(device->handle, 1, v.pDescriptorWrite, 0, NULL);
+}
+
+/* The program's own flags are not needed: what it may do with a command buffer, it did. In a replay the same one may be on its
+ * way several times. */
+static void record_commands(struct executor *x, struct object *object, const struct record_view *record)
+{
+	const VkCommandBufferInheritanceInfo inheritance = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO };
+	const VkCommandBufferBeginInfo begin = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+		.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
+		.pInheritanceInfo = &inheritance,
+	};
+	VkCommandBuffer buffer = (VkCommandBuffer)(uintptr_t)object->handle;
+	const struct wire_table *vk = &x->device.vk;
+	struct wire_reader first, parameters;
+	struct decoding d;
+	VkResult result;
+	int played;
+
+	begin_decoding(&d, x, record);
+	first = d.reader;
+	if (wire_next(&first, &d.command, &parameters) == 1 && d.command == WIRE_vkBeginCommandBuffer)
+		d.reader = first;
+	object->usable = false;
+	result = vk->vkBeginCommandBuffer(buffer, &begin);
+	if (result < 0)
+		link_lost(&x->link, result, "vkBeginCommandBuffer failed");
+	do {
+		played = wire_play(&d.reader, buffer, vk);
+	} while (played > 0);
+	if (played < 0 && !d.missing && !d.unusable)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "the commands of command buffer %llu cannot be decoded",
+			(unsigned long long)object->id);
+	if (played < 0) {
+		vk->vkResetCommandBuffer(buffer, 0);
+		return;
+	}
+	result = vk->vkEndCommandBuffer(buffer);
+	if (result < 0)
+		link_lost(&x->link, result, "vkEndCommandBuffer failed");
+	object->usable = true;
+}
+
+/* Dependencies of an UPDATE are weak: one that names an object which is gone has no effect any more. */
+void apply_update(struct executor *x, const struct record_view *record)
+{
+	struct object *object = objects_find(&x->objects, record->header.subject);
+	struct decoding d;
+
+	if (!object)
+		return;
+	if (object->type == VK_OBJECT_TYPE_COMMAND_BUFFER) {
+		record_commands(x, object, record);
+		return;
+	}
+	begin_command(&d, x, record);
+	switch (d.command) {
+	case WIRE_vkBindBufferMemory:
+		bind_buffer(&d, object);
+		break;
+	case WIRE_vkUpdateDescriptorSets:
+		update_set(&d);
+		break;
+	default:
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "an UPDATE record with %s, which is not offered",
+			wire_command_name(d.command));
+	}
+	if (d.reader.failed && !d.missing && !d.unusable)
+		malformed(&d);
+}
+
+static void destroy(struct executor *x, struct object *object)
+{
+	const struct wire_table *vk = &x->device.vk;
+	VkDevice device = x->device.handle;
+	uint64_t handle = object->handle;
+	VkCommandBuffer buffer;
+
+	if (!handle)
+		return;
+	switch ((int)object->type) {
+	case VK_OBJECT_TYPE_BUFFER:
+		vk->vkDestroyBuffer(device, (VkBuffer)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_BUFFER_VIEW:
+		vk->vkDestroyBufferView(device, (VkBufferView)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_SHADER_MODULE:
+		vk->vkDestroyShaderModule(device, (VkShaderModule)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_SAMPLER:
+		vk->vkDestroySampler(device, (VkSampler)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT:
+		vk->vkDestroyDescriptorSetLayout(device, (VkDescriptorSetLayout)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_PIPELINE_LAYOUT:
+		vk->vkDestroyPipelineLayout(device, (VkPipelineLayout)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_PIPELINE:
+		vk->vkDestroyPipeline(device, (VkPipeline)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_DESCRIPTOR_SET:
+		set_pools_free(&x->sets, object->pool, (VkDescriptorSet)handle);
+		break;
+	case VK_OBJECT_TYPE_COMMAND_BUFFER:
+		buffer = (VkCommandBuffer)(uintptr_t)handle;
+		vk->vkFreeCommandBuffers(device, x->pool, 1, &buffer);
+		break;
+	}
+}
+
+void apply_destroy(struct executor *x, const struct record_view *record)
+{
+	struct object *object = objects_find(&x->objects, record->header.subject);
+
+	/* An object that was dead at the checkpoint is not in the seed, and its DESTROY may follow all the same. */
+	if (!object)
+		return;
+	if (object->type == VK_OBJECT_TYPE_DEVICE_MEMORY)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "memory %llu is destroyed like an object",
+			(unsigned long long)object->id);
+	destroy(x, object);
+	objects_remove(&x->objects, object);
+}

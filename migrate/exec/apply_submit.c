@@ -1,0 +1,125 @@
+/* SUBMIT: the program's command buffers between uploads and nonce, and the windows of a COMMIT behind them. */
+#include <string.h>
+
+#include "migrate/exec/executor.h"
+
+static void append(struct executor *x, VkCommandBuffer buffer)
+{
+	buf_append(&x->submit, &buffer, sizeof(buffer));
+}
+
+/* The program's command buffers, a full barrier behind each. */
+static void collect_buffers(struct executor *x, const struct record_view *record)
+{
+	for (uint32_t i = 0; i < record->header.dep_count; i++) {
+		struct object *object;
+		uint64_t id;
+
+		memcpy(&id, record->bytes + sizeof(record->header) + i * sizeof(id), sizeof(id));
+		object = objects_find(&x->objects, id);
+		if (!object || object->type != VK_OBJECT_TYPE_COMMAND_BUFFER || !object->primary || !object->usable) {
+			link_lost(&x->link, RESULT_WORKLOAD_FAULT,
+				"submission %llu runs command buffer %llu, which is not there or uses destroyed objects",
+				(unsigned long long)record->header.subject, (unsigned long long)id);
+		}
+		append(x, (VkCommandBuffer)(uintptr_t)object->handle);
+		append(x, x->jobs.barrier);
+	}
+}
+
+static void note_ranges(struct executor *x, const struct record_view *record, const unsigned char *ranges, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct record_range range;
+		struct memory *memory;
+
+		memcpy(&range, ranges + (size_t)i * sizeof(range), sizeof(range));
+		memory = executor_memory(x, range.memory);
+		if (range.size == 0 || range.offset > memory->size || range.size > memory->size - range.offset) {
+			link_lost(&x->link, RESULT_WORKLOAD_FAULT, "submission %llu writes outside memory %llu",
+				(unsigned long long)record->header.subject, (unsigned long long)range.memory);
+		}
+		commit_note_write(&x->commit, memory, range.offset, range.offset + range.size);
+	}
+}
+
+static void begin_tail(struct executor *x, struct job *job)
+{
+	jobs_begin(&x->jobs, job->tail);
+	device_full_barrier(&x->device, job->tail);
+}
+
+/* Ends the tail: what it wrote is there for the host when the fence has signalled. */
+static void end_tail(struct executor *x, struct job *job)
+{
+	const VkMemoryBarrier host = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+		.dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+	};
+
+	x->device.vk.vkCmdPipelineBarrier(job->tail, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0,
+		NULL, 0, NULL);
+	jobs_end(&x->jobs, job->tail);
+}
+
+static void submit_windows(struct executor *x, uint64_t seq, uint64_t nonce)
+{
+	for (uint32_t index = 1; !commit_is_empty(&x->commit); index++) {
+		struct job *job = jobs_take(&x->jobs);
+
+		job->seq = seq;
+		begin_tail(x, job);
+		commit_record_window(&x->commit, job, nonce, index);
+		end_tail(x, job);
+		job->final = commit_is_empty(&x->commit);
+		jobs_submit(&x->jobs, job, &job->tail, 1);
+	}
+}
+
+void apply_submit(struct executor *x, const struct record_view *record)
+{
+	struct record_submit submit;
+	uint32_t size;
+	const unsigned char *payload = record_payload(record, &size);
+	bool is_commit;
+	struct job *job;
+
+	if (record->header.subject != x->next_seq)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "submission %llu came instead of %llu",
+			(unsigned long long)record->header.subject, (unsigned long long)x->next_seq);
+	if (size < sizeof(submit))
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
+	memcpy(&submit, payload, sizeof(submit));
+	if (submit.range_count > (size - sizeof(submit)) / sizeof(struct record_range))
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
+	is_commit = submit.flags & SUBMIT_COMMIT;
+
+	buf_clear(&x->submit);
+	job = upload_take(&x->upload);
+	if (job) {
+		append(x, job->upload);
+	} else {
+		job = jobs_take(&x->jobs);
+		append(x, x->jobs.barrier);
+	}
+	collect_buffers(x, record);
+	note_ranges(x, record, payload + sizeof(submit), submit.range_count);
+
+	job->seq = record->header.subject;
+	job->has_nonce = true;
+	begin_tail(x, job);
+	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer, job->words_offset + offsetof(struct job_words, nonce),
+		sizeof(submit.nonce), &submit.nonce);
+	if (is_commit)
+		commit_record_window(&x->commit, job, submit.nonce, 0);
+	end_tail(x, job);
+	append(x, job->tail);
+	if (x->submit.failed)
+		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
+	job->final = !is_commit || commit_is_empty(&x->commit);
+	jobs_submit(&x->jobs, job, (const VkCommandBuffer *)x->submit.data, (uint32_t)(x->submit.size / sizeof(VkCommandBuffer)));
+	if (is_commit)
+		submit_windows(x, record->header.subject, submit.nonce);
+	x->next_seq++;
+}

@@ -1,0 +1,242 @@
+#include "migrate/exec/commit.h"
+
+#include <stdlib.h>
+
+#include "gpu/hash.h"
+#include "migrate/exec/link.h"
+
+#define WORD 4u
+
+static void check(struct commit *c, VkResult result, const char *what)
+{
+	if (result < 0)
+		link_lost(c->jobs->link, result, "%s failed", what);
+}
+
+void commit_init(struct commit *c, struct jobs *j)
+{
+	*c = (struct commit){ .jobs = j };
+	list_init(&c->dirty);
+}
+
+void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint64_t end)
+{
+	begin -= begin % WORD;
+	end += (WORD - end % WORD) % WORD;
+	if (!range_set_add(&m->dirty, begin, end))
+		link_lost(c->jobs->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
+	if (list_empty(&m->dirty_link))
+		list_append(&c->dirty, &m->dirty_link);
+}
+
+void commit_forget(struct commit *c, struct memory *m)
+{
+	(void)c;
+	range_set_clear(&m->dirty);
+	list_remove(&m->dirty_link);
+}
+
+bool commit_is_empty(const struct commit *c)
+{
+	return list_empty(&c->dirty);
+}
+
+static void make_pipeline(struct commit *c)
+{
+	const struct device *d = c->jobs->device;
+	const VkDescriptorSetLayoutBinding bindings[] = {
+		{ 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
+		{ 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
+	};
+	const VkDescriptorSetLayoutCreateInfo set_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+		.bindingCount = 2,
+		.pBindings = bindings,
+	};
+	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct hash_push) };
+	VkPipelineLayoutCreateInfo layout = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.setLayoutCount = 1,
+		.pSetLayouts = &c->set_layout,
+		.pushConstantRangeCount = 1,
+		.pPushConstantRanges = &push,
+	};
+	const VkShaderModuleCreateInfo module_info = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+		.codeSize = hash_shader_size,
+		.pCode = hash_shader_code,
+	};
+	VkComputePipelineCreateInfo pipeline = {
+		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+		.stage = {
+			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.pName = "main",
+		},
+	};
+	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * WINDOW_COUNT };
+	const VkDescriptorPoolCreateInfo pool = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+		.maxSets = WINDOW_COUNT,
+		.poolSizeCount = 1,
+		.pPoolSizes = &size,
+	};
+	VkShaderModule module;
+
+	check(c, d->vk.vkCreateDescriptorSetLayout(d->handle, &set_info, NULL, &c->set_layout), "vkCreateDescriptorSetLayout");
+	check(c, d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &c->layout), "vkCreatePipelineLayout");
+	check(c, d->vk.vkCreateShaderModule(d->handle, &module_info, NULL, &module), "vkCreateShaderModule");
+	pipeline.stage.module = module;
+	pipeline.layout = c->layout;
+	check(c, d->vk.vkCreateComputePipelines(d->handle, VK_NULL_HANDLE, 1, &pipeline, NULL, &c->pipeline),
+		"vkCreateComputePipelines");
+	d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+	check(c, d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &c->pool), "vkCreateDescriptorPool");
+}
+
+static struct window *make_window(struct commit *c)
+{
+	const struct device *d = c->jobs->device;
+	struct window *w = calloc(1, sizeof(*w));
+	VkDescriptorSetAllocateInfo set = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+		.descriptorSetCount = 1,
+		.pSetLayouts = &c->set_layout,
+	};
+	VkDescriptorBufferInfo buffers[2];
+	VkWriteDescriptorSet writes[2];
+
+	if (!c->pipeline)
+		make_pipeline(c);
+	if (!w)
+		link_lost(c->jobs->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
+	list_init(&w->link);
+	check(c, plain_buffer_init(&w->gathered, d, WINDOW_BYTES, PLAIN_DEVICE), "allocating a window on the device");
+	check(c, plain_buffer_init(&w->sums, d, 2 * sizeof(uint32_t), PLAIN_DEVICE), "allocating a window on the device");
+	check(c, plain_buffer_init(&w->out, d, WINDOW_BYTES, PLAIN_READBACK), "allocating a window at the host");
+	set.descriptorPool = c->pool;
+	check(c, d->vk.vkAllocateDescriptorSets(d->handle, &set, &w->set), "vkAllocateDescriptorSets");
+	buffers[0] = (VkDescriptorBufferInfo){ w->gathered.buffer, 0, VK_WHOLE_SIZE };
+	buffers[1] = (VkDescriptorBufferInfo){ w->sums.buffer, 0, VK_WHOLE_SIZE };
+	for (uint32_t i = 0; i < 2; i++) {
+		writes[i] = (VkWriteDescriptorSet){
+			.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+			.dstSet = w->set,
+			.dstBinding = i,
+			.descriptorCount = 1,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.pBufferInfo = &buffers[i],
+		};
+	}
+	d->vk.vkUpdateDescriptorSets(d->handle, 2, writes, 0, NULL);
+	c->window_count++;
+	return w;
+}
+
+/* A window that nobody reads any more. */
+static struct window *take_window(struct commit *c)
+{
+	struct jobs *j = c->jobs;
+	struct window *w = NULL;
+
+	pthread_mutex_lock(&j->mutex);
+	while (list_empty(&j->free_windows) && c->window_count == WINDOW_COUNT)
+		pthread_cond_wait(&j->finished, &j->mutex);
+	if (!list_empty(&j->free_windows)) {
+		w = list_entry(j->free_windows.next, struct window, link);
+		list_remove(&w->link);
+	}
+	pthread_mutex_unlock(&j->mutex);
+	if (!w)
+		w = make_window(c);
+	w->size = 0;
+	w->piece_count = 0;
+	return w;
+}
+
+/* Takes spans of m from the last one on, so that those left keep their places. */
+static void gather_memory(struct commit *c, struct job *job, struct window *w, struct memory *m)
+{
+	const struct device *d = c->jobs->device;
+	VkBufferCopy regions[64];
+	uint32_t count = 0;
+
+	m->last_ticket = job->ticket;
+	while (m->dirty.count && w->size < WINDOW_BYTES && w->piece_count < WINDOW_PIECES) {
+		struct span *span = &m->dirty.spans[m->dirty.count - 1];
+		uint64_t room = WINDOW_BYTES - w->size;
+		uint64_t size = span->end - span->begin < room ? span->end - span->begin : room;
+
+		if (count == sizeof(regions) / sizeof(regions[0])) {
+			d->vk.vkCmdCopyBuffer(job->tail, m->whole, w->gathered.buffer, count, regions);
+			count = 0;
+		}
+		regions[count++] = (VkBufferCopy){ span->begin, w->size, size };
+		w->pieces[w->piece_count++] = (struct window_piece){ m->id, span->begin, (uint32_t)size };
+		w->size += (uint32_t)size;
+		span->begin += size;
+		if (span->begin == span->end)
+			m->dirty.count--;
+	}
+	if (count)
+		d->vk.vkCmdCopyBuffer(job->tail, m->whole, w->gathered.buffer, count, regions);
+	if (!m->dirty.count)
+		list_remove(&m->dirty_link);
+}
+
+static void barrier(const struct device *d, VkCommandBuffer cb, VkPipelineStageFlags from, VkAccessFlags written,
+	VkPipelineStageFlags to, VkAccessFlags used)
+{
+	const VkMemoryBarrier memory = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = written,
+		.dstAccessMask = used,
+	};
+
+	d->vk.vkCmdPipelineBarrier(cb, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
+}
+
+/* gathered → sums and out → words: each behind the one before, so that the words vouch for the bytes. */
+static void record_hash(struct commit *c, struct job *job, const struct window *w, uint64_t nonce)
+{
+	const struct device *d = c->jobs->device;
+	const struct hash_push push = {
+		.n0 = (uint32_t)nonce,
+		.n1 = (uint32_t)(nonce >> 32),
+		.word_count = w->size / WORD,
+	};
+	const VkBufferCopy all = { 0, 0, w->size };
+	const VkBufferCopy sums = { 0, job->words_offset + offsetof(struct job_words, window_hash), 2 * sizeof(uint32_t) };
+	VkCommandBuffer cb = job->tail;
+
+	d->vk.vkCmdFillBuffer(cb, w->sums.buffer, 0, 2 * sizeof(uint32_t), 0);
+	barrier(d, cb, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+		VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+		VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+	d->vk.vkCmdBindPipeline(cb, VK_PIPELINE_BIND_POINT_COMPUTE, c->pipeline);
+	d->vk.vkCmdBindDescriptorSets(cb, VK_PIPELINE_BIND_POINT_COMPUTE, c->layout, 0, 1, &w->set, 0, NULL);
+	d->vk.vkCmdPushConstants(cb, c->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
+	d->vk.vkCmdDispatch(cb, hash_groups(push.word_count), 1, 1);
+	d->vk.vkCmdCopyBuffer(cb, w->gathered.buffer, w->out.buffer, 1, &all);
+	barrier(d, cb, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+		VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
+		VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+	d->vk.vkCmdCopyBuffer(cb, w->sums.buffer, c->jobs->words.buffer, 1, &sums);
+	d->vk.vkCmdUpdateBuffer(cb, c->jobs->words.buffer, job->words_offset + offsetof(struct job_words, window_nonce),
+		sizeof(nonce), &nonce);
+}
+
+bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index)
+{
+	struct window *w;
+
+	if (list_empty(&c->dirty))
+		return false;
+	w = take_window(c);
+	w->index = index;
+	while (!list_empty(&c->dirty) && w->size < WINDOW_BYTES && w->piece_count < WINDOW_PIECES)
+		gather_memory(c, job, w, list_entry(c->dirty.next, struct memory, dirty_link));
+	record_hash(c, job, w, nonce + index + 1);
+	job->window = w;
+	return true;
+}

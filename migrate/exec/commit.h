@@ -1,0 +1,57 @@
+/* COMMIT: everything that may have been written since the last one goes back to the host, in windows. A window is gathered from
+ * the memories into one buffer on the device, hashed there and copied out; nonce and hash are written behind the copy.
+ * Contract: proto/README.md §1.6, §1.7. Main thread; the completion thread reads a window between its job's fence and its end. */
+#ifndef TBMESH_MIGRATE_EXEC_COMMIT_H
+#define TBMESH_MIGRATE_EXEC_COMMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "migrate/exec/jobs.h"
+#include "migrate/exec/memory.h"
+
+#define WINDOW_BYTES (16u << 20)
+#define WINDOW_COUNT 3
+#define WINDOW_PIECES 4096
+
+struct window_piece {
+	uint64_t memory; /* id */
+	uint64_t offset;
+	uint32_t size; /* bytes, multiple of 4 */
+};
+
+struct window {
+	struct list link; /* in jobs.free_windows */
+	/* set at creation */
+	struct plain_buffer gathered; /* on the device */
+	struct plain_buffer sums;     /* on the device: the hash, lo and hi */
+	struct plain_buffer out;      /* at the host */
+	VkDescriptorSet set;
+	/* main thread until the job is submitted, completion thread after */
+	uint32_t index; /* within the commit */
+	uint32_t size;  /* bytes */
+	uint32_t piece_count;
+	struct window_piece pieces[WINDOW_PIECES];
+};
+
+struct commit {
+	struct jobs *jobs;
+	VkDescriptorSetLayout set_layout;
+	VkPipelineLayout layout;
+	VkPipeline pipeline; /* made for the first window */
+	VkDescriptorPool pool;
+	unsigned window_count; /* made so far */
+	struct list dirty;     /* memories with something to return */
+};
+
+void commit_init(struct commit *c, struct jobs *j);
+/* [begin, end) of m may be written; checked against its size. */
+void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint64_t end);
+/* The memory is freed: nothing of it is returned. */
+void commit_forget(struct commit *c, struct memory *m);
+/* Records the next window of what is noted into the tail of a job, behind everything before. False: nothing is left. */
+bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index);
+bool commit_is_empty(const struct commit *c);
+
+#endif

@@ -1,0 +1,85 @@
+#include "migrate/exec/memory.h"
+
+#include <stdlib.h>
+
+/* The program's buffers may come with any of these; whatever their memory must fit, this one's must. */
+#define ALL_BUFFER_USAGES (VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | \
+	VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | \
+	VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT)
+
+/* Drivers round sizes of buffers up. The driver that the program asked may have rounded less than this one does. */
+#define ROUNDING_SLACK 4096u
+
+static VkResult allocate(const struct device *d, struct memory *m, const VkMemoryRequirements *needs)
+{
+	VkDeviceSize slack = needs->alignment > ROUNDING_SLACK ? needs->alignment : ROUNDING_SLACK;
+	VkMemoryAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO };
+	VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	uint32_t left = needs->memoryTypeBits;
+	bool any_local = device_memory_type(d, left, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, 0) >= 0;
+
+	m->real_size = (needs->size > m->size ? needs->size : m->size) + slack;
+	info.allocationSize = m->real_size;
+	/* A heap may be full while another one is not. Host memory serves only where the device has no other. */
+	for (;;) {
+		int type = device_memory_type(d, left, any_local ? VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT : 0, 0,
+			VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
+			VK_MEMORY_PROPERTY_PROTECTED_BIT);
+
+		if (type < 0)
+			return result;
+		info.memoryTypeIndex = (uint32_t)type;
+		result = d->vk.vkAllocateMemory(d->handle, &info, NULL, &m->handle);
+		if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY) {
+			m->type = (uint32_t)type;
+			return result;
+		}
+		left &= ~(1u << type);
+	}
+}
+
+VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, struct memory **ret_memory)
+{
+	VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = size,
+		.usage = ALL_BUFFER_USAGES,
+		.sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+	};
+	VkMemoryRequirements needs;
+	VkResult result;
+	struct memory *m;
+
+	if (size == 0 || size % MEMORY_ALIGN || size > VK_WHOLE_SIZE / 2)
+		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	m->id = id;
+	m->size = size;
+	list_init(&m->dirty_link);
+	result = d->vk.vkCreateBuffer(d->handle, &info, NULL, &m->whole);
+	if (!result) {
+		d->vk.vkGetBufferMemoryRequirements(d->handle, m->whole, &needs);
+		result = allocate(d, m, &needs);
+	}
+	if (!result)
+		result = d->vk.vkBindBufferMemory(d->handle, m->whole, m->handle, 0);
+	if (result) {
+		memory_destroy(m, d);
+		return result;
+	}
+	*ret_memory = m;
+	return VK_SUCCESS;
+}
+
+void memory_destroy(struct memory *m, const struct device *d)
+{
+	if (!m)
+		return;
+	list_remove(&m->dirty_link);
+	range_set_finish(&m->dirty);
+	d->vk.vkDestroyBuffer(d->handle, m->whole, NULL);
+	d->vk.vkFreeMemory(d->handle, m->handle, NULL);
+	free(m);
+}

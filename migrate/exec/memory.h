@@ -1,0 +1,33 @@
+/* The workload's memory on this GPU: real VkDeviceMemory, device-local, with one buffer over all of it for uploads and
+ * readbacks. Main thread only. */
+#ifndef TBMESH_MIGRATE_EXEC_MEMORY_H
+#define TBMESH_MIGRATE_EXEC_MEMORY_H
+
+#include <stdint.h>
+#include <vulkan/vulkan.h>
+
+#include "base/list.h"
+#include "migrate/exec/device.h"
+#include "migrate/exec/range_set.h"
+
+#define MEMORY_ALIGN 256u /* sizes in ALLOCATE are multiples of it */
+
+struct memory {
+	uint64_t id;
+	VkDeviceSize size;      /* as the log says */
+	VkDeviceSize real_size; /* with room for the driver's rounding of buffer sizes */
+	uint32_t type;
+	VkDeviceMemory handle;
+	VkBuffer whole; /* size bytes from offset 0 */
+	struct range_set dirty; /* may have been written since the last COMMIT */
+	struct list dirty_link; /* in the list of memories whose dirty is not empty */
+	uint64_t last_ticket;   /* the last job that touches `whole` */
+	uint64_t write_stamp;   /* see upload.h */
+};
+
+/* Not filled yet. On failure a negative VkResult and nothing left behind. */
+VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, struct memory **ret_memory);
+/* When no job uses it. NULL is fine. */
+void memory_destroy(struct memory *m, const struct device *d);
+
+#endif

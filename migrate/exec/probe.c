@@ -1,0 +1,156 @@
+#include "migrate/exec/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "gpu/description.h"
+#include "gpu/instance.h"
+
+#define CHILD_TIMEOUT_MS 20000u
+#define MAX_DEVICES 64
+
+static int write_all(int fd, const void *data, size_t size)
+{
+	const unsigned char *at = data;
+
+	while (size) {
+		ssize_t written = write(fd, at, size);
+
+		if (written < 0 && errno != EINTR)
+			return -errno;
+		if (written > 0) {
+			at += written;
+			size -= (size_t)written;
+		}
+	}
+	return 0;
+}
+
+/* Child: the ids of all devices, each in GPU_ID_MAX bytes. */
+static int list_ids(const char *id, struct buf *out)
+{
+	struct gpu_instance instance;
+	int error = gpu_instance_init(&instance, "tbmesh-probe");
+
+	(void)id;
+	if (error == -ENODEV)
+		return 0;
+	if (error)
+		return error;
+	for (size_t i = 0; i < instance.gpu_count; i++)
+		buf_append(out, instance.gpus[i].id, GPU_ID_MAX);
+	return out->failed ? -ENOMEM : 0;
+}
+
+/* Child: the description of one device. */
+static int describe(const char *id, struct buf *out)
+{
+	struct gpu_instance instance;
+	const struct gpu *gpu;
+	int error = gpu_instance_init(&instance, "tbmesh-probe");
+
+	if (error)
+		return error;
+	gpu = gpu_find(&instance, id);
+	return gpu ? description_make(out, instance.instance, gpu->device, id) : -ENOENT;
+}
+
+/* Reads all that a child writes, until it ends or the time is over. */
+static int read_child(int fd, struct buf *out)
+{
+	uint64_t deadline = time_monotonic_ns() + CHILD_TIMEOUT_MS * 1000000ull;
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		uint64_t now = time_monotonic_ns();
+		unsigned char piece[16384];
+		ssize_t got;
+
+		if (now >= deadline || poll(&p, 1, (int)((deadline - now) / 1000000) + 1) == 0)
+			return -ETIMEDOUT;
+		got = read(fd, piece, sizeof(piece));
+		if (got == 0)
+			return 0;
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got > 0)
+			buf_append(out, piece, (size_t)got);
+		if (out->size > DESCRIPTION_MAX_BYTES)
+			return -EFBIG;
+	}
+}
+
+/* Runs ask in a child process and collects what it says. A child stuck in the kernel is left behind. */
+static int ask_child(int (*ask)(const char *id, struct buf *out), const char *id, struct buf *out)
+{
+	int ends[2], status = 0, error;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	child = fork();
+	if (child < 0) {
+		error = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return error;
+	}
+	if (child == 0) {
+		struct buf answer = { 0 };
+
+		close(ends[0]);
+		error = ask(id, &answer);
+		if (!error && !answer.failed)
+			error = write_all(ends[1], answer.data, answer.size);
+		_exit(error || answer.failed ? 1 : 0);
+	}
+	close(ends[1]);
+	error = read_child(ends[0], out);
+	close(ends[0]);
+	if (error) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, WNOHANG);
+		return error;
+	}
+	if (waitpid(child, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !out->failed ? 0 : -EIO;
+}
+
+int probe_devices(int fd)
+{
+	struct buf ids = { 0 };
+	int error = ask_child(list_ids, NULL, &ids);
+	size_t count = ids.size / GPU_ID_MAX;
+
+	if (error)
+		log_error("no Vulkan driver answered: %s", strerror(-error));
+	for (size_t i = 0; i < count && i < MAX_DEVICES && !error; i++) {
+		const char *id = (const char *)ids.data + i * GPU_ID_MAX;
+		struct buf description = { 0 };
+		uint32_t size;
+		int skipped = ask_child(describe, id, &description);
+
+		if (skipped) {
+			log_warn("%s is left out: its driver failed: %s", id, strerror(-skipped));
+		} else {
+			size = (uint32_t)description.size;
+			error = write_all(fd, &size, sizeof(size));
+			if (!error)
+				error = write_all(fd, description.data, size);
+		}
+		buf_finish(&description);
+	}
+	buf_finish(&ids);
+	return error;
+}
