@@ -1,0 +1,475 @@
+/* Command pools, command buffers, and the recording of commands. Recording takes no lock: Vulkan synchronizes by pool. */
+#include "migrate/icd/command.h"
+#include "migrate/icd/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FULL_STAGES VK_PIPELINE_STAGE_ALL_COMMANDS_BIT
+#define FULL_ACCESS (VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT)
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateCommandPool(VkDevice device, const VkCommandPoolCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkCommandPool *ret_pool)
+{
+	(void)device, (void)info, (void)allocator;
+	struct icd_command_pool *p = icd_object_create(sizeof(*p));
+	if (!p)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	list_init(&p->buffers);
+	*ret_pool = ICD_HANDLE(VkCommandPool, p);
+	return VK_SUCCESS;
+}
+
+static void clear_bound(struct icd_command_buffer *cb)
+{
+	for (unsigned i = 0; i < ICD_MAX_SETS; i++)
+		icd_set_free(cb->pushed[i]);
+	memset(cb->pushed, 0, sizeof(cb->pushed));
+	memset(cb->sets, 0, sizeof(cb->sets));
+	buf_clear(&cb->offsets);
+	cb->pipeline = NULL;
+	cb->changed = true;
+}
+
+void icd_command_buffer_reset(struct icd_command_buffer *cb)
+{
+	clear_bound(cb);
+	buf_clear(&cb->commands);
+	buf_clear(&cb->deps);
+	buf_clear(&cb->events);
+	buf_clear(&cb->secondaries);
+	icd_ranges_clear(&cb->captures);
+	icd_ranges_clear(&cb->writes);
+	cb->failed = cb->sent = cb->writes_host = false;
+}
+
+static void command_buffer_free(struct icd_command_buffer *cb)
+{
+	clear_bound(cb);
+	wire_writer_finish(&cb->writer);
+	buf_finish(&cb->commands);
+	buf_finish(&cb->deps);
+	buf_finish(&cb->events);
+	buf_finish(&cb->secondaries);
+	buf_finish(&cb->offsets);
+	icd_ranges_finish(&cb->captures);
+	icd_ranges_finish(&cb->writes);
+	list_remove(&cb->link);
+	free(cb);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateCommandBuffers(VkDevice device, const VkCommandBufferAllocateInfo *info,
+	VkCommandBuffer *ret_buffers)
+{
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	VkCommandBufferAllocateInfo sent = *info;
+	sent.commandBufferCount = 1;
+	uint32_t made = 0;
+	VkResult result = VK_SUCCESS;
+	while (made < info->commandBufferCount && result == VK_SUCCESS) {
+		struct icd_command_buffer *cb = icd_object_create(sizeof(*cb));
+		if (!cb) {
+			result = VK_ERROR_OUT_OF_HOST_MEMORY;
+			break;
+		}
+		cb->object.id = icd_new_id(d);
+		cb->device = d;
+		cb->writer = (struct wire_writer){ .out = &cb->commands, .deps = &cb->deps, .id = icd_id_of };
+		list_append(&ICD_FROM(icd_command_pool, info->commandPool)->buffers, &cb->link);
+		wire_encode_vkAllocateCommandBuffers(icd_record_begin(d), &sent, cb->object.id);
+		result = icd_record_end(d, RECORD_CREATE, cb->object.id, 0);
+		ret_buffers[made++] = ICD_HANDLE(VkCommandBuffer, cb);
+	}
+	if (result != VK_SUCCESS) {
+		icd_FreeCommandBuffers(device, info->commandPool, made, ret_buffers);
+		memset(ret_buffers, 0, info->commandBufferCount * sizeof(*ret_buffers));
+	}
+	return result;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_FreeCommandBuffers(VkDevice device, VkCommandPool pool, uint32_t count, const VkCommandBuffer *buffers)
+{
+	(void)pool;
+	for (uint32_t i = 0; i < count; i++) {
+		struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, buffers[i]);
+		if (!cb)
+			continue;
+		icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, cb->object.id);
+		command_buffer_free(cb);
+	}
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyCommandPool(VkDevice device, VkCommandPool pool, const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct icd_command_pool *p = ICD_FROM(icd_command_pool, pool);
+	if (!p)
+		return;
+	list_for_each_safe(cb, &p->buffers, struct icd_command_buffer, link) {
+		icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, cb->object.id);
+		command_buffer_free(cb);
+	}
+	free(p);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_ResetCommandPool(VkDevice device, VkCommandPool pool, VkCommandPoolResetFlags flags)
+{
+	(void)device, (void)flags;
+	list_for_each(cb, &ICD_FROM(icd_command_pool, pool)->buffers, struct icd_command_buffer, link)
+		icd_command_buffer_reset(cb);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_TrimCommandPool(VkDevice device, VkCommandPool pool, VkCommandPoolTrimFlags flags)
+{
+	(void)device, (void)pool, (void)flags;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, const VkCommandBufferBeginInfo *info)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_command_buffer_reset(cb);
+	VkCommandBufferBeginInfo sent = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = info->flags };
+	/* Graphics only; and a replay runs a recording again. */
+	sent.flags &= VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+	wire_encode_vkBeginCommandBuffer(&cb->writer, &sent);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_ranges_tidy(&cb->captures);
+	icd_ranges_tidy(&cb->writes);
+	clear_bound(cb);
+	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
+	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed || cb->offsets.failed ||
+		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES || cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_ResetCommandBuffer(VkCommandBuffer handle, VkCommandBufferResetFlags flags)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_command_buffer_reset(cb);
+	if (flags & VK_COMMAND_BUFFER_RESET_RELEASE_RESOURCES_BIT) {
+		buf_finish(&cb->commands);
+		buf_finish(&cb->deps);
+		icd_ranges_finish(&cb->captures);
+		icd_ranges_finish(&cb->writes);
+	}
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdBindPipeline(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipeline pipeline)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	cb->pipeline = ICD_FROM(icd_pipeline, pipeline);
+	cb->changed = true;
+	wire_encode_vkCmdBindPipeline(&cb->writer, point, pipeline);
+}
+
+/* Keeps the dynamic offsets of one set and tells their alignment. */
+static void take_offsets(struct icd_command_buffer *cb, const struct icd_set_layout *l, const uint32_t *offsets)
+{
+	buf_append(&cb->offsets, offsets, l->dynamic_count * sizeof(*offsets));
+	for (uint32_t i = 0; i < l->binding_count; i++) {
+		const struct icd_binding *b = &l->bindings[i];
+		if (b->type != VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC && b->type != VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
+			continue;
+		enum icd_limit limit = b->type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ? ICD_LIMIT_UNIFORM_ALIGN : ICD_LIMIT_STORAGE_ALIGN;
+		for (uint32_t j = 0; j < b->count; j++)
+			icd_need_limit(cb->device, limit, offsets[b->first_dynamic + j]);
+	}
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipelineLayout layout,
+	uint32_t first, uint32_t count, const VkDescriptorSet *sets, uint32_t offset_count, const uint32_t *offsets)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < count && first + i < ICD_MAX_SETS; i++) {
+		struct icd_set *s = ICD_FROM(icd_set, sets[i]);
+		cb->sets[first + i] = (struct icd_bound_set){ s, cb->offsets.size / sizeof(*offsets) };
+		if (s && s->layout->dynamic_count && s->layout->dynamic_count <= offset_count - at) {
+			take_offsets(cb, s->layout, offsets + at);
+			at += s->layout->dynamic_count;
+		}
+	}
+	cb->changed = true;
+	wire_encode_vkCmdBindDescriptorSets(&cb->writer, point, layout, first, count, sets, offset_count, offsets);
+}
+
+static struct icd_set *pushed_set(struct icd_command_buffer *cb, VkPipelineLayout layout, uint32_t set)
+{
+	const struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, layout);
+	if (set >= l->set_count || !l->sets[set])
+		return NULL;
+	if (!cb->pushed[set] || cb->pushed[set]->layout != l->sets[set]) {
+		icd_set_free(cb->pushed[set]);
+		cb->pushed[set] = icd_set_create(l->sets[set]);
+		cb->failed |= !cb->pushed[set];
+	}
+	cb->sets[set] = (struct icd_bound_set){ .set = cb->pushed[set] };
+	cb->changed = true;
+	return cb->pushed[set];
+}
+
+static void tell_pushed(struct icd_device *d, const VkWriteDescriptorSet *w)
+{
+	bool uniform = w->descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER;
+	if (!uniform && w->descriptorType != VK_DESCRIPTOR_TYPE_STORAGE_BUFFER)
+		return;
+	for (uint32_t i = 0; i < w->descriptorCount; i++) {
+		const VkDescriptorBufferInfo *x = &w->pBufferInfo[i];
+		if (!x->buffer)
+			continue;
+		uint64_t range = x->range == VK_WHOLE_SIZE ? ICD_FROM(icd_buffer, x->buffer)->size - x->offset : x->range;
+		icd_need_limit(d, uniform ? ICD_LIMIT_UNIFORM_RANGE : ICD_LIMIT_STORAGE_RANGE, range);
+		icd_need_limit(d, uniform ? ICD_LIMIT_UNIFORM_ALIGN : ICD_LIMIT_STORAGE_ALIGN, x->offset);
+	}
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipelineLayout layout,
+	uint32_t set, uint32_t count, const VkWriteDescriptorSet *writes)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	struct icd_set *s = pushed_set(cb, layout, set);
+	if (!s)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		tell_pushed(cb->device, &writes[i]);
+		icd_set_write(NULL, s, &writes[i]);
+	}
+	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, writes);
+}
+
+struct push_template {
+	VkCommandBuffer buffer;
+	VkPipelineLayout layout;
+	uint32_t set;
+};
+
+static void push_from_template(void *ctx, const VkWriteDescriptorSet *write)
+{
+	const struct push_template *p = ctx;
+	icd_CmdPushDescriptorSetKHR(p->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, p->set, 1, write);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(VkCommandBuffer handle, VkDescriptorUpdateTemplate template,
+	VkPipelineLayout layout, uint32_t set, const void *data)
+{
+	struct push_template p = { handle, layout, set };
+	icd_template_expand(ICD_FROM(icd_template, template), data, push_from_template, &p);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdPushConstants(VkCommandBuffer handle, VkPipelineLayout layout, VkShaderStageFlags stages,
+	uint32_t offset, uint32_t size, const void *values)
+{
+	wire_encode_vkCmdPushConstants(&ICD_FROM(icd_command_buffer, handle)->writer, layout, stages, offset, size, values);
+}
+
+static void tell_groups(struct icd_device *d, uint64_t x, uint64_t y, uint64_t z)
+{
+	icd_need_limit(d, ICD_LIMIT_COUNT_X, x);
+	icd_need_limit(d, ICD_LIMIT_COUNT_Y, y);
+	icd_need_limit(d, ICD_LIMIT_COUNT_Z, z);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdDispatch(VkCommandBuffer handle, uint32_t x, uint32_t y, uint32_t z)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_analyse_dispatch(cb);
+	tell_groups(cb->device, x, y, z);
+	wire_encode_vkCmdDispatch(&cb->writer, x, y, z);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchBase(VkCommandBuffer handle, uint32_t base_x, uint32_t base_y, uint32_t base_z, uint32_t x,
+	uint32_t y, uint32_t z)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_analyse_dispatch(cb);
+	tell_groups(cb->device, (uint64_t)base_x + x, (uint64_t)base_y + y, (uint64_t)base_z + z);
+	wire_encode_vkCmdDispatchBase(&cb->writer, base_x, base_y, base_z, x, y, z);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchIndirect(VkCommandBuffer handle, VkBuffer buffer, VkDeviceSize offset)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_analyse_dispatch(cb);
+	icd_analyse_read(cb, ICD_FROM(icd_buffer, buffer), offset, sizeof(VkDispatchIndirectCommand));
+	wire_encode_vkCmdDispatchIndirect(&cb->writer, buffer, offset);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdSetDeviceMask(VkCommandBuffer handle, uint32_t mask)
+{
+	(void)handle, (void)mask; /* a group of one */
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer(VkCommandBuffer handle, VkBuffer source, VkBuffer target, uint32_t count,
+	const VkBufferCopy *regions)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	for (uint32_t i = 0; i < count; i++) {
+		icd_analyse_read(cb, ICD_FROM(icd_buffer, source), regions[i].srcOffset, regions[i].size);
+		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), regions[i].dstOffset, regions[i].size);
+	}
+	wire_encode_vkCmdCopyBuffer(&cb->writer, source, target, count, regions);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer2KHR(VkCommandBuffer handle, const VkCopyBufferInfo2 *info)
+{
+	for (uint32_t i = 0; i < info->regionCount; i++) {
+		const VkBufferCopy region = { info->pRegions[i].srcOffset, info->pRegions[i].dstOffset, info->pRegions[i].size };
+		icd_CmdCopyBuffer(handle, info->srcBuffer, info->dstBuffer, 1, &region);
+	}
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdUpdateBuffer(VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size,
+	const void *data)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_analyse_write(cb, ICD_FROM(icd_buffer, target), offset, size);
+	wire_encode_vkCmdUpdateBuffer(&cb->writer, target, offset, size, data);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size,
+	uint32_t data)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	const struct icd_buffer *b = ICD_FROM(icd_buffer, target);
+	icd_analyse_write(cb, b, offset, size == VK_WHOLE_SIZE ? (b->size - offset) & ~(VkDeviceSize)3 : size);
+	wire_encode_vkCmdFillBuffer(&cb->writer, target, offset, size, data);
+}
+
+/* Buffer barriers travel as memory barriers: nothing is lost on one queue, and queue families differ between GPUs. */
+static void barrier(struct icd_command_buffer *cb, VkPipelineStageFlags source, VkPipelineStageFlags target,
+	VkAccessFlags source_access, VkAccessFlags target_access)
+{
+	const VkMemoryBarrier memory = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = source_access,
+		.dstAccessMask = target_access,
+	};
+	wire_encode_vkCmdPipelineBarrier(&cb->writer, source ? source : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT,
+		target ? target : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, source_access || target_access ? 1 : 0, &memory, 0, NULL, 0, NULL);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipelineStageFlags source, VkPipelineStageFlags target,
+	VkDependencyFlags flags, uint32_t memory_count, const VkMemoryBarrier *memory, uint32_t buffer_count,
+	const VkBufferMemoryBarrier *buffers, uint32_t image_count, const VkImageMemoryBarrier *images)
+{
+	(void)flags, (void)image_count, (void)images;
+	VkAccessFlags source_access = 0, target_access = 0;
+	for (uint32_t i = 0; i < memory_count; i++) {
+		source_access |= memory[i].srcAccessMask;
+		target_access |= memory[i].dstAccessMask;
+	}
+	for (uint32_t i = 0; i < buffer_count; i++) {
+		source_access |= buffers[i].srcAccessMask;
+		target_access |= buffers[i].dstAccessMask;
+	}
+	barrier(ICD_FROM(icd_command_buffer, handle), source, target, source_access, target_access);
+}
+
+/* The lower halves of the 64-bit masks are the old masks; what is only in the upper ones becomes everything. */
+static VkPipelineStageFlags old_stages(VkPipelineStageFlags2 stages)
+{
+	return stages >> 32 ? FULL_STAGES : (VkPipelineStageFlags)stages;
+}
+
+static VkAccessFlags old_access(VkAccessFlags2 access)
+{
+	return access >> 32 ? FULL_ACCESS : (VkAccessFlags)access;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier2KHR(VkCommandBuffer handle, const VkDependencyInfo *info)
+{
+	VkPipelineStageFlags2 source = 0, target = 0;
+	VkAccessFlags2 source_access = 0, target_access = 0;
+	for (uint32_t i = 0; i < info->memoryBarrierCount; i++) {
+		source |= info->pMemoryBarriers[i].srcStageMask;
+		target |= info->pMemoryBarriers[i].dstStageMask;
+		source_access |= info->pMemoryBarriers[i].srcAccessMask;
+		target_access |= info->pMemoryBarriers[i].dstAccessMask;
+	}
+	for (uint32_t i = 0; i < info->bufferMemoryBarrierCount; i++) {
+		source |= info->pBufferMemoryBarriers[i].srcStageMask;
+		target |= info->pBufferMemoryBarriers[i].dstStageMask;
+		source_access |= info->pBufferMemoryBarriers[i].srcAccessMask;
+		target_access |= info->pBufferMemoryBarriers[i].dstAccessMask;
+	}
+	barrier(ICD_FROM(icd_command_buffer, handle), old_stages(source), old_stages(target), old_access(source_access),
+		old_access(target_access));
+}
+
+static void use_event(struct icd_command_buffer *cb, VkEvent event, enum icd_event_action action)
+{
+	const struct icd_event_use use = { ICD_FROM(icd_event, event), action };
+	buf_append(&cb->events, &use, sizeof(use));
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdSetEvent(VkCommandBuffer handle, VkEvent event, VkPipelineStageFlags stages)
+{
+	(void)stages;
+	use_event(ICD_FROM(icd_command_buffer, handle), event, ICD_EVENT_SET);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdSetEvent2KHR(VkCommandBuffer handle, VkEvent event, const VkDependencyInfo *info)
+{
+	(void)info;
+	use_event(ICD_FROM(icd_command_buffer, handle), event, ICD_EVENT_SET);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdResetEvent(VkCommandBuffer handle, VkEvent event, VkPipelineStageFlags stages)
+{
+	(void)stages;
+	use_event(ICD_FROM(icd_command_buffer, handle), event, ICD_EVENT_RESET);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdResetEvent2KHR(VkCommandBuffer handle, VkEvent event, VkPipelineStageFlags2 stages)
+{
+	(void)stages;
+	use_event(ICD_FROM(icd_command_buffer, handle), event, ICD_EVENT_RESET);
+}
+
+/* On the GPU a wait is a full barrier: what the host must set is waited for before the submission leaves the driver. */
+static void wait_events(struct icd_command_buffer *cb, uint32_t count, const VkEvent *events)
+{
+	for (uint32_t i = 0; i < count; i++)
+		use_event(cb, events[i], ICD_EVENT_WAIT);
+	barrier(cb, FULL_STAGES, FULL_STAGES, FULL_ACCESS, FULL_ACCESS);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents(VkCommandBuffer handle, uint32_t count, const VkEvent *events, VkPipelineStageFlags source,
+	VkPipelineStageFlags target, uint32_t memory_count, const VkMemoryBarrier *memory, uint32_t buffer_count,
+	const VkBufferMemoryBarrier *buffers, uint32_t image_count, const VkImageMemoryBarrier *images)
+{
+	(void)source, (void)target, (void)memory_count, (void)memory, (void)buffer_count, (void)buffers, (void)image_count, (void)images;
+	wait_events(ICD_FROM(icd_command_buffer, handle), count, events);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents2KHR(VkCommandBuffer handle, uint32_t count, const VkEvent *events,
+	const VkDependencyInfo *infos)
+{
+	(void)infos;
+	wait_events(ICD_FROM(icd_command_buffer, handle), count, events);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32_t count, const VkCommandBuffer *buffers)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	for (uint32_t i = 0; i < count; i++) {
+		struct icd_command_buffer *secondary = ICD_FROM(icd_command_buffer, buffers[i]);
+		icd_ranges_add_all(&cb->captures, &secondary->captures);
+		icd_ranges_add_all(&cb->writes, &secondary->writes);
+		cb->writes_host |= secondary->writes_host;
+		buf_append(&cb->events, secondary->events.data, secondary->events.size);
+		buf_append(&cb->secondaries, &secondary, sizeof(struct icd_command_buffer *));
+	}
+	/* Bound state is undefined behind it. */
+	cb->pipeline = NULL;
+	memset(cb->sets, 0, sizeof(cb->sets));
+	wire_encode_vkCmdExecuteCommands(&cb->writer, count, buffers);
+}

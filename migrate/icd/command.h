@@ -1,0 +1,57 @@
+/* Command buffers: the recording as the log will carry it, and beside it what it may read and write. */
+#ifndef TBMESH_MIGRATE_ICD_COMMAND_H
+#define TBMESH_MIGRATE_ICD_COMMAND_H
+
+#include "migrate/icd/descriptor.h"
+#include "migrate/icd/pipeline.h"
+#include "migrate/icd/ranges.h"
+
+struct icd_event;
+
+enum icd_event_action { ICD_EVENT_SET, ICD_EVENT_RESET, ICD_EVENT_WAIT };
+
+struct icd_event_use {
+	struct icd_event *event;
+	enum icd_event_action action;
+};
+
+struct icd_command_pool {
+	struct icd_object object;
+	struct list buffers;
+};
+
+struct icd_bound_set {
+	struct icd_set *set;     /* NULL: none */
+	size_t offsets;          /* index of its first dynamic offset in icd_command_buffer.offsets */
+};
+
+struct icd_command_buffer {
+	struct icd_object object;
+	struct icd_device *device;
+	struct list link;        /* in the pool */
+	bool failed;             /* out of memory while recording */
+	bool sent;               /* the log has this recording; under the device's mutex */
+	struct buf commands, deps;
+	struct wire_writer writer;
+	/* What it may touch. Only host-visible memory is captured. */
+	struct icd_ranges captures, writes;
+	bool writes_host;
+	struct buf events;       /* struct icd_event_use[], in order */
+	struct buf secondaries;  /* struct icd_command_buffer *[] */
+	/* Bound state while recording. */
+	const struct icd_pipeline *pipeline;
+	struct icd_bound_set sets[ICD_MAX_SETS];
+	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
+	struct buf offsets;      /* uint32_t[] */
+	bool changed;            /* since the last dispatch was analysed */
+};
+
+/* analysis.c */
+void icd_analyse_dispatch(struct icd_command_buffer *cb);
+void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
+void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
+
+/* Everything recorded goes. */
+void icd_command_buffer_reset(struct icd_command_buffer *cb);
+
+#endif

@@ -1,0 +1,120 @@
+/* What the session delivers: bytes that the device changed, completions, answers. */
+#include "migrate/icd/memory.h"
+#include "migrate/icd/stream.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "migrate/stream/delta.h"
+#include "proto/delivery.h"
+
+#define SLICE_MS 500
+#define CHECK_INTERVAL_NS 100000000ull
+
+void icd_lose(struct icd_device *d, const char *why)
+{
+	if (atomic_exchange(&d->stream.lost, true))
+		return;
+	icd_say("the GPU is lost to this program: %s", why);
+	ring_nudge(&d->stream.delivery);
+}
+
+/* The session owns this program's state and is trusted with it; the checks guard against mistakes. */
+static void take_delta(struct icd_device *d, const struct delivery_header *head, const void *payload)
+{
+	struct icd_memory *memory = icd_memory_find(d, head->subject);
+	struct delta_view view;
+	if (!memory || !memory->map)
+		return; /* freed while it was on its way */
+	if (delta_parse(payload, head->size - sizeof(*head), memory->size, &view) < 0) {
+		icd_lose(d, "the session broke the protocol");
+		return;
+	}
+	delta_apply(&view, memory->map);
+	delta_apply(&view, memory->seen);
+}
+
+static void take(struct icd_device *d, const struct delivery_header *head, const void *payload)
+{
+	struct icd_stream *s = &d->stream;
+	switch ((enum delivery_kind)head->kind) {
+	case DELIVERY_DELTA:
+		take_delta(d, head, payload);
+		return;
+	case DELIVERY_COMPLETE:
+		if (head->subject > s->seq)
+			icd_lose(d, "the session broke the protocol");
+		else if (head->subject > atomic_load_explicit(&s->completed, memory_order_relaxed))
+			atomic_store_explicit(&s->completed, head->subject, memory_order_release);
+		return;
+	case DELIVERY_ALLOCATED:
+		icd_memory_answer(d, head->subject, (VkResult)(int32_t)(uint32_t)head->value);
+		return;
+	case DELIVERY_LOST:
+		icd_lose(d, "no executor can carry on (see 'tbmesh events')");
+		return;
+	}
+	icd_lose(d, "the session broke the protocol");
+}
+
+void icd_drain(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	uint64_t at = atomic_load_explicit(&s->taken, memory_order_relaxed), start = at, end = 0;
+	if (ring_read_head(&s->delivery, at, &end) < 0) {
+		icd_lose(d, "the session broke the protocol");
+		return;
+	}
+	while (at < end && !icd_lost(d)) {
+		struct delivery_header head;
+		const unsigned char *record = ring_at(&s->delivery, at);
+		if (end - at >= sizeof(head))
+			memcpy(&head, record, sizeof(head));
+		if (end - at < sizeof(head) || head.size < sizeof(head) || head.size % 8 || head.size > end - at) {
+			icd_lose(d, "the session broke the protocol");
+			return;
+		}
+		take(d, &head, record + sizeof(head));
+		at += head.size;
+	}
+	if (at != start) {
+		atomic_store_explicit(&s->taken, at, memory_order_release);
+		ring_release(&s->log, at);
+	}
+}
+
+/* The session's socket says nothing after the opening; its end is the session's end. */
+static void check_session(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	struct pollfd p = { .fd = s->socket, .events = POLLIN };
+	atomic_store_explicit(&s->checked_ns, time_monotonic_ns(), memory_order_relaxed);
+	if (poll(&p, 1, 0) > 0)
+		icd_lose(d, "its session ended");
+}
+
+bool icd_poll(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	uint64_t head = 0;
+	if (ring_read_head(&s->delivery, atomic_load_explicit(&s->taken, memory_order_acquire), &head) < 0 ||
+		head != atomic_load_explicit(&s->taken, memory_order_acquire)) {
+		pthread_mutex_lock(&d->mutex);
+		icd_drain(d);
+		pthread_mutex_unlock(&d->mutex);
+	} else if (time_monotonic_ns() - atomic_load_explicit(&s->checked_ns, memory_order_relaxed) > CHECK_INTERVAL_NS) {
+		check_session(d);
+	}
+	return !icd_lost(d);
+}
+
+void icd_sleep(struct icd_device *d, uint32_t seen, uint64_t deadline_ns)
+{
+	uint64_t now = time_monotonic_ns();
+	if (now >= deadline_ns)
+		return;
+	uint64_t left_ms = (deadline_ns - now + 999999) / 1000000;
+	ring_wait(&d->stream.delivery, seen, left_ms < SLICE_MS ? (int)left_ms : SLICE_MS);
+	if (time_monotonic_ns() - atomic_load_explicit(&d->stream.checked_ns, memory_order_relaxed) > CHECK_INTERVAL_NS)
+		check_session(d);
+}

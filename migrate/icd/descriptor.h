@@ -1,0 +1,77 @@
+/* Descriptor set layouts, pools and sets. Sets keep their contents: the analysis of recordings reads them. */
+#ifndef TBMESH_MIGRATE_ICD_DESCRIPTOR_H
+#define TBMESH_MIGRATE_ICD_DESCRIPTOR_H
+
+#include "migrate/icd/memory.h"
+
+#define ICD_POOL_TYPES 11u /* VK_DESCRIPTOR_TYPE_SAMPLER … INPUT_ATTACHMENT */
+
+struct icd_binding {
+	uint32_t binding;
+	VkDescriptorType type;
+	uint32_t count;
+	uint32_t first;         /* index of its first descriptor in a set */
+	uint32_t first_dynamic; /* index of its first dynamic offset, for dynamic types */
+	VkShaderStageFlags stages;
+};
+
+/* Sets and pipeline layouts refer to it after the program destroyed it. */
+struct icd_set_layout {
+	struct icd_object object;
+	_Atomic unsigned references;
+	uint32_t descriptor_count, dynamic_count, binding_count;
+	uint32_t needs[ICD_POOL_TYPES]; /* descriptors of a set by type */
+	struct icd_binding bindings[];  /* ascending */
+};
+
+struct icd_pipeline_layout {
+	struct icd_object object;
+	uint32_t set_count;
+	struct icd_set_layout *sets[ICD_MAX_SETS]; /* referenced; may be NULL */
+};
+
+struct icd_descriptor {
+	struct icd_buffer *buffer;   /* referenced */
+	uint64_t offset, range;      /* as written: may be VK_WHOLE_SIZE */
+	struct icd_buffer_view *view; /* referenced */
+	VkSampler sampler;
+};
+
+struct icd_set {
+	struct icd_object object;
+	struct icd_pool *pool; /* NULL: pushed descriptors of a command buffer */
+	struct list link;      /* in the pool */
+	struct icd_set_layout *layout; /* referenced */
+	struct icd_descriptor descriptors[];
+};
+
+struct icd_pool {
+	struct icd_object object;
+	uint32_t max_sets, set_count;
+	uint32_t left[ICD_POOL_TYPES];
+	struct list sets;
+};
+
+struct icd_template {
+	struct icd_object object;
+	uint32_t set; /* of push descriptors */
+	uint32_t entry_count;
+	VkDescriptorUpdateTemplateEntry entries[];
+};
+
+struct icd_set_layout *icd_set_layout_ref(struct icd_set_layout *l);
+void icd_set_layout_unref(struct icd_set_layout *l);
+const struct icd_binding *icd_set_layout_find(const struct icd_set_layout *l, uint32_t binding);
+void icd_pipeline_layout_free(struct icd_pipeline_layout *l);
+void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l);
+
+/* A set without a pool; NULL when out of memory. */
+struct icd_set *icd_set_create(struct icd_set_layout *layout);
+void icd_set_free(struct icd_set *s);
+/* Stores what a write says. d: also tells the log (dstSet is the set); NULL: pushed descriptors, the recording tells. */
+VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write);
+/* Calls visit with one write for each entry and element of a template. */
+void icd_template_expand(const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w),
+	void *ctx);
+
+#endif

@@ -1,0 +1,285 @@
+/* Features: what the real device has, less what this driver does not offer. A feature that is not in these tables is false. */
+#include "migrate/icd/icd.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define ANY (-1)
+
+struct feature_field {
+	uint32_t offset; /* of the VkBool32 */
+	bool always;     /* made by the driver; else as the real device says */
+};
+
+struct feature_struct {
+	VkStructureType type;
+	int extension; /* enum icd_extension that must be offered, or ANY */
+	uint32_t size;
+	uint32_t last; /* offset of the last VkBool32; what follows is padding */
+	const struct feature_field *fields;
+	size_t field_count;
+};
+
+#define REAL(s, m) { offsetof(s, m), false }
+#define ALWAYS(s, m) { offsetof(s, m), true }
+
+#define S VkPhysicalDeviceFeatures
+static const struct feature_field core_fields[] = {
+	REAL(S, robustBufferAccess), REAL(S, shaderFloat64), REAL(S, shaderInt64), REAL(S, shaderInt16),
+	REAL(S, shaderUniformBufferArrayDynamicIndexing), REAL(S, shaderStorageBufferArrayDynamicIndexing),
+	REAL(S, shaderStorageImageExtendedFormats), REAL(S, shaderStorageImageReadWithoutFormat),
+	REAL(S, shaderStorageImageWriteWithoutFormat),
+};
+#undef S
+#define S VkPhysicalDeviceVulkan11Features
+static const struct feature_field vulkan11_fields[] = {
+	REAL(S, storageBuffer16BitAccess), REAL(S, uniformAndStorageBuffer16BitAccess), REAL(S, storagePushConstant16),
+	REAL(S, variablePointersStorageBuffer), REAL(S, variablePointers),
+};
+#undef S
+#define S VkPhysicalDeviceVulkan12Features
+static const struct feature_field vulkan12_fields[] = {
+	REAL(S, storageBuffer8BitAccess), REAL(S, uniformAndStorageBuffer8BitAccess), REAL(S, storagePushConstant8),
+	REAL(S, shaderBufferInt64Atomics), REAL(S, shaderSharedInt64Atomics), REAL(S, shaderFloat16), REAL(S, shaderInt8),
+	REAL(S, shaderUniformTexelBufferArrayDynamicIndexing), REAL(S, shaderStorageTexelBufferArrayDynamicIndexing),
+	REAL(S, shaderUniformBufferArrayNonUniformIndexing), REAL(S, shaderStorageBufferArrayNonUniformIndexing),
+	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing), REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
+	REAL(S, descriptorBindingPartiallyBound), REAL(S, runtimeDescriptorArray), REAL(S, scalarBlockLayout),
+	REAL(S, uniformBufferStandardLayout), REAL(S, shaderSubgroupExtendedTypes), ALWAYS(S, timelineSemaphore),
+	REAL(S, vulkanMemoryModel), REAL(S, vulkanMemoryModelDeviceScope), REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
+	REAL(S, subgroupBroadcastDynamicId),
+};
+#undef S
+#define S VkPhysicalDevice16BitStorageFeatures
+static const struct feature_field storage16_fields[] = {
+	REAL(S, storageBuffer16BitAccess), REAL(S, uniformAndStorageBuffer16BitAccess), REAL(S, storagePushConstant16),
+};
+#undef S
+#define S VkPhysicalDevice8BitStorageFeatures
+static const struct feature_field storage8_fields[] = {
+	REAL(S, storageBuffer8BitAccess), REAL(S, uniformAndStorageBuffer8BitAccess), REAL(S, storagePushConstant8),
+};
+#undef S
+#define S VkPhysicalDeviceVariablePointersFeatures
+static const struct feature_field variable_pointers_fields[] = { REAL(S, variablePointersStorageBuffer), REAL(S, variablePointers) };
+#undef S
+#define S VkPhysicalDeviceShaderAtomicInt64Features
+static const struct feature_field atomic_int64_fields[] = { REAL(S, shaderBufferInt64Atomics), REAL(S, shaderSharedInt64Atomics) };
+#undef S
+#define S VkPhysicalDeviceShaderFloat16Int8Features
+static const struct feature_field float16_int8_fields[] = { REAL(S, shaderFloat16), REAL(S, shaderInt8) };
+#undef S
+#define S VkPhysicalDeviceScalarBlockLayoutFeatures
+static const struct feature_field scalar_fields[] = { REAL(S, scalarBlockLayout) };
+#undef S
+#define S VkPhysicalDeviceUniformBufferStandardLayoutFeatures
+static const struct feature_field uniform_layout_fields[] = { REAL(S, uniformBufferStandardLayout) };
+#undef S
+#define S VkPhysicalDeviceShaderSubgroupExtendedTypesFeatures
+static const struct feature_field subgroup_types_fields[] = { REAL(S, shaderSubgroupExtendedTypes) };
+#undef S
+#define S VkPhysicalDeviceTimelineSemaphoreFeatures
+static const struct feature_field timeline_fields[] = { ALWAYS(S, timelineSemaphore) };
+#undef S
+#define S VkPhysicalDeviceVulkanMemoryModelFeatures
+static const struct feature_field memory_model_fields[] = {
+	REAL(S, vulkanMemoryModel), REAL(S, vulkanMemoryModelDeviceScope), REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
+};
+#undef S
+#define S VkPhysicalDeviceSubgroupSizeControlFeatures
+static const struct feature_field subgroup_size_fields[] = { REAL(S, subgroupSizeControl), REAL(S, computeFullSubgroups) };
+#undef S
+#define S VkPhysicalDeviceMaintenance4Features
+static const struct feature_field maintenance4_fields[] = { REAL(S, maintenance4) };
+#undef S
+#define S VkPhysicalDeviceSynchronization2Features
+static const struct feature_field synchronization2_fields[] = { ALWAYS(S, synchronization2) };
+#undef S
+#define S VkPhysicalDeviceShaderIntegerDotProductFeatures
+static const struct feature_field dot_product_fields[] = { REAL(S, shaderIntegerDotProduct) };
+#undef S
+#define S VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures
+static const struct feature_field zero_workgroup_fields[] = { REAL(S, shaderZeroInitializeWorkgroupMemory) };
+#undef S
+#define S VkPhysicalDevicePrivateDataFeatures
+static const struct feature_field private_data_fields[] = { ALWAYS(S, privateData) };
+#undef S
+#define S VkPhysicalDevicePipelineCreationCacheControlFeatures
+static const struct feature_field cache_control_fields[] = { ALWAYS(S, pipelineCreationCacheControl) };
+#undef S
+#define S VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR
+static const struct feature_field uniform_flow_fields[] = { REAL(S, shaderSubgroupUniformControlFlow) };
+#undef S
+#define S VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR
+static const struct feature_field workgroup_layout_fields[] = {
+	REAL(S, workgroupMemoryExplicitLayout), REAL(S, workgroupMemoryExplicitLayoutScalarBlockLayout),
+	REAL(S, workgroupMemoryExplicitLayout8BitAccess), REAL(S, workgroupMemoryExplicitLayout16BitAccess),
+};
+#undef S
+#define S VkPhysicalDeviceRobustness2FeaturesEXT
+static const struct feature_field robustness2_fields[] = { REAL(S, robustBufferAccess2), REAL(S, nullDescriptor) };
+#undef S
+#define S VkPhysicalDevicePipelineRobustnessFeaturesEXT
+static const struct feature_field pipeline_robustness_fields[] = { REAL(S, pipelineRobustness) };
+#undef S
+#define S VkPhysicalDeviceShaderAtomicFloatFeaturesEXT
+static const struct feature_field atomic_float_fields[] = {
+	REAL(S, shaderBufferFloat32Atomics), REAL(S, shaderBufferFloat32AtomicAdd), REAL(S, shaderBufferFloat64Atomics),
+	REAL(S, shaderBufferFloat64AtomicAdd), REAL(S, shaderSharedFloat32Atomics), REAL(S, shaderSharedFloat32AtomicAdd),
+	REAL(S, shaderSharedFloat64Atomics), REAL(S, shaderSharedFloat64AtomicAdd),
+};
+#undef S
+#define S VkPhysicalDeviceShaderAtomicFloat2FeaturesEXT
+static const struct feature_field atomic_float2_fields[] = {
+	REAL(S, shaderBufferFloat16Atomics), REAL(S, shaderBufferFloat16AtomicAdd), REAL(S, shaderBufferFloat16AtomicMinMax),
+	REAL(S, shaderBufferFloat32AtomicMinMax), REAL(S, shaderBufferFloat64AtomicMinMax), REAL(S, shaderSharedFloat16Atomics),
+	REAL(S, shaderSharedFloat16AtomicAdd), REAL(S, shaderSharedFloat16AtomicMinMax), REAL(S, shaderSharedFloat32AtomicMinMax),
+	REAL(S, shaderSharedFloat64AtomicMinMax),
+};
+#undef S
+/* Known, and nothing of them offered: a program that asks reads false. */
+static const struct feature_field no_fields[1];
+
+#define ENTRY(type, ext, s, last_member, table) \
+	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ext, sizeof(VkPhysicalDevice##s), \
+		offsetof(VkPhysicalDevice##s, last_member), table, ARRAY_SIZE(table) }
+#define NOTHING(type, s, last_member) \
+	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ANY, sizeof(VkPhysicalDevice##s), \
+		offsetof(VkPhysicalDevice##s, last_member), no_fields, 0 }
+static const struct feature_struct structs[] = {
+	ENTRY(VULKAN_1_1_FEATURES, ANY, Vulkan11Features, shaderDrawParameters, vulkan11_fields),
+	ENTRY(VULKAN_1_2_FEATURES, ANY, Vulkan12Features, subgroupBroadcastDynamicId, vulkan12_fields),
+	ENTRY(16BIT_STORAGE_FEATURES, ANY, 16BitStorageFeatures, storageInputOutput16, storage16_fields),
+	ENTRY(8BIT_STORAGE_FEATURES, ANY, 8BitStorageFeatures, storagePushConstant8, storage8_fields),
+	ENTRY(VARIABLE_POINTERS_FEATURES, ANY, VariablePointersFeatures, variablePointers, variable_pointers_fields),
+	ENTRY(SHADER_ATOMIC_INT64_FEATURES, ANY, ShaderAtomicInt64Features, shaderSharedInt64Atomics, atomic_int64_fields),
+	ENTRY(SHADER_FLOAT16_INT8_FEATURES, ANY, ShaderFloat16Int8Features, shaderInt8, float16_int8_fields),
+	ENTRY(SCALAR_BLOCK_LAYOUT_FEATURES, ANY, ScalarBlockLayoutFeatures, scalarBlockLayout, scalar_fields),
+	ENTRY(UNIFORM_BUFFER_STANDARD_LAYOUT_FEATURES, ANY, UniformBufferStandardLayoutFeatures, uniformBufferStandardLayout,
+		uniform_layout_fields),
+	ENTRY(SHADER_SUBGROUP_EXTENDED_TYPES_FEATURES, ANY, ShaderSubgroupExtendedTypesFeatures, shaderSubgroupExtendedTypes,
+		subgroup_types_fields),
+	ENTRY(TIMELINE_SEMAPHORE_FEATURES, ANY, TimelineSemaphoreFeatures, timelineSemaphore, timeline_fields),
+	ENTRY(VULKAN_MEMORY_MODEL_FEATURES, ANY, VulkanMemoryModelFeatures, vulkanMemoryModelAvailabilityVisibilityChains,
+		memory_model_fields),
+	ENTRY(SUBGROUP_SIZE_CONTROL_FEATURES, ICD_EXT_subgroup_size_control, SubgroupSizeControlFeatures, computeFullSubgroups,
+		subgroup_size_fields),
+	ENTRY(MAINTENANCE_4_FEATURES, ICD_KHR_maintenance4, Maintenance4Features, maintenance4, maintenance4_fields),
+	ENTRY(SYNCHRONIZATION_2_FEATURES, ANY, Synchronization2Features, synchronization2, synchronization2_fields),
+	ENTRY(SHADER_INTEGER_DOT_PRODUCT_FEATURES, ICD_KHR_shader_integer_dot_product, ShaderIntegerDotProductFeatures,
+		shaderIntegerDotProduct, dot_product_fields),
+	ENTRY(ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES, ICD_KHR_zero_initialize_workgroup_memory,
+		ZeroInitializeWorkgroupMemoryFeatures, shaderZeroInitializeWorkgroupMemory, zero_workgroup_fields),
+	ENTRY(PRIVATE_DATA_FEATURES, ANY, PrivateDataFeatures, privateData, private_data_fields),
+	ENTRY(PIPELINE_CREATION_CACHE_CONTROL_FEATURES, ANY, PipelineCreationCacheControlFeatures, pipelineCreationCacheControl,
+		cache_control_fields),
+	ENTRY(SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR, ICD_KHR_shader_subgroup_uniform_control_flow,
+		ShaderSubgroupUniformControlFlowFeaturesKHR, shaderSubgroupUniformControlFlow, uniform_flow_fields),
+	ENTRY(WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR, ICD_KHR_workgroup_memory_explicit_layout,
+		WorkgroupMemoryExplicitLayoutFeaturesKHR, workgroupMemoryExplicitLayout16BitAccess, workgroup_layout_fields),
+	ENTRY(ROBUSTNESS_2_FEATURES_EXT, ICD_EXT_robustness2, Robustness2FeaturesEXT, nullDescriptor, robustness2_fields),
+	ENTRY(PIPELINE_ROBUSTNESS_FEATURES_EXT, ICD_EXT_pipeline_robustness, PipelineRobustnessFeaturesEXT, pipelineRobustness,
+		pipeline_robustness_fields),
+	ENTRY(SHADER_ATOMIC_FLOAT_FEATURES_EXT, ICD_EXT_shader_atomic_float, ShaderAtomicFloatFeaturesEXT,
+		sparseImageFloat32AtomicAdd, atomic_float_fields),
+	ENTRY(SHADER_ATOMIC_FLOAT_2_FEATURES_EXT, ICD_EXT_shader_atomic_float2, ShaderAtomicFloat2FeaturesEXT,
+		sparseImageFloat32AtomicMinMax, atomic_float2_fields),
+	NOTHING(MULTIVIEW_FEATURES, MultiviewFeatures, multiviewTessellationShader),
+	NOTHING(PROTECTED_MEMORY_FEATURES, ProtectedMemoryFeatures, protectedMemory),
+	NOTHING(SAMPLER_YCBCR_CONVERSION_FEATURES, SamplerYcbcrConversionFeatures, samplerYcbcrConversion),
+	NOTHING(SHADER_DRAW_PARAMETERS_FEATURES, ShaderDrawParametersFeatures, shaderDrawParameters),
+	NOTHING(DESCRIPTOR_INDEXING_FEATURES, DescriptorIndexingFeatures, runtimeDescriptorArray),
+	NOTHING(IMAGELESS_FRAMEBUFFER_FEATURES, ImagelessFramebufferFeatures, imagelessFramebuffer),
+	NOTHING(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts),
+	NOTHING(HOST_QUERY_RESET_FEATURES, HostQueryResetFeatures, hostQueryReset),
+	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
+	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
+	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures, descriptorBindingInlineUniformBlockUpdateAfterBind),
+};
+
+static VkBool32 *field_at(void *s, uint32_t offset)
+{
+	return (VkBool32 *)(void *)((char *)s + offset);
+}
+
+static const struct feature_struct *find_struct(VkStructureType type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(structs); i++) {
+		if (structs[i].type == type)
+			return &structs[i];
+	}
+	return NULL;
+}
+
+static void fill(void *target, const void *real, const struct feature_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fields[i].always)
+			*field_at(target, fields[i].offset) = VK_TRUE;
+		else if (real)
+			memcpy((char *)target + fields[i].offset, (const char *)real + fields[i].offset, sizeof(VkBool32));
+	}
+}
+
+static void fill_core(const struct icd_physical *p, VkPhysicalDeviceFeatures *core)
+{
+	const VkPhysicalDeviceFeatures2 *real = description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		sizeof(*real));
+	memset(core, 0, sizeof(*core));
+	fill(core, real ? &real->features : NULL, core_fields, ARRAY_SIZE(core_fields));
+}
+
+/* s: a struct of that type; all of its features are written, its head stays. */
+static void fill_struct(const struct icd_physical *p, const struct feature_struct *f, void *s)
+{
+	memset((char *)s + sizeof(VkBaseOutStructure), 0, f->last + sizeof(VkBool32) - sizeof(VkBaseOutStructure));
+	if (f->extension == ANY || p->extensions[f->extension])
+		fill(s, description_struct(&p->description, f->type, f->size), f->fields, f->field_count);
+}
+
+void icd_features_fill(const struct icd_physical *p, VkPhysicalDeviceFeatures *core, void *chain)
+{
+	if (core)
+		fill_core(p, core);
+	for (VkBaseOutStructure *s = chain; s; s = s->pNext) {
+		const struct feature_struct *f = find_struct(s->sType);
+		if (f)
+			fill_struct(p, f, s);
+	}
+}
+
+static bool covers(const void *offered, const void *asked, uint32_t first, uint32_t last)
+{
+	for (uint32_t at = first; at <= last; at += sizeof(VkBool32)) {
+		VkBool32 has, wants;
+		memcpy(&has, (const char *)offered + at, sizeof(has));
+		memcpy(&wants, (const char *)asked + at, sizeof(wants));
+		if (wants && !has)
+			return false;
+	}
+	return true;
+}
+
+bool icd_features_offered(const struct icd_physical *p, const VkPhysicalDeviceFeatures *core, const void *chain)
+{
+	VkPhysicalDeviceFeatures offered_core;
+	fill_core(p, &offered_core);
+	const VkPhysicalDeviceFeatures2 *all = icd_chain_find(chain, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+	if (core && !covers(&offered_core, core, 0, sizeof(offered_core) - sizeof(VkBool32)))
+		return false;
+	if (all && !covers(&offered_core, &all->features, 0, sizeof(offered_core) - sizeof(VkBool32)))
+		return false;
+	for (const VkBaseInStructure *s = chain; s; s = s->pNext) {
+		const struct feature_struct *f = find_struct(s->sType);
+		union {
+			VkPhysicalDeviceVulkan12Features largest;
+			char bytes[512];
+		} offered_struct;
+		if (!f)
+			continue;
+		fill_struct(p, f, &offered_struct);
+		if (!covers(&offered_struct, s, sizeof(VkBaseOutStructure), f->last))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,154 @@
+/* Descriptor set layouts, and what pipeline layouts ask of a GPU. */
+#include "migrate/icd/descriptor.h"
+#include "migrate/icd/stream.h"
+
+#include <stdlib.h>
+
+struct icd_set_layout *icd_set_layout_ref(struct icd_set_layout *l)
+{
+	if (l)
+		atomic_fetch_add_explicit(&l->references, 1, memory_order_relaxed);
+	return l;
+}
+
+void icd_set_layout_unref(struct icd_set_layout *l)
+{
+	if (l && atomic_fetch_sub_explicit(&l->references, 1, memory_order_acq_rel) == 1)
+		free(l);
+}
+
+void icd_pipeline_layout_free(struct icd_pipeline_layout *l)
+{
+	for (uint32_t i = 0; i < ICD_MAX_SETS; i++)
+		icd_set_layout_unref(l->sets[i]);
+	free(l);
+}
+
+const struct icd_binding *icd_set_layout_find(const struct icd_set_layout *l, uint32_t binding)
+{
+	uint32_t low = 0, high = l->binding_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (l->bindings[middle].binding < binding)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < l->binding_count && l->bindings[low].binding == binding ? &l->bindings[low] : NULL;
+}
+
+static int compare_bindings(const void *a, const void *b)
+{
+	uint32_t x = ((const struct icd_binding *)a)->binding, y = ((const struct icd_binding *)b)->binding;
+	return (x > y) - (x < y);
+}
+
+static bool is_dynamic(VkDescriptorType type)
+{
+	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, const VkDescriptorSetLayoutCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkDescriptorSetLayout *ret_layout)
+{
+	(void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	struct icd_set_layout *l = icd_object_create(sizeof(*l) + info->bindingCount * sizeof(l->bindings[0]));
+	if (!l)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	l->object.id = icd_new_id(d);
+	l->references = 1;
+	l->binding_count = info->bindingCount;
+	for (uint32_t i = 0; i < info->bindingCount; i++) {
+		const VkDescriptorSetLayoutBinding *b = &info->pBindings[i];
+		l->bindings[i] = (struct icd_binding){
+			.binding = b->binding, .type = b->descriptorType, .count = b->descriptorCount, .stages = b->stageFlags,
+		};
+	}
+	qsort(l->bindings, l->binding_count, sizeof(l->bindings[0]), compare_bindings);
+	for (uint32_t i = 0; i < l->binding_count; i++) {
+		struct icd_binding *b = &l->bindings[i];
+		b->first = l->descriptor_count;
+		b->first_dynamic = l->dynamic_count;
+		l->descriptor_count += b->count;
+		if (is_dynamic(b->type))
+			l->dynamic_count += b->count;
+		if ((uint32_t)b->type < ICD_POOL_TYPES)
+			l->needs[b->type] += b->count;
+	}
+	if (info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR)
+		icd_need_extension(d, ICD_KHR_push_descriptor);
+	wire_encode_vkCreateDescriptorSetLayout(icd_record_begin(d), info, l->object.id);
+	VkResult result = icd_record_end(d, RECORD_CREATE, l->object.id, 0);
+	if (result != VK_SUCCESS) {
+		free(l);
+		return result;
+	}
+	*ret_layout = ICD_HANDLE(VkDescriptorSetLayout, l);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorSetLayout(VkDevice device, VkDescriptorSetLayout layout,
+	const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct icd_set_layout *l = ICD_FROM(icd_set_layout, layout);
+	if (!l)
+		return;
+	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, l->object.id);
+	icd_set_layout_unref(l);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(VkDevice device, const VkDescriptorSetLayoutCreateInfo *info,
+	VkDescriptorSetLayoutSupport *support)
+{
+	const struct icd_physical *p = ICD_FROM(icd_device, device)->physical;
+	const VkPhysicalDeviceMaintenance3Properties *limits = description_struct(&p->description,
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, sizeof(*limits));
+	uint64_t total = 0;
+	support->supported = VK_TRUE;
+	for (uint32_t i = 0; i < info->bindingCount; i++) {
+		total += info->pBindings[i].descriptorCount;
+		if ((uint32_t)info->pBindings[i].descriptorType >= ICD_POOL_TYPES)
+			support->supported = VK_FALSE;
+	}
+	if (total > (limits ? limits->maxPerSetDescriptors : 1024))
+		support->supported = VK_FALSE;
+	VkDescriptorSetVariableDescriptorCountLayoutSupport *variable = (void *)(uintptr_t)icd_chain_find(support->pNext,
+		VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT);
+	if (variable)
+		variable->maxVariableDescriptorCount = 0;
+}
+
+void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)
+{
+	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0;
+	for (uint32_t set = 0; set < l->set_count; set++) {
+		for (uint32_t i = 0; l->sets[set] && i < l->sets[set]->binding_count; i++) {
+			const struct icd_binding *b = &l->sets[set]->bindings[i];
+			if (!(b->stages & VK_SHADER_STAGE_COMPUTE_BIT))
+				continue;
+			switch ((int)b->type) {
+			case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
+			case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC:
+				uniform += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
+			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC:
+				storage += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
+				sampled += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
+				images += b->count;
+				break;
+			}
+		}
+	}
+	icd_need_limit(d, ICD_LIMIT_STAGE_UNIFORM, uniform);
+	icd_need_limit(d, ICD_LIMIT_STAGE_STORAGE, storage);
+	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLED, sampled);
+	icd_need_limit(d, ICD_LIMIT_STAGE_IMAGES, images);
+	icd_need_limit(d, ICD_LIMIT_STAGE_RESOURCES, uniform + storage + sampled + images);
+}

@@ -1,0 +1,136 @@
+/* What the workload uses of its GPU, told in NEED records: placement looks for GPUs that have it. */
+#include "migrate/icd/stream.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct told {
+	uint64_t key;
+	uint64_t a, b;
+};
+
+struct icd_needs {
+	_Atomic uint64_t limits[ICD_LIMIT_ENUM_COUNT]; /* as told; of an alignment 0 is none */
+	/* under the device's mutex */
+	struct buf told; /* struct told[] */
+};
+
+#define MIN(member) { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, member) }
+#define ALIGN(member) { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, member) }
+static const struct {
+	enum need_kind kind;
+	uint32_t offset;
+} limits[ICD_LIMIT_ENUM_COUNT] = {
+	[ICD_LIMIT_PUSH_CONSTANTS] = MIN(maxPushConstantsSize),
+	[ICD_LIMIT_BOUND_SETS] = MIN(maxBoundDescriptorSets),
+	[ICD_LIMIT_UNIFORM_RANGE] = MIN(maxUniformBufferRange),
+	[ICD_LIMIT_STORAGE_RANGE] = MIN(maxStorageBufferRange),
+	[ICD_LIMIT_TEXEL_ELEMENTS] = MIN(maxTexelBufferElements),
+	[ICD_LIMIT_STAGE_UNIFORM] = MIN(maxPerStageDescriptorUniformBuffers),
+	[ICD_LIMIT_STAGE_STORAGE] = MIN(maxPerStageDescriptorStorageBuffers),
+	[ICD_LIMIT_STAGE_SAMPLED] = MIN(maxPerStageDescriptorSampledImages),
+	[ICD_LIMIT_STAGE_IMAGES] = MIN(maxPerStageDescriptorStorageImages),
+	[ICD_LIMIT_STAGE_RESOURCES] = MIN(maxPerStageResources),
+	[ICD_LIMIT_SHARED_MEMORY] = MIN(maxComputeSharedMemorySize),
+	[ICD_LIMIT_INVOCATIONS] = MIN(maxComputeWorkGroupInvocations),
+	[ICD_LIMIT_SIZE_X] = MIN(maxComputeWorkGroupSize[0]),
+	[ICD_LIMIT_SIZE_Y] = MIN(maxComputeWorkGroupSize[1]),
+	[ICD_LIMIT_SIZE_Z] = MIN(maxComputeWorkGroupSize[2]),
+	[ICD_LIMIT_COUNT_X] = MIN(maxComputeWorkGroupCount[0]),
+	[ICD_LIMIT_COUNT_Y] = MIN(maxComputeWorkGroupCount[1]),
+	[ICD_LIMIT_COUNT_Z] = MIN(maxComputeWorkGroupCount[2]),
+	[ICD_LIMIT_UNIFORM_ALIGN] = ALIGN(minUniformBufferOffsetAlignment),
+	[ICD_LIMIT_STORAGE_ALIGN] = ALIGN(minStorageBufferOffsetAlignment),
+	[ICD_LIMIT_TEXEL_ALIGN] = ALIGN(minTexelBufferOffsetAlignment),
+};
+
+struct icd_needs *icd_needs_create(void)
+{
+	return calloc(1, sizeof(struct icd_needs));
+}
+
+void icd_needs_destroy(struct icd_needs *n)
+{
+	if (n)
+		buf_finish(&n->told);
+	free(n);
+}
+
+static void tell(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, const char *text)
+{
+	struct record_need need = { .kind = kind, .text_size = text ? (uint32_t)strlen(text) : 0, .a = a, .b = b };
+	struct record_header head = { .kind = RECORD_NEED, .key = (uint64_t)kind << 32 | index };
+	struct iovec parts[] = { { &need, sizeof(need) }, { (void *)(uintptr_t)text, need.text_size } };
+	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
+}
+
+void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
+{
+	_Atomic uint64_t *told = &d->needs->limits[limit];
+	uint64_t before = atomic_load_explicit(told, memory_order_relaxed);
+	bool align = limits[limit].kind == NEED_LIMIT_ALIGN;
+	if (value == 0)
+		return; /* offset 0 suits every alignment */
+	if (align)
+		value &= -value;
+	if (align ? before && value >= before : value <= before)
+		return;
+	pthread_mutex_lock(&d->mutex);
+	before = atomic_load_explicit(told, memory_order_relaxed);
+	if (align ? !before || value < before : value > before) {
+		atomic_store_explicit(told, value, memory_order_relaxed);
+		tell(d, limits[limit].kind, limits[limit].offset, limits[limit].offset, value, NULL);
+	}
+	pthread_mutex_unlock(&d->mutex);
+}
+
+static void tell_once(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, const char *text)
+{
+	struct told need = { .key = (uint64_t)kind << 32 | index, .a = a, .b = b };
+	pthread_mutex_lock(&d->mutex);
+	struct buf *told = &d->needs->told;
+	struct told *all = (struct told *)(void *)told->data;
+	size_t count = told->size / sizeof(need), i = 0;
+	while (i < count && all[i].key != need.key)
+		i++;
+	if (i == count || all[i].a != a || (b & ~all[i].b)) {
+		if (i < count)
+			need.b |= all[i].b;
+		tell(d, kind, index, a, need.b, text);
+		if (i < count)
+			all[i] = need;
+		else
+			buf_append(told, &need, sizeof(need));
+	}
+	pthread_mutex_unlock(&d->mutex);
+}
+
+void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b)
+{
+	tell_once(d, kind, index, a, b, NULL);
+}
+
+void icd_need_extension(struct icd_device *d, enum icd_extension extension)
+{
+	tell_once(d, NEED_EXTENSION, extension, 0, 0, icd_extension_name(extension));
+}
+
+void icd_need_memory(struct icd_device *d, uint64_t total)
+{
+	struct buf *told = &d->needs->told;
+	pthread_mutex_lock(&d->mutex);
+	struct told *all = (struct told *)(void *)told->data;
+	size_t count = told->size / sizeof(*all), i = 0;
+	while (i < count && all[i].key != (uint64_t)NEED_MEMORY << 32)
+		i++;
+	if (i == count || total > all[i].a) {
+		struct told need = { .key = (uint64_t)NEED_MEMORY << 32, .a = total };
+		tell(d, NEED_MEMORY, 0, total, 0, NULL);
+		if (i < count)
+			all[i] = need;
+		else
+			buf_append(told, &need, sizeof(need));
+	}
+	pthread_mutex_unlock(&d->mutex);
+}

@@ -1,0 +1,74 @@
+/* Opening and closing the way to the session. */
+#include "migrate/icd/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sends IPC_OPEN with the log and waits until an executor stands ready. However long that takes: the session's end ends it. */
+static int exchange(int socket, const struct ring *log, struct ipc_message *ret_answer, int *ret_fd)
+{
+	struct ipc_message message = { .version = IPC_VERSION, .kind = IPC_OPEN };
+	size_t size = 0, fd_count = 0;
+	int error = unix_send(socket, &message, sizeof(message), &log->fd, 1);
+	if (!error)
+		error = unix_recv(socket, ret_answer, sizeof(*ret_answer), &size, ret_fd, 1, &fd_count);
+	if (error)
+		return error;
+	if (size != sizeof(*ret_answer) || ret_answer->version != IPC_VERSION || ret_answer->kind != IPC_OPENED)
+		return -EBADMSG;
+	if (!ret_answer->error && fd_count != 1)
+		return -EBADMSG;
+	return 0;
+}
+
+int icd_stream_open(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	const char *path = getenv(IPC_ENV_SESSION);
+	__attribute__((cleanup(close_fd))) int socket = path ? unix_connect(path) : -ENOENT;
+	s->socket = -1;
+	if (socket < 0) {
+		icd_say("no session to run on: %s", strerror(-socket));
+		return socket;
+	}
+	int error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
+	if (error) {
+		icd_say("cannot make the log of %llu MiB: %s", RING_LOG_BYTES >> 20, strerror(-error));
+		return error;
+	}
+	struct ipc_message answer;
+	__attribute__((cleanup(close_fd))) int fd = -1;
+	error = exchange(socket, &s->log, &answer, &fd);
+	if (error) {
+		icd_say("the session does not answer: %s", strerror(-error));
+	} else if (answer.error) {
+		icd_say("%.*s", (int)sizeof(answer.text), answer.text);
+		error = answer.error;
+	} else {
+		error = ring_attach(&s->delivery, fd, RING_DELIVERY_BYTES, false);
+		if (error)
+			icd_say("the session's delivery ring is no good: %s", strerror(-error));
+	}
+	if (error) {
+		ring_finish(&s->log);
+		return error;
+	}
+	fd = -1; /* the ring's now */
+	s->socket = socket;
+	socket = -1;
+	s->commit_time_ns = time_monotonic_ns();
+	s->writer = (struct wire_writer){ .out = &s->payload, .deps = &s->deps, .id = icd_id_of };
+	return 0;
+}
+
+void icd_stream_close(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	wire_writer_finish(&s->writer);
+	buf_finish(&s->payload);
+	buf_finish(&s->deps);
+	ring_finish(&s->delivery);
+	ring_finish(&s->log);
+	close_fd(&s->socket);
+}

@@ -1,0 +1,304 @@
+/* Shader modules, pipeline layouts, compute pipelines, pipeline caches. */
+#include "migrate/icd/pipeline.h"
+#include "migrate/icd/descriptor.h"
+#include "migrate/icd/stream.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <spirv/unified1/spirv.h>
+
+struct shader_module {
+	struct icd_object object;
+	size_t size; /* bytes */
+	uint32_t code[];
+};
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateShaderModule(VkDevice device, const VkShaderModuleCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkShaderModule *ret_module)
+{
+	(void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	struct spirv_info spirv;
+	int error = spirv_reflect(info->pCode, info->codeSize, NULL, NULL, &spirv);
+	if (error) /* the only code that the call may return for this */
+		return error == -ENOMEM ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_ERROR_UNKNOWN;
+	spirv_info_finish(&spirv);
+	struct shader_module *m = icd_object_create(sizeof(*m) + info->codeSize);
+	if (!m)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	m->object.id = icd_new_id(d);
+	m->size = info->codeSize;
+	memcpy(m->code, info->pCode, info->codeSize);
+	wire_encode_vkCreateShaderModule(icd_record_begin(d), info, m->object.id);
+	VkResult result = icd_record_end(d, RECORD_CREATE, m->object.id, 0);
+	if (result != VK_SUCCESS) {
+		free(m);
+		return result;
+	}
+	*ret_module = ICD_HANDLE(VkShaderModule, m);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyShaderModule(VkDevice device, VkShaderModule module, const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct shader_module *m = ICD_FROM(shader_module, module);
+	if (!m)
+		return;
+	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, m->object.id);
+	free(m);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePipelineLayout(VkDevice device, const VkPipelineLayoutCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkPipelineLayout *ret_layout)
+{
+	(void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	struct icd_pipeline_layout *l = icd_object_create(sizeof(*l));
+	if (!l)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	l->object.id = icd_new_id(d);
+	l->set_count = info->setLayoutCount;
+	if (info->setLayoutCount > ICD_MAX_SETS)
+		goto fail;
+	for (uint32_t i = 0; i < info->setLayoutCount; i++)
+		l->sets[i] = icd_set_layout_ref(ICD_FROM(icd_set_layout, info->pSetLayouts[i]));
+	icd_need_limit(d, ICD_LIMIT_BOUND_SETS, info->setLayoutCount);
+	for (uint32_t i = 0; i < info->pushConstantRangeCount; i++)
+		icd_need_limit(d, ICD_LIMIT_PUSH_CONSTANTS, info->pPushConstantRanges[i].offset + info->pPushConstantRanges[i].size);
+	icd_layout_tell_needs(d, l);
+	wire_encode_vkCreatePipelineLayout(icd_record_begin(d), info, l->object.id);
+	if (icd_record_end(d, RECORD_CREATE, l->object.id, 0) != VK_SUCCESS)
+		goto fail;
+	*ret_layout = ICD_HANDLE(VkPipelineLayout, l);
+	return VK_SUCCESS;
+
+fail:
+	icd_pipeline_layout_free(l);
+	return VK_ERROR_OUT_OF_HOST_MEMORY;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineLayout(VkDevice device, VkPipelineLayout layout,
+	const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, layout);
+	if (!l)
+		return;
+	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, l->object.id);
+	icd_pipeline_layout_free(l);
+}
+
+/* OpExecutionModeId … LocalSizeId: needs maintenance4, and no capability tells. */
+static bool uses_local_size_id(const struct shader_module *m)
+{
+	size_t words = m->size / 4;
+	for (size_t at = 5; at < words;) {
+		uint32_t length = m->code[at] >> SpvWordCountShift, op = m->code[at] & SpvOpCodeMask;
+		if (length == 0 || length > words - at || op == SpvOpFunction)
+			return false;
+		if (op == SpvOpExecutionModeId && length > 2 && m->code[at + 2] == SpvExecutionModeLocalSizeId)
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+static uint32_t device_subgroup_size(const struct icd_device *d)
+{
+	const VkPhysicalDeviceSubgroupProperties *p = description_struct(&d->physical->description,
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*p));
+	return p ? p->subgroupSize : 0;
+}
+
+/* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
+static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *info, const struct shader_module *m,
+	const struct spirv_info *spirv)
+{
+	for (size_t i = 0; i < spirv->capability_count; i++)
+		icd_need(d, NEED_SPIRV_CAPABILITY, spirv->capabilities[i], spirv->capabilities[i], 0);
+	if (spirv->local_size_known) {
+		for (unsigned i = 0; i < 3; i++)
+			icd_need_limit(d, ICD_LIMIT_SIZE_X + i, spirv->local_size[i]);
+		icd_need_limit(d, ICD_LIMIT_INVOCATIONS, (uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2]);
+	}
+	icd_need_limit(d, ICD_LIMIT_SHARED_MEMORY, spirv->workgroup_bytes);
+	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required = icd_chain_find(info->stage.pNext,
+		VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+	if (required) {
+		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
+		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 0);
+	} else if (spirv->uses_subgroups && device_subgroup_size(d)) {
+		icd_need(d, NEED_SUBGROUP_SIZE, device_subgroup_size(d), device_subgroup_size(d), 0);
+	}
+	if (info->stage.flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
+		icd_need(d, NEED_FEATURE, 33, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, computeFullSubgroups));
+	if (uses_local_size_id(m))
+		icd_need(d, NEED_FEATURE, 34, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
+			offsetof(VkPhysicalDeviceMaintenance4Features, maintenance4));
+	if (icd_chain_find(info->stage.pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT) ||
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT))
+		icd_need_extension(d, ICD_EXT_pipeline_robustness);
+}
+
+static bool is_buffer(VkDescriptorType type)
+{
+	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER ||
+		type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER;
+}
+
+/* VK_EXT_pipeline_robustness may take back what the device promises. */
+static bool is_unbounded(const void *chain)
+{
+	const VkPipelineRobustnessCreateInfoEXT *r = icd_chain_find(chain, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT);
+	return r && r->storageBuffers != VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT &&
+		r->storageBuffers != VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_ROBUST_BUFFER_ACCESS_2_EXT;
+}
+
+static struct icd_pipeline *pipeline_create(const struct spirv_info *spirv)
+{
+	struct icd_pipeline *p = icd_object_create(sizeof(*p) + spirv->variable_count * sizeof(p->uses[0]));
+	if (!p)
+		return NULL;
+	for (size_t i = 0; i < spirv->variable_count; i++) {
+		const struct spirv_variable *v = &spirv->variables[i];
+		/* What the reflection does not know may be anything. */
+		if (is_buffer(v->type) || v->type == VK_DESCRIPTOR_TYPE_MAX_ENUM)
+			p->uses[p->use_count++] = (struct icd_use){ v->set, v->binding, !v->non_writable };
+	}
+	return p;
+}
+
+static VkResult create_pipeline(struct icd_device *d, const VkComputePipelineCreateInfo *info, VkPipeline *ret_pipeline)
+{
+	const struct shader_module *m = ICD_FROM(shader_module, info->stage.module);
+	struct spirv_info spirv;
+	if (info->flags & VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT)
+		return VK_PIPELINE_COMPILE_REQUIRED; /* no pipeline is ever there already */
+	int error = spirv_reflect(m->code, m->size, info->stage.pName, info->stage.pSpecializationInfo, &spirv);
+	if (error)
+		return error == -ENOMEM ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_ERROR_UNKNOWN;
+	struct icd_pipeline *p = pipeline_create(&spirv);
+	if (p)
+		tell_needs(d, info, m, &spirv);
+	spirv_info_finish(&spirv);
+	if (!p)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	p->object.id = icd_new_id(d);
+	p->unbounded = is_unbounded(info->pNext) || is_unbounded(info->stage.pNext);
+	/* Derivatives are a hint; without them pipelines do not depend on each other. */
+	VkComputePipelineCreateInfo sent = *info;
+	sent.flags &= ~(VkPipelineCreateFlags)(VK_PIPELINE_CREATE_DERIVATIVE_BIT | VK_PIPELINE_CREATE_ALLOW_DERIVATIVES_BIT |
+		VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT);
+	sent.basePipelineHandle = VK_NULL_HANDLE;
+	sent.basePipelineIndex = -1;
+	wire_encode_vkCreateComputePipelines(icd_record_begin(d), &sent, p->object.id);
+	VkResult result = icd_record_end(d, RECORD_CREATE, p->object.id, 0);
+	if (result != VK_SUCCESS) {
+		free(p);
+		return result;
+	}
+	*ret_pipeline = ICD_HANDLE(VkPipeline, p);
+	return VK_SUCCESS;
+}
+
+static void no_feedback(const void *chain)
+{
+	const VkPipelineCreationFeedbackCreateInfo *f = icd_chain_find(chain, VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO);
+	if (!f)
+		return;
+	*f->pPipelineCreationFeedback = (VkPipelineCreationFeedback){ 0 }; /* not valid: it is made elsewhere, later */
+	for (uint32_t i = 0; i < f->pipelineStageCreationFeedbackCount; i++)
+		f->pPipelineStageCreationFeedbacks[i] = (VkPipelineCreationFeedback){ 0 };
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+	const VkComputePipelineCreateInfo *infos, const VkAllocationCallbacks *allocator, VkPipeline *ret_pipelines)
+{
+	(void)cache, (void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	VkResult result = VK_SUCCESS;
+	bool stop = false;
+	for (uint32_t i = 0; i < count; i++) {
+		ret_pipelines[i] = VK_NULL_HANDLE;
+		no_feedback(infos[i].pNext);
+		if (stop)
+			continue;
+		VkResult one = create_pipeline(d, &infos[i], &ret_pipelines[i]);
+		if (one != VK_SUCCESS) {
+			/* A real error outweighs COMPILE_REQUIRED. */
+			if (result >= 0)
+				result = one;
+			stop = infos[i].flags & VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT;
+		}
+	}
+	/* Executors compile them while the program goes on. */
+	pthread_mutex_lock(&d->mutex);
+	icd_publish(d);
+	pthread_mutex_unlock(&d->mutex);
+	return result;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPipeline(VkDevice device, VkPipeline pipeline, const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct icd_pipeline *p = ICD_FROM(icd_pipeline, pipeline);
+	if (!p)
+		return;
+	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, p->object.id);
+	free(p);
+}
+
+/* The program's caches are empty: executors keep one per GPU. */
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePipelineCache(VkDevice device, const VkPipelineCacheCreateInfo *info,
+	const VkAllocationCallbacks *allocator, VkPipelineCache *ret_cache)
+{
+	(void)device, (void)info, (void)allocator;
+	struct icd_object *cache = icd_object_create(sizeof(*cache));
+	if (!cache)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	*ret_cache = ICD_HANDLE(VkPipelineCache, cache);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineCache(VkDevice device, VkPipelineCache cache, const VkAllocationCallbacks *allocator)
+{
+	(void)device, (void)allocator;
+	free(ICD_FROM(icd_object, cache));
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_GetPipelineCacheData(VkDevice device, VkPipelineCache cache, size_t *size, void *data)
+{
+	(void)cache;
+	const VkPhysicalDeviceProperties *p = &ICD_FROM(icd_device, device)->physical->properties;
+	VkPipelineCacheHeaderVersionOne header = {
+		.headerSize = sizeof(header),
+		.headerVersion = VK_PIPELINE_CACHE_HEADER_VERSION_ONE,
+		.vendorID = p->vendorID,
+		.deviceID = p->deviceID,
+	};
+	memcpy(header.pipelineCacheUUID, p->pipelineCacheUUID, VK_UUID_SIZE);
+	if (!data) {
+		*size = sizeof(header);
+		return VK_SUCCESS;
+	}
+	if (*size < sizeof(header)) {
+		*size = 0;
+		return VK_INCOMPLETE;
+	}
+	memcpy(data, &header, sizeof(header));
+	*size = sizeof(header);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_MergePipelineCaches(VkDevice device, VkPipelineCache target, uint32_t count,
+	const VkPipelineCache *sources)
+{
+	(void)device, (void)target, (void)count, (void)sources;
+	return VK_SUCCESS;
+}

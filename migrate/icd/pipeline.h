@@ -1,0 +1,21 @@
+/* Shader modules, layouts and compute pipelines, as far as the analysis of recordings needs them. */
+#ifndef TBMESH_MIGRATE_ICD_PIPELINE_H
+#define TBMESH_MIGRATE_ICD_PIPELINE_H
+
+#include "gpu/spirv.h"
+#include "migrate/icd/icd.h"
+
+/* A binding that the pipeline's shader may touch. */
+struct icd_use {
+	uint32_t set, binding;
+	bool writable;
+};
+
+struct icd_pipeline {
+	struct icd_object object;
+	bool unbounded; /* its own robustness leaves out robustBufferAccess2 */
+	uint32_t use_count;
+	struct icd_use uses[];
+};
+
+#endif

@@ -1,0 +1,388 @@
+/* From the queue into the log: what a submission reads of the host, its recordings, and the SUBMIT itself. */
+#include "migrate/icd/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate/stream/delta.h"
+
+#define WRITE_MAX_BYTES (2u << 20)
+/* More ranges than this in one SUBMIT are made coarser. */
+#define RANGES_MAX 65536u
+
+struct icd_scratch {
+	struct icd_ranges captures, writes;
+	struct buf deps;        /* uint64_t[] */
+	struct buf runs, bytes; /* of the WRITE being made */
+};
+
+struct icd_scratch *icd_scratch_create(void)
+{
+	return calloc(1, sizeof(struct icd_scratch));
+}
+
+void icd_scratch_destroy(struct icd_scratch *s)
+{
+	if (!s)
+		return;
+	icd_ranges_finish(&s->captures);
+	icd_ranges_finish(&s->writes);
+	buf_finish(&s->deps);
+	buf_finish(&s->runs);
+	buf_finish(&s->bytes);
+	free(s);
+}
+
+/* A copy with runs of its own being made: one memory, one range. */
+struct capture {
+	struct icd_device *device;
+	struct icd_memory *memory;
+	uint64_t base; /* of the range */
+};
+
+static void capture_flush(struct icd_device *d, const struct icd_memory *m)
+{
+	struct icd_scratch *s = d->scratch;
+	if (s->runs.size == 0)
+		return;
+	struct record_write write = { .run_count = (uint32_t)(s->runs.size / sizeof(struct record_run)), .byte_count = s->bytes.size };
+	struct record_header head = { .kind = RECORD_WRITE, .subject = m->object.id };
+	struct iovec parts[] = { { &write, sizeof(write) }, { s->runs.data, s->runs.size }, { s->bytes.data, s->bytes.size } };
+	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
+	buf_clear(&s->runs);
+	buf_clear(&s->bytes);
+}
+
+/* The bytes are copied first and `seen` becomes the copy: the program may be writing beside them. */
+static int capture_run(void *ctx, uint64_t offset, uint64_t size)
+{
+	const struct capture *c = ctx;
+	struct icd_scratch *s = c->device->scratch;
+	uint64_t at = c->base + offset;
+	while (size) {
+		uint64_t used = s->runs.size + s->bytes.size + sizeof(struct record_run);
+		uint64_t part = used < WRITE_MAX_BYTES ? WRITE_MAX_BYTES - used : 0;
+		if (part == 0) {
+			capture_flush(c->device, c->memory);
+			continue;
+		}
+		if (part > size)
+			part = size;
+		struct record_run run = { at, part };
+		buf_append(&s->runs, &run, sizeof(run));
+		unsigned char *copy = buf_extend(&s->bytes, part);
+		if (!copy || s->runs.failed)
+			return -1;
+		memcpy(copy, c->memory->map + at, part);
+		memcpy(c->memory->seen + at, copy, part);
+		at += part;
+		size -= part;
+	}
+	return 0;
+}
+
+/* Puts the host's changes of these ranges into the log; ranges ascend by memory. false: out of memory. */
+static bool capture(struct icd_device *d, const struct icd_ranges *ranges)
+{
+	struct icd_scratch *s = d->scratch;
+	struct icd_memory *m = NULL;
+	int error = 0;
+	for (size_t i = 0; i < ranges->count && error == 0; i++) {
+		const struct record_range *r = &ranges->items[i];
+		if (!m || m->object.id != r->memory) {
+			if (m)
+				capture_flush(d, m);
+			m = icd_memory_find(d, r->memory);
+		}
+		if (!m || !m->map || !atomic_load_explicit(&m->touched, memory_order_acquire) || r->offset >= m->size)
+			continue;
+		uint64_t size = r->size < m->size - r->offset ? r->size : m->size - r->offset;
+		struct capture c = { d, m, r->offset };
+		error = delta_walk(m->seen + r->offset, m->map + r->offset, size, capture_run, &c);
+	}
+	if (m && error == 0)
+		capture_flush(d, m);
+	buf_clear(&s->runs);
+	buf_clear(&s->bytes);
+	return error == 0;
+}
+
+/* The recording goes into the log when it is first submitted; a primary's secondaries before it. */
+static void send_recording(struct icd_device *d, struct icd_command_buffer *cb)
+{
+	if (cb->sent)
+		return;
+	cb->sent = true;
+	struct record_header head = {
+		.kind = RECORD_UPDATE,
+		.dep_count = (uint16_t)(cb->deps.size / sizeof(uint64_t)),
+		.subject = cb->object.id,
+	};
+	struct iovec part = { cb->commands.data, cb->commands.size };
+	icd_append(d, &head, (const uint64_t *)(const void *)cb->deps.data, &part, 1);
+}
+
+static void send_recordings(struct icd_device *d, const struct icd_submission *s)
+{
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct buf *list = &s->buffers[i]->secondaries;
+		struct icd_command_buffer **secondaries = (struct icd_command_buffer **)(void *)list->data;
+		for (size_t j = 0; j < list->size / sizeof(*secondaries); j++)
+			send_recording(d, secondaries[j]);
+		send_recording(d, s->buffers[i]);
+	}
+}
+
+/* Ranges may have been resolved before a memory was freed or a buffer bound smaller: what does not exist cannot be written. */
+static void clip(struct icd_device *d, struct icd_ranges *ranges)
+{
+	size_t kept = 0;
+	const struct icd_memory *m = NULL;
+	for (size_t i = 0; i < ranges->count; i++) {
+		struct record_range r = ranges->items[i];
+		if (!m || m->object.id != r.memory)
+			m = icd_memory_find(d, r.memory);
+		if (!m || r.offset >= m->size)
+			continue;
+		if (r.size > m->size - r.offset)
+			r.size = m->size - r.offset;
+		ranges->items[kept++] = r;
+	}
+	ranges->count = kept;
+}
+
+static bool submit(struct icd_device *d, const struct icd_submission *s)
+{
+	struct icd_scratch *scratch = d->scratch;
+	bool writes_host = false;
+	icd_ranges_clear(&scratch->captures);
+	icd_ranges_clear(&scratch->writes);
+	buf_clear(&scratch->deps);
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct icd_command_buffer *cb = s->buffers[i];
+		icd_ranges_add_all(&scratch->captures, &cb->captures);
+		icd_ranges_add_all(&scratch->writes, &cb->writes);
+		writes_host |= cb->writes_host;
+		buf_append(&scratch->deps, &cb->object.id, sizeof(cb->object.id));
+	}
+	icd_ranges_tidy(&scratch->captures);
+	icd_ranges_tidy(&scratch->writes);
+	clip(d, &scratch->writes);
+	if (scratch->writes.count > RANGES_MAX)
+		icd_ranges_coarsen(&scratch->writes);
+	if (scratch->captures.failed || scratch->writes.failed || scratch->deps.failed || !capture(d, &scratch->captures))
+		return false;
+	send_recordings(d, s);
+	icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count, scratch->writes.items,
+		scratch->writes.count, writes_host || icd_commit_due(d));
+	return true;
+}
+
+/* Would every wait for an event in these recordings find it set, going through them in order? The end is left in `trial`. */
+static bool try_events(struct icd_device *d, const struct icd_submission *s)
+{
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct icd_event_use *uses = (const struct icd_event_use *)(const void *)s->buffers[i]->events.data;
+		for (size_t j = 0; j < s->buffers[i]->events.size / sizeof(*uses); j++) {
+			icd_event_advance(d, uses[j].event);
+			uses[j].event->trial = uses[j].event->future;
+		}
+	}
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct icd_event_use *uses = (const struct icd_event_use *)(const void *)s->buffers[i]->events.data;
+		for (size_t j = 0; j < s->buffers[i]->events.size / sizeof(*uses); j++) {
+			switch (uses[j].action) {
+			case ICD_EVENT_SET:
+				uses[j].event->trial = true;
+				break;
+			case ICD_EVENT_RESET:
+				uses[j].event->trial = false;
+				break;
+			case ICD_EVENT_WAIT:
+				if (!uses[j].event->trial)
+					return false;
+				break;
+			}
+		}
+	}
+	return true;
+}
+
+static bool runnable(struct icd_device *d, const struct icd_submission *s)
+{
+	for (uint32_t i = 0; i < s->wait_count; i++) {
+		if (s->waits[i].semaphore->future < s->waits[i].value)
+			return false;
+	}
+	return try_events(d, s);
+}
+
+static void add_point(struct icd_device *d, struct buf *points, uint64_t value)
+{
+	const struct icd_point point = { d->stream.seq, value };
+	buf_append(points, &point, sizeof(point));
+	if (points->failed)
+		icd_lose(d, "out of memory");
+}
+
+/* What the submission signals when it is complete; an empty one is complete with the one before it. */
+static void signal(struct icd_device *d, const struct icd_submission *s)
+{
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct icd_event_use *uses = (const struct icd_event_use *)(const void *)s->buffers[i]->events.data;
+		for (size_t j = 0; j < s->buffers[i]->events.size / sizeof(*uses); j++) {
+			struct icd_event *e = uses[j].event;
+			if (uses[j].action == ICD_EVENT_WAIT)
+				continue;
+			e->future = e->trial;
+			add_point(d, &e->points, e->trial);
+		}
+	}
+	for (uint32_t i = 0; i < s->signal_count; i++) {
+		struct icd_semaphore *semaphore = s->signals[i].semaphore;
+		if (s->signals[i].value > semaphore->future)
+			semaphore->future = s->signals[i].value;
+		add_point(d, &semaphore->points, s->signals[i].value);
+	}
+	if (s->fence)
+		atomic_store_explicit(&s->fence->seq, d->stream.seq, memory_order_release);
+}
+
+void icd_flush_pending(struct icd_device *d)
+{
+	while (!list_empty(&d->pending) && !icd_lost(d)) {
+		struct icd_submission *s = list_entry(d->pending.next, struct icd_submission, link);
+		if (!runnable(d, s))
+			break;
+		if (s->buffer_count && !submit(d, s))
+			icd_lose(d, "out of memory");
+		signal(d, s);
+		list_remove(&s->link);
+		free(s);
+	}
+	icd_publish(d);
+	pthread_cond_broadcast(&d->changed);
+}
+
+/* One allocation holds a submission and its arrays. */
+static struct icd_submission *submission_create(uint32_t waits, uint32_t signals, uint32_t buffers)
+{
+	struct icd_submission *s = calloc(1, sizeof(*s) + ((size_t)waits + signals) * sizeof(struct icd_wait) +
+		buffers * sizeof(struct icd_command_buffer *));
+	if (!s)
+		return NULL;
+	list_init(&s->link);
+	s->waits = (struct icd_wait *)(s + 1);
+	s->signals = s->waits + waits;
+	s->buffers = (struct icd_command_buffer **)(s->signals + signals);
+	return s;
+}
+
+static void add_wait(struct icd_wait *array, uint32_t *count, VkSemaphore semaphore, uint64_t value)
+{
+	struct icd_semaphore *s = ICD_FROM(icd_semaphore, semaphore);
+	if (s->timeline)
+		array[(*count)++] = (struct icd_wait){ s, value };
+}
+
+static struct icd_submission *take_batch(const VkSubmitInfo *info)
+{
+	const VkTimelineSemaphoreSubmitInfo *values = icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
+	struct icd_submission *s = submission_create(info->waitSemaphoreCount, info->signalSemaphoreCount, info->commandBufferCount);
+	if (!s)
+		return NULL;
+	for (uint32_t i = 0; i < info->waitSemaphoreCount; i++)
+		add_wait(s->waits, &s->wait_count, info->pWaitSemaphores[i],
+			values && i < values->waitSemaphoreValueCount ? values->pWaitSemaphoreValues[i] : 0);
+	for (uint32_t i = 0; i < info->signalSemaphoreCount; i++)
+		add_wait(s->signals, &s->signal_count, info->pSignalSemaphores[i],
+			values && i < values->signalSemaphoreValueCount ? values->pSignalSemaphoreValues[i] : 0);
+	for (uint32_t i = 0; i < info->commandBufferCount; i++)
+		s->buffers[s->buffer_count++] = ICD_FROM(icd_command_buffer, info->pCommandBuffers[i]);
+	return s;
+}
+
+static struct icd_submission *take_batch2(const VkSubmitInfo2 *info)
+{
+	struct icd_submission *s = submission_create(info->waitSemaphoreInfoCount, info->signalSemaphoreInfoCount,
+		info->commandBufferInfoCount);
+	if (!s)
+		return NULL;
+	for (uint32_t i = 0; i < info->waitSemaphoreInfoCount; i++)
+		add_wait(s->waits, &s->wait_count, info->pWaitSemaphoreInfos[i].semaphore, info->pWaitSemaphoreInfos[i].value);
+	for (uint32_t i = 0; i < info->signalSemaphoreInfoCount; i++)
+		add_wait(s->signals, &s->signal_count, info->pSignalSemaphoreInfos[i].semaphore, info->pSignalSemaphoreInfos[i].value);
+	for (uint32_t i = 0; i < info->commandBufferInfoCount; i++)
+		s->buffers[s->buffer_count++] = ICD_FROM(icd_command_buffer, info->pCommandBufferInfos[i].commandBuffer);
+	return s;
+}
+
+/* batches: in order; owned. NULL among them: out of memory. */
+static VkResult enqueue(struct icd_device *d, struct icd_submission **batches, uint32_t count)
+{
+	VkResult result = icd_lost(d) ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
+	for (uint32_t i = 0; i < count; i++) {
+		if (!batches[i] || batches[i]->buffer_count > RECORD_MAX_DEPS)
+			result = VK_ERROR_OUT_OF_HOST_MEMORY;
+	}
+	if (result != VK_SUCCESS) {
+		for (uint32_t i = 0; i < count; i++)
+			free(batches[i]);
+		return result;
+	}
+	pthread_mutex_lock(&d->mutex);
+	for (uint32_t i = 0; i < count; i++)
+		list_append(&d->pending, &batches[i]->link);
+	icd_drain(d);
+	icd_flush_pending(d);
+	pthread_mutex_unlock(&d->mutex);
+	return icd_lost(d) ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
+}
+
+/* The fence is the last batch's; without a batch it gets one of its own. */
+static VkResult enqueue_all(struct icd_device *d, uint32_t count, const VkSubmitInfo *infos, const VkSubmitInfo2 *infos2, VkFence fence)
+{
+	uint32_t total = count + (count == 0 && fence ? 1 : 0);
+	if (total == 0)
+		return VK_SUCCESS;
+	struct icd_submission **batches = calloc(total, sizeof(struct icd_submission *));
+	if (!batches)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	for (uint32_t i = 0; i < count; i++)
+		batches[i] = infos ? take_batch(&infos[i]) : take_batch2(&infos2[i]);
+	if (count == 0)
+		batches[0] = submission_create(0, 0, 0);
+	if (fence && batches[total - 1])
+		batches[total - 1]->fence = ICD_FROM(icd_fence, fence);
+	VkResult result = enqueue(d, batches, total);
+	free(batches);
+	return result;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_QueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+{
+	return enqueue_all(ICD_FROM(icd_queue, queue)->device, count, infos, NULL, fence);
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_QueueSubmit2KHR(VkQueue queue, uint32_t count, const VkSubmitInfo2 *infos, VkFence fence)
+{
+	return enqueue_all(ICD_FROM(icd_queue, queue)->device, count, NULL, infos, fence);
+}
+
+/* Sparse resources are not offered: what is left of the call is its synchronization. */
+VKAPI_ATTR VkResult VKAPI_CALL icd_QueueBindSparse(VkQueue queue, uint32_t count, const VkBindSparseInfo *infos, VkFence fence)
+{
+	VkResult result = VK_SUCCESS;
+	for (uint32_t i = 0; i < count && result == VK_SUCCESS; i++) {
+		const VkSubmitInfo info = {
+			.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+			.pNext = infos[i].pNext,
+			.waitSemaphoreCount = infos[i].waitSemaphoreCount,
+			.pWaitSemaphores = infos[i].pWaitSemaphores,
+			.signalSemaphoreCount = infos[i].signalSemaphoreCount,
+			.pSignalSemaphores = infos[i].pSignalSemaphores,
+		};
+		result = icd_QueueSubmit(queue, 1, &info, VK_NULL_HANDLE);
+	}
+	return result == VK_SUCCESS ? icd_QueueSubmit(queue, 0, NULL, fence) : result;
+}
