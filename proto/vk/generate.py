@@ -195,7 +195,7 @@ class Registry:
     def element_size(self, type_name):
         if type_name in self.handles:
             return 8
-        if type_name in self.raw:
+        if type_name in self.raw or type_name in self.custom:
             return 4
         if type_name == "void":
             return 1
