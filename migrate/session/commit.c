@@ -1,0 +1,193 @@
+/* What an executor says about submissions, and how a checkpoint comes about. Nothing here is believed before it is proven: bytes
+ * go to staging, and become the checkpoint only when every window's nonce and hash fit and every byte asked for has come. */
+#include <errno.h>
+#include <string.h>
+
+#include "migrate/session/core_private.h"
+
+static void window_begin(struct session_core *c, const struct submission *s, uint32_t index)
+{
+	c->window.index = index;
+	c->window.words = 0;
+	window_hash_init(&c->window.hash, s->nonce + index + 1);
+}
+
+/* The submission that a frame speaks of, which must be the next one in order; NULL when the epoch or the workload ended over it. */
+static struct submission *next_submission(struct session_core *c, uint64_t now_ns, uint64_t seq)
+{
+	struct submission *s;
+	int error = 0;
+
+	if (seq == c->done_seq + 1 && !core_submission(c, seq))
+		error = core_scan(c);
+	if (error < 0) {
+		core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
+		return NULL;
+	}
+	s = seq == c->done_seq + 1 ? core_submission(c, seq) : NULL;
+	if (!s) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it speaks of a submission out of order");
+		return NULL;
+	}
+	if (c->begun)
+		return s;
+	for (uint32_t i = 0; i < s->range_count && error == 0; i++)
+		error = state_dirty(state_find(&c->state, s->ranges[i].memory), s->ranges[i].offset, s->ranges[i].size);
+	if (error == 0 && s->commit)
+		error = state_begin(&c->state, s->end);
+	if (error < 0) {
+		core_give_up(c, now_ns, "out of memory");
+		return NULL;
+	}
+	c->begun = true;
+	window_begin(c, s, 0);
+	return s;
+}
+
+void core_result(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
+{
+	const struct submission *s = next_submission(c, now_ns, h->a);
+	int error;
+
+	if (!s)
+		return;
+	error = s->commit ? state_stage(&c->state, h->b, h->c, payload, h->size) : -EBADMSG;
+	if (error == -ENOMEM) {
+		core_give_up(c, now_ns, "out of memory");
+	} else if (error < 0) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it returns bytes that nobody asked for");
+	} else {
+		window_hash_update(&c->window.hash, payload, h->size);
+		c->window.words += h->size / 4;
+		c->progress_ns = now_ns;
+	}
+}
+
+void core_window(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
+{
+	const struct submission *s = next_submission(c, now_ns, h->a);
+	struct frame_window w;
+
+	if (!s)
+		return;
+	if (h->size != sizeof(w)) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "a window without its numbers");
+		return;
+	}
+	memcpy(&w, payload, sizeof(w));
+	if (!s->commit || w.index != c->window.index || w.word_count != c->window.words || w.word_count == 0)
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "a window that does not fit its bytes");
+	else if (h->b != s->nonce + w.index + 1)
+		core_lose(c, now_ns, SESSION_LOSS_GARBAGE, "the nonce of a window is not what its GPU had to write");
+	else if (h->c != window_hash_value(&c->window.hash))
+		core_lose(c, now_ns, SESSION_LOSS_GARBAGE, "the bytes of a window are not what its GPU hashed");
+	else
+		window_begin(c, s, w.index + 1);
+}
+
+/* Gathers the runs of one changed range into deliveries of bounded size. */
+struct delivery {
+	struct session_core *core;
+	uint64_t memory;
+	const unsigned char *base;
+	uint64_t start; /* of the range in its memory */
+	uint32_t run_count;
+	uint64_t byte_count;
+};
+
+static void flush_delivery(struct delivery *d)
+{
+	struct session_core *c = d->core;
+
+	if (d->run_count)
+		c->ops->deliver_delta(c->ctx, d->memory, c->runs, d->run_count, d->byte_count, d->base);
+	d->run_count = 0;
+	d->byte_count = 0;
+}
+
+static int deliver_run(void *ctx, uint64_t offset, uint64_t size)
+{
+	struct delivery *d = ctx;
+
+	while (size) {
+		uint64_t part = RUN_BYTES_MAX - d->byte_count < size ? RUN_BYTES_MAX - d->byte_count : size;
+
+		d->core->runs[d->run_count++] = (struct record_run){ d->start + offset, part };
+		d->byte_count += part;
+		offset += part;
+		size -= part;
+		if (d->run_count == RUNS_MAX || d->byte_count == RUN_BYTES_MAX)
+			flush_delivery(d);
+	}
+	return 0;
+}
+
+static int deliver_changes(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
+	const unsigned char *now, uint64_t size)
+{
+	struct delivery d = { .core = ctx, .memory = m->id, .base = now - offset, .start = offset };
+	int error = delta_walk(before, now, size, deliver_run, &d);
+
+	flush_delivery(&d);
+	return error;
+}
+
+/* True when an ALLOCATE in front of `end` was never answered, though the executor must have passed it. */
+static bool unanswered_before(const struct session_core *c, uint64_t end)
+{
+	if (!c->pending_answers)
+		return false;
+	map_for_each(&c->state.memories, slot) {
+		const struct state_memory *m = slot->value;
+
+		if (m->answer == STATE_PENDING && m->allocated_at < end)
+			return true;
+	}
+	return false;
+}
+
+static int commit(struct session_core *c, uint64_t seq, uint64_t end)
+{
+	int error = core_apply(c, end);
+
+	if (error == 0)
+		error = state_commit(&c->state, deliver_changes, c);
+	if (error < 0)
+		return error;
+	c->position = end;
+	c->committed_seq = seq;
+	core_drop_submissions(c, seq);
+	return 0;
+}
+
+void core_done(struct session_core *c, uint64_t now_ns, const struct frame_header *h)
+{
+	const struct submission *s = next_submission(c, now_ns, h->a);
+	bool is_commit;
+	int error;
+
+	if (!s)
+		return;
+	if (h->b != s->nonce) {
+		core_lose(c, now_ns, SESSION_LOSS_GARBAGE, "the nonce of a submission is not what its GPU had to write");
+		return;
+	}
+	if (s->commit && (c->state.missing_bytes || c->window.words || unanswered_before(c, s->end))) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "a checkpoint with parts missing");
+		return;
+	}
+	is_commit = s->commit;
+	if (is_commit) {
+		error = commit(c, h->a, s->end);
+		if (error < 0) {
+			core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
+			return;
+		}
+	}
+	c->begun = false;
+	core_progress(c, now_ns, h->a);
+	if (is_commit) {
+		c->ops->trim(c->ctx, c->position);
+		c->ops->report(c->ctx, SESSION_EVENT_CHECKPOINT);
+	}
+}

@@ -1,0 +1,24 @@
+/* A set of byte ranges: ascending, apart from each other. Zero-initialised is empty. Not thread-safe. */
+#ifndef TBMESH_MIGRATE_SESSION_RANGES_H
+#define TBMESH_MIGRATE_SESSION_RANGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct range {
+	uint64_t start, end; /* start < end */
+};
+
+struct ranges {
+	struct range *at; /* owned */
+	size_t count, capacity;
+};
+
+void ranges_finish(struct ranges *r);
+void ranges_clear(struct ranges *r); /* keeps the memory */
+int ranges_add(struct ranges *r, uint64_t start, uint64_t end); /* 0 or -ENOMEM */
+int ranges_add_all(struct ranges *r, const struct ranges *other);
+/* Takes away a part that must lie wholly in one range of the set. 0, -ENOENT if it does not, -ENOMEM. */
+int ranges_take(struct ranges *r, uint64_t start, uint64_t end);
+
+#endif

@@ -1,0 +1,317 @@
+/* The log, read twice: ahead (which submissions and memories there are, so that an executor can be judged) and again when a
+ * checkpoint passes. The program's process may write into it at any time, so each time what matters is copied, then checked. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate/session/core_private.h"
+#include "proto/limits.h"
+
+#define MAX_NEED_TEXT 256u
+
+/* Copies the header at a position and checks what holds for every record. `available`: bytes of the log from there. 1 fine,
+ * 0 not all there yet, -EBADMSG. */
+static int read_header(const struct session_core *c, uint64_t position, uint64_t available, struct record_header *ret_header)
+{
+	struct record_header h;
+
+	if (available < sizeof(h))
+		return 0;
+	memcpy(&h, c->ops->log_at(c->ctx, position), sizeof(h));
+	if (h.size % RECORD_ALIGN || h.size > RECORD_MAX_BYTES || h.size < sizeof(h) + h.dep_count * sizeof(uint64_t))
+		return -EBADMSG;
+	if (h.kind < RECORD_CREATE || h.kind > RECORD_NEED)
+		return -EBADMSG;
+	if (available < h.size)
+		return 0;
+	*ret_header = h;
+	return 1;
+}
+
+static uint64_t payload_offset(const struct record_header *h)
+{
+	return sizeof(*h) + h->dep_count * sizeof(uint64_t);
+}
+
+/* Copies the first `size` bytes of a record into the scratch buffer, which has room for all of it. The header in the copy is the
+ * one that was checked. NULL when out of memory. */
+static struct record_header *read_record(struct session_core *c, uint64_t position, const struct record_header *h, uint64_t size)
+{
+	buf_clear(&c->scratch);
+	if (!buf_reserve(&c->scratch, h->size))
+		return NULL;
+	memcpy(c->scratch.data, c->ops->log_at(c->ctx, position), size);
+	memcpy(c->scratch.data, h, sizeof(*h));
+	return (struct record_header *)c->scratch.data;
+}
+
+static int submissions_push(struct submissions *s, const struct submission *new)
+{
+	if (s->count == s->capacity) {
+		size_t capacity = s->capacity ? s->capacity * 2 : 64;
+		struct submission *at = calloc(capacity, sizeof(*at));
+
+		if (!at)
+			return -ENOMEM;
+		for (size_t i = 0; i < s->count; i++)
+			at[i] = s->at[(s->start + i) % s->capacity];
+		free(s->at);
+		s->at = at;
+		s->capacity = capacity;
+		s->start = 0;
+	}
+	s->at[(s->start + s->count) % s->capacity] = *new;
+	s->count++;
+	return 0;
+}
+
+struct submission *core_submission(struct session_core *c, uint64_t seq)
+{
+	struct submissions *s = &c->submissions;
+
+	if (seq < s->first_seq || seq - s->first_seq >= s->count)
+		return NULL;
+	return &s->at[(s->start + (seq - s->first_seq)) % s->capacity];
+}
+
+void core_drop_submissions(struct session_core *c, uint64_t up_to_seq)
+{
+	struct submissions *s = &c->submissions;
+
+	while (s->count && s->first_seq <= up_to_seq) {
+		free(s->at[s->start].ranges);
+		s->start = (s->start + 1) % s->capacity;
+		s->count--;
+		s->first_seq++;
+	}
+}
+
+static int scan_submit(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	uint64_t offset = payload_offset(h);
+	struct submission new = { .end = position + h->size };
+	const struct record_header *copy;
+	struct record_submit submit;
+	int error;
+
+	if (h->size - offset < sizeof(submit) || h->subject != c->submissions.first_seq + c->submissions.count)
+		return -EBADMSG;
+	copy = read_record(c, position, h, h->size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(&submit, (const unsigned char *)copy + offset, sizeof(submit));
+	offset += sizeof(submit);
+	if ((submit.flags & ~SUBMIT_COMMIT) || submit.range_count > (h->size - offset) / sizeof(struct record_range))
+		return -EBADMSG;
+	new.nonce = submit.nonce;
+	new.commit = submit.flags & SUBMIT_COMMIT;
+	new.range_count = submit.range_count;
+	if (new.range_count) {
+		new.ranges = malloc(new.range_count * sizeof(*new.ranges));
+		if (!new.ranges)
+			return -ENOMEM;
+		memcpy(new.ranges, (const unsigned char *)copy + offset, new.range_count * sizeof(*new.ranges));
+	}
+	for (uint32_t i = 0; i < new.range_count; i++) {
+		const struct record_range *r = &new.ranges[i];
+		const struct state_memory *m = state_find(&c->state, r->memory);
+
+		if (m && m->freed_at == UINT64_MAX && m->answer != STATE_FAILED && r->size && r->offset <= m->size
+			&& r->size <= m->size - r->offset)
+			continue;
+		free(new.ranges);
+		return -EBADMSG;
+	}
+	error = submissions_push(&c->submissions, &new);
+	if (error < 0)
+		free(new.ranges);
+	return error;
+}
+
+static int scan_allocate(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	const struct record_header *copy;
+	struct record_allocate a;
+	int error;
+
+	if (h->dep_count || h->size < sizeof(*h) + sizeof(a) || h->subject == 0)
+		return -EBADMSG;
+	copy = read_record(c, position, h, sizeof(*h) + sizeof(a));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(&a, copy + 1, sizeof(a));
+	if (a.size_bytes == 0 || a.size_bytes % 256 || a.size_bytes > INT64_MAX || a.memory_class > MEMORY_HOST_CACHED)
+		return -EBADMSG;
+	error = state_allocate(&c->state, h->subject, a.size_bytes, position, a.memory_class != MEMORY_DEVICE_LOCAL);
+	if (error == 0)
+		c->pending_answers++;
+	return error == -EEXIST ? -EBADMSG : error;
+}
+
+static int scan_need(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	const struct record_header *copy;
+	struct record_header *kept;
+	struct record_need need;
+	int error;
+
+	if (h->dep_count || h->size < sizeof(*h) + sizeof(need))
+		return -EBADMSG;
+	copy = read_record(c, position, h, h->size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(&need, copy + 1, sizeof(need));
+	if (need.text_size > MAX_NEED_TEXT || need.text_size > h->size - sizeof(*h) - sizeof(need))
+		return -EBADMSG;
+	if (c->needs.count >= MESSAGE_MAX_NEEDS && !map_get(&c->needs, h->key, 0))
+		return -EBADMSG;
+	kept = malloc(h->size);
+	if (!kept)
+		return -ENOMEM;
+	memcpy(kept, copy, h->size);
+	free(map_take(&c->needs, h->key, 0));
+	error = map_put(&c->needs, h->key, 0, kept);
+	if (error < 0)
+		free(kept);
+	return error;
+}
+
+static int scan_record(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	struct state_memory *m;
+
+	switch ((enum record_kind)h->kind) {
+	case RECORD_SUBMIT:
+		return scan_submit(c, position, h);
+	case RECORD_ALLOCATE:
+		return scan_allocate(c, position, h);
+	case RECORD_NEED:
+		return scan_need(c, position, h);
+	case RECORD_FREE:
+	case RECORD_WRITE:
+		m = state_find(&c->state, h->subject);
+		if (!m || m->freed_at != UINT64_MAX)
+			return -EBADMSG;
+		if (h->kind == RECORD_FREE)
+			m->freed_at = position;
+		return 0;
+	case RECORD_CREATE:
+	case RECORD_UPDATE:
+	case RECORD_DESTROY:
+		return h->subject ? 0 : -EBADMSG;
+	}
+	return -EBADMSG;
+}
+
+int core_scan(struct session_core *c)
+{
+	uint64_t head = c->ops->log_head(c->ctx);
+
+	while (c->scanned < head) {
+		struct record_header h;
+		int r = read_header(c, c->scanned, head - c->scanned, &h);
+
+		if (r == 1)
+			r = scan_record(c, c->scanned, &h);
+		else if (r == 0)
+			return 0; /* half a record: the rest is still being written */
+		if (r < 0)
+			return r;
+		c->scanned += h.size;
+	}
+	return 0;
+}
+
+static int apply_write(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	struct state_memory *m = state_find(&c->state, h->subject);
+	uint64_t offset = payload_offset(h), known;
+	struct record_write write;
+	struct delta_view view;
+	const unsigned char *log = c->ops->log_at(c->ctx, position);
+	int error;
+
+	if (!m || !m->committed || h->size - offset < sizeof(write))
+		return -EBADMSG;
+	memcpy(&write, log + offset, sizeof(write));
+	if (write.run_count > (h->size - offset - sizeof(write)) / sizeof(struct record_run))
+		return -EBADMSG;
+	known = offset + sizeof(write) + write.run_count * sizeof(struct record_run);
+	if (!read_record(c, position, h, known))
+		return -ENOMEM;
+	memcpy(c->scratch.data + offset, &write, sizeof(write));
+	error = delta_parse(c->scratch.data + offset, h->size - offset, m->size, &view);
+	if (error < 0)
+		return error;
+	view.bytes = log + known; /* the bytes themselves may be anything: no second copy */
+	return state_write(m, &view);
+}
+
+static int apply_record(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	const struct record_header *copy;
+	struct state_memory *m;
+	int error;
+
+	switch ((enum record_kind)h->kind) {
+	case RECORD_SUBMIT:
+	case RECORD_NEED:
+		return 0;
+	case RECORD_WRITE:
+		return apply_write(c, position, h);
+	case RECORD_ALLOCATE:
+		m = state_find(&c->state, h->subject);
+		if (!m || m->committed)
+			return -EBADMSG;
+		if (m->answer == STATE_FAILED) {
+			state_free(&c->state, m);
+			return 0;
+		}
+		break;
+	case RECORD_FREE:
+	case RECORD_CREATE:
+	case RECORD_UPDATE:
+	case RECORD_DESTROY:
+		break;
+	}
+	copy = read_record(c, position, h, h->size);
+	if (!copy)
+		return -ENOMEM;
+	error = graph_apply(&c->graph, position, copy);
+	if (error == 0 && h->kind == RECORD_ALLOCATE)
+		state_commit_allocate(&c->state, state_find(&c->state, h->subject));
+	if (error == 0 && h->kind == RECORD_FREE)
+		state_free(&c->state, state_find(&c->state, h->subject));
+	return error;
+}
+
+int core_apply(struct session_core *c, uint64_t end)
+{
+	uint64_t at = c->position;
+
+	assert(end <= c->scanned);
+	while (at < end) {
+		struct record_header h;
+		int r = read_header(c, at, end - at, &h);
+
+		if (r == 0)
+			r = -EBADMSG; /* it was whole when it was read ahead */
+		if (r > 0)
+			r = apply_record(c, at, &h);
+		if (r < 0)
+			return r;
+		at += h.size;
+	}
+	return 0;
+}
+
+void core_scan_finish(struct session_core *c)
+{
+	core_drop_submissions(c, UINT64_MAX);
+	free(c->submissions.at);
+	map_for_each(&c->needs, slot)
+		free(slot->value);
+	map_finish(&c->needs);
+	buf_finish(&c->scratch);
+}

@@ -1,0 +1,243 @@
+#include "migrate/session/state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void memory_destroy(struct state_memory *m)
+{
+	free(m->bytes);
+	free(m->written);
+	free(m->staging);
+	ranges_finish(&m->dirty);
+	ranges_finish(&m->returned);
+	ranges_finish(&m->missing);
+	free(m);
+}
+
+void state_finish(struct state *s)
+{
+	map_for_each(&s->memories, slot)
+		memory_destroy(slot->value);
+	map_finish(&s->memories);
+	*s = (struct state){ 0 };
+}
+
+struct state_memory *state_find(const struct state *s, uint64_t id)
+{
+	return map_get(&s->memories, id, 0);
+}
+
+int state_allocate(struct state *s, uint64_t id, uint64_t size, uint64_t position, bool host_visible)
+{
+	struct state_memory *m;
+	int error;
+
+	if (state_find(s, id))
+		return -EEXIST;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->id = id;
+	m->size = size;
+	m->host_visible = host_visible;
+	m->allocated_at = position;
+	m->freed_at = UINT64_MAX;
+	error = map_put(&s->memories, id, 0, m);
+	if (error < 0)
+		free(m);
+	return error;
+}
+
+void state_commit_allocate(struct state *s, struct state_memory *m)
+{
+	m->committed = true;
+	s->size_bytes += m->size;
+}
+
+void state_free(struct state *s, struct state_memory *m)
+{
+	if (!m)
+		return;
+	if (m->committed)
+		s->size_bytes -= m->size;
+	map_take(&s->memories, m->id, 0);
+	memory_destroy(m);
+}
+
+static uint64_t block_count(const struct state_memory *m)
+{
+	return (m->size + STATE_BLOCK - 1) / STATE_BLOCK;
+}
+
+static int make_bytes(struct state_memory *m)
+{
+	if (m->bytes)
+		return 0;
+	m->written = calloc((block_count(m) + 63) / 64, sizeof(*m->written));
+	m->bytes = calloc(1, m->size); /* large ones come as untouched pages */
+	if (m->bytes && m->written)
+		return 0;
+	free(m->bytes);
+	free(m->written);
+	m->bytes = NULL;
+	m->written = NULL;
+	return -ENOMEM;
+}
+
+static void mark_written(struct state_memory *m, uint64_t offset, uint64_t size)
+{
+	for (uint64_t block = offset / STATE_BLOCK; block <= (offset + size - 1) / STATE_BLOCK; block++)
+		m->written[block / 64] |= 1ull << block % 64;
+}
+
+int state_write(struct state_memory *m, const struct delta_view *view)
+{
+	int error = make_bytes(m);
+
+	if (error < 0)
+		return error;
+	delta_apply(view, m->bytes);
+	for (uint32_t i = 0; i < view->run_count; i++)
+		mark_written(m, view->runs[i].offset, view->runs[i].size);
+	return 0;
+}
+
+int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size)
+{
+	/* Sizes are multiples of 256, so widening stays inside. */
+	return ranges_add(&m->dirty, offset & ~3ull, (offset + size + 3) & ~3ull);
+}
+
+int state_begin(struct state *s, uint64_t end)
+{
+	s->missing_bytes = 0;
+	map_for_each(&s->memories, slot) {
+		struct state_memory *m = slot->value;
+		int error;
+
+		ranges_clear(&m->returned);
+		ranges_clear(&m->missing);
+		if (m->freed_at < end || !m->dirty.count)
+			continue;
+		error = ranges_add_all(&m->returned, &m->dirty);
+		if (error == 0)
+			error = ranges_add_all(&m->missing, &m->dirty);
+		if (error < 0)
+			return error;
+		for (size_t i = 0; i < m->missing.count; i++)
+			s->missing_bytes += m->missing.at[i].end - m->missing.at[i].start;
+	}
+	return 0;
+}
+
+int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes, uint64_t size)
+{
+	struct state_memory *m = state_find(s, id);
+	int error;
+
+	if (!m || offset % 4 || size % 4 || size == 0 || offset > m->size || size > m->size - offset)
+		return -EBADMSG;
+	error = ranges_take(&m->missing, offset, offset + size);
+	if (error < 0)
+		return error == -ENOENT ? -EBADMSG : error;
+	if (!m->staging) {
+		m->staging = malloc(m->size);
+		if (!m->staging)
+			return -ENOMEM;
+	}
+	memcpy(m->staging + offset, bytes, size);
+	s->missing_bytes -= size;
+	return 0;
+}
+
+/* The returned ranges of one memory become its checkpoint. */
+static int commit_memory(struct state_memory *m, state_changed_fn *changed, void *ctx)
+{
+	int error = make_bytes(m);
+
+	if (error < 0)
+		return error;
+	for (size_t i = 0; i < m->returned.count; i++) {
+		uint64_t start = m->returned.at[i].start, size = m->returned.at[i].end - start;
+
+		if (m->host_visible) {
+			error = changed(ctx, m, start, m->bytes + start, m->staging + start, size);
+			if (error < 0)
+				return error;
+		}
+		mark_written(m, start, size);
+		if (size == m->size) { /* nothing of the old bytes stays */
+			unsigned char *old = m->bytes;
+
+			m->bytes = m->staging;
+			m->staging = old;
+		} else {
+			memcpy(m->bytes + start, m->staging + start, size);
+		}
+	}
+	return 0;
+}
+
+int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
+{
+	assert(s->missing_bytes == 0);
+	map_for_each(&s->memories, slot) {
+		struct state_memory *m = slot->value;
+		int error;
+
+		if (m->returned.count) {
+			error = commit_memory(m, changed, ctx);
+			if (error < 0)
+				return error;
+		} else {
+			/* Written once and only read since: the second copy is not worth its memory. */
+			free(m->staging);
+			m->staging = NULL;
+		}
+		ranges_clear(&m->dirty);
+		ranges_clear(&m->returned);
+	}
+	return 0;
+}
+
+void state_abandon(struct state *s)
+{
+	s->missing_bytes = 0;
+	map_for_each(&s->memories, slot) {
+		struct state_memory *m = slot->value;
+
+		ranges_clear(&m->dirty);
+		ranges_clear(&m->returned);
+		ranges_clear(&m->missing);
+	}
+}
+
+int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, void *ctx)
+{
+	assert(max_block >= STATE_BLOCK);
+	map_for_each(&s->memories, slot) {
+		const struct state_memory *m = slot->value;
+		uint64_t count = block_count(m);
+
+		if (!m->committed || !m->bytes)
+			continue;
+		for (uint64_t block = 0; block < count;) {
+			uint64_t start = block * STATE_BLOCK, end;
+			int error;
+
+			if (!(m->written[block / 64] >> block % 64 & 1)) {
+				block++;
+				continue;
+			}
+			while (block < count && m->written[block / 64] >> block % 64 & 1 && (block + 1) * STATE_BLOCK - start <= max_block)
+				block++;
+			end = block * STATE_BLOCK < m->size ? block * STATE_BLOCK : m->size;
+			error = fn(ctx, m->id, start, m->bytes + start, end - start);
+			if (error)
+				return error;
+		}
+	}
+	return 0;
+}
