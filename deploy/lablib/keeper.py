@@ -1,0 +1,332 @@
+"""The keeper: the one process of a lab that holds its devices (umockdev testbeds live as long as their process), changes its
+cables and GPUs, and takes everything away at its end."""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import time
+import uuid
+
+from . import bed, gpus, hosts, network
+from .cleanup import clean
+from .errors import LabError
+from .layout import find_build, find_host
+
+MESSAGE_MAX = 1 << 20
+FIRST_INDEX = 100  # of cables; far from those of lo and of what a person adds
+
+
+def cabled_pairs(names, topology):
+    if topology == "pair":
+        return list(zip(names[::2], names[1::2]))
+    line = list(zip(names, names[1:]))
+    if topology == "line":
+        return line
+    if topology == "ring":
+        return line + [(names[0], names[-1])] if len(names) > 2 else line
+    return [(a, b) for i, a in enumerate(names) for b in names[i + 1:]]
+
+
+class Stopped(Exception):
+    """A signal says: take it down."""
+
+
+class Keeper:
+    def __init__(self, layout, plan):
+        self.layout = layout
+        self.plan = plan
+        self.beds = {}
+        self.trees = {}     # host: the tree of its machine
+        self.nodes = {}     # host: Popen of its tbmeshd
+        self.next_index = FIRST_INDEX
+        self.state = {"version": 1, "keeper": os.getpid(), "dir": layout.dir, "build": find_build(plan["build"]), "hosts": {},
+                      "cables": []}
+
+    # ---- set-up ----
+
+    def build(self):
+        os.makedirs(self.layout.logs, exist_ok=True)
+        os.makedirs(self.layout.beds, exist_ok=True)
+        os.environ["TMPDIR"] = self.layout.beds
+        for number, name in enumerate(self.plan["hosts"]):
+            self.add_host(name, self.plan["gpus"].get(name, gpus.default_kinds(number)))
+        for a, b in cabled_pairs(self.plan["hosts"], self.plan["topology"]):
+            for number in range(self.plan["cables"]):
+                self.state["cables"].append({"a": self.new_end(a, b), "b": self.new_end(b, a), "number": number, "index": 0,
+                                             "plugged": False, "carrier": True})
+        for cable in self.state["cables"]:
+            self.plug_cable(cable)
+        self.save()
+
+    def save(self):
+        self.layout.write_state(self.state)
+
+    def add_host(self, name, kinds):
+        namespace = self.layout.namespace(name)
+        folder = self.layout.gpu_dir(name)
+        os.makedirs(folder)
+        os.makedirs(self.layout.root(name))
+        hosts.configure_node(self.layout.root(name), name, self.plan["settings"])
+        network.add_namespace(namespace)
+        host = {"namespace": namespace, "root": self.layout.root(name), "gpu_dir": folder, "log": self.layout.node_log(name),
+                "machine": "desktop" if "card" in kinds else "nuc15", "gpus": gpus.make_gpus(kinds, folder), "node": None}
+        self.state["hosts"][name] = host
+        host["routers"] = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.layout.dir}/{name}/{n}")) for n in range(2)]
+        self.beds[name] = bed.Bed()
+        host["bed"] = self.beds[name].root
+        devices = bed.load_tree(host["machine"], {f"uuid{n}": u for n, u in enumerate(host["routers"])})
+        self.trees[name] = devices
+        self.beds[name].add(devices)
+        for gpu in host["gpus"]:
+            if gpu["tree"]:
+                self.beds[name].add(bed.load_tree(gpu["tree"]))
+        # An enclosure sits on port 1 of the first controller. Cables take the other controllers, then added ones.
+        host["free_controllers"] = [1] if "egpu" in kinds else [0, 1]
+        host["ports"] = 0
+        self.save()
+
+    def new_end(self, name, peer):
+        """One end of a new cable: which router of the host it is on, and the port."""
+        host = self.state["hosts"][name]
+        if self.plan["shared_domain"]:
+            domain, port = host["free_controllers"][0], 1 + 2 * host["ports"]
+            host["ports"] += 1
+        elif host["free_controllers"]:
+            domain, port = host["free_controllers"].pop(0), 1
+        else:
+            domain, port = self.add_controller(name), 1
+        router = next(d.path for d in self.trees[name] if d.path.endswith(f"/domain{domain}/{domain}-0"))
+        return {"host": name, "peer": peer, "domain": domain, "router": router, "xdomain": f"{domain}-{port}", "interface": None}
+
+    def add_controller(self, name):
+        host = self.state["hosts"][name]
+        domain = len(host["routers"])
+        host["routers"].append(str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.layout.dir}/{name}/{domain}")))
+        devices = bed.load_tree("controller", {"slot": f"{domain - 2:x}", "nhi": f"0000:{0x60 + domain:02x}:00.0", "number": domain,
+                                               "uuid": host["routers"][domain]})
+        self.trees[name] += devices
+        self.beds[name].add(devices)
+        return domain
+
+    # ---- cables ----
+
+    def free_interface(self, name):
+        """As the kernel does: the lowest thunderboltN that is free."""
+        taken = network.run("ip", "-n", self.state["hosts"][name]["namespace"], "-o", "link", "show")
+        number = 0
+        while f"thunderbolt{number}:" in taken or f"thunderbolt{number}@" in taken:
+            number += 1
+        return f"thunderbolt{number}"
+
+    def plug_cable(self, cable):
+        cable["index"] = self.next_index
+        self.next_index += 1
+        ends = [cable["a"], cable["b"]]
+        for end in ends:
+            end["interface"] = self.free_interface(end["host"])
+        spaces = [(self.state["hosts"][end["host"]]["namespace"], end["interface"]) for end in ends]
+        addresses = network.add_cable(*spaces, cable["index"], self.plan["rate_bps"])
+        for end, other, address in zip(ends, reversed(ends), addresses):
+            self.beds[end["host"]].add(bed.load_tree("cable", {
+                "router": end["router"], "xdomain": end["xdomain"], "peer": other["host"], "interface": end["interface"],
+                "peer_uuid": self.state["hosts"][other["host"]]["routers"][other["domain"]], "index": cable["index"],
+                "address": address, "up": "../" * (end["router"].count("/") + 2)}))
+        cable["plugged"], cable["carrier"] = True, True
+
+    def xdomain_path(self, end):
+        return f"{end['router']}/{end['xdomain']}"
+
+    def pull_cable(self, cable):
+        a = cable["a"]
+        namespace = self.state["hosts"][a["host"]]["namespace"]
+        name = network.interface_with_index(namespace, cable["index"])
+        if name:
+            network.delete_interface(namespace, name)  # with its other end
+        for end in (a, cable["b"]):
+            xdomain = self.xdomain_path(end)
+            service = f"{xdomain}/{end['xdomain']}.0"
+            self.beds[end["host"]].remove([f"{service}/net/{end['interface']}", service, xdomain])
+            end["interface"] = None
+        cable["plugged"] = False
+
+    def find_cables(self, a, b, number, plugged=None):
+        find_host(self.state, a)
+        find_host(self.state, b)
+        found = [c for c in self.state["cables"] if {c["a"]["host"], c["b"]["host"]} == {a, b}
+                 and (number is None or c["number"] == number)]
+        if not found:
+            raise LabError(f"no cable {'' if number is None else str(number) + ' '}between {a} and {b}")
+        if plugged is not None:
+            found = [c for c in found if c["plugged"] == plugged]
+            if not found:
+                raise LabError(f"between {a} and {b} it is {'pulled' if plugged else 'plugged in'} already")
+        return found
+
+    def do_cut(self, a, b, cable=None):
+        for found in self.find_cables(a, b, cable, plugged=True):
+            self.pull_cable(found)
+        self.save()
+
+    def do_mend(self, a, b, cable=None):
+        for found in self.find_cables(a, b, cable, plugged=False):
+            self.plug_cable(found)
+        self.save()
+
+    def do_carrier(self, a, b, on, cable=None):
+        """Drops A's carrier by setting B's end down: thunderbolt-net answers a login only while its interface is up."""
+        for found in self.find_cables(a, b, cable, plugged=True):
+            near, far = (found["a"], found["b"]) if found["a"]["host"] == a else (found["b"], found["a"])
+            namespace = self.state["hosts"][far["host"]]["namespace"]
+            network.set_up(namespace, network.interface_with_index(namespace, found["index"]), on)
+            net = f"{self.xdomain_path(near)}/{near['xdomain']}.0/net/{near['interface']}"
+            self.beds[near["host"]].set(net, "carrier", "1" if on else "0")
+            found["carrier"] = on
+        self.save()
+
+    # ---- GPUs ----
+
+    def do_unplug(self, host, gpu, how="silent"):
+        """As recorded: the driver fails first, then retimer, router, and the PCI functions from the bottom up."""
+        found = gpus.find_gpu(host, find_host(self.state, host), gpu)
+        if not found["present"]:
+            raise LabError(f"{host}: {found['kind']} is unplugged already")
+        gpus.write_page(self.layout.gpu_dir(host), found["pci"], False, how)
+        paths = [d.path for d in bed.load_tree(found["tree"])]
+        thunderbolt = [p for p in paths if "/domain" in p]
+        self.beds[host].remove(list(reversed(thunderbolt)) + [p for p in reversed(paths) if p not in thunderbolt])
+        found["present"] = False
+        self.save()
+
+    def do_plug(self, host, gpu):
+        found = gpus.find_gpu(host, find_host(self.state, host), gpu)
+        if found["present"]:
+            raise LabError(f"{host}: {found['kind']} is plugged in already")
+        gpus.write_page(self.layout.gpu_dir(host), found["pci"], True)
+        self.beds[host].add(bed.load_tree(found["tree"]))
+        found["present"] = True
+        self.save()
+
+    def do_fail(self, host, gpu, how="lost"):
+        """The driver fails, the device stays: as after a driver's bug. New devices of the GPU work."""
+        found = gpus.find_gpu(host, find_host(self.state, host), gpu)
+        gpus.write_page(self.layout.gpu_dir(host), found["pci"], found["present"], how)
+
+    # ---- nodes ----
+
+    def wanted_hosts(self, host):
+        if host is not None:
+            find_host(self.state, host)
+            return [host]
+        return list(self.state["hosts"])
+
+    def make_mesh(self, names):
+        """The first host makes the mesh key, the others join with it."""
+        fresh = [n for n in names if not os.path.exists(os.path.join(self.state["hosts"][n]["root"], "etc", "mesh.key"))]
+        cli = hosts.program(self.state, "tbmesh")
+        for name in fresh:
+            if self.state.get("mesh_key"):
+                hosts.tell(self.state, name, cli, "join", self.state["mesh_key"])
+            else:
+                self.state["mesh_key"] = json.loads(hosts.tell(self.state, name, cli, "--json", "init"))["key"]
+
+    def do_start(self, host=None):
+        names = self.wanted_hosts(host)
+        self.make_mesh(names)
+        for name in names:
+            self.nodes[name] = hosts.start_node(self.state, name, self.layout.node_log(name))
+            self.state["hosts"][name]["node"] = self.nodes[name].pid
+        self.save()
+
+    def do_stop(self, host=None):
+        for name in self.wanted_hosts(host):
+            hosts.send(self.state, name, "node", signal.SIGTERM)
+            until = time.monotonic() + 5
+            while hosts.processes(self.state, name, "node") and time.monotonic() < until:
+                self.reap()
+                time.sleep(0.02)
+            hosts.send(self.state, name, "node", signal.SIGKILL)
+            self.state["hosts"][name]["node"] = None
+        self.save()
+
+    def do_ping(self):
+        return os.getpid()
+
+    # ---- service ----
+
+    def reap(self):
+        for name, node in list(self.nodes.items()):
+            if node.poll() is not None:
+                del self.nodes[name]
+
+    def answer(self, connection):
+        connection.settimeout(10)
+        data = b""
+        while not data.endswith(b"\n") and len(data) < MESSAGE_MAX:
+            piece = connection.recv(65536)
+            if not piece:
+                return True
+            data += piece
+        request = json.loads(data)
+        words = " ".join(f"{k}={v}" for k, v in request["arguments"].items())
+        print(time.strftime("%H:%M:%S"), request["command"], words, flush=True)
+        if request["command"] == "down":
+            connection.sendall(b'{"result": null}\n')
+            return False
+        try:
+            reply = {"result": getattr(self, "do_" + request["command"])(**request["arguments"])}
+        except LabError as error:
+            reply = {"error": str(error)}
+        print("  ", json.dumps(reply), flush=True)
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+        return True
+
+    def serve(self, listener):
+        going = True
+        while going:
+            select.select([listener], [], [], 1)
+            self.reap()
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                continue
+            with connection:
+                try:
+                    going = self.answer(connection)
+                except (OSError, ValueError) as error:  # that caller is gone or spoke nonsense; others go on
+                    print("   ", error, flush=True)
+
+
+def main(layout, plan, ready):
+    """The keeper's whole life. ready() is called once, when it all stands."""
+    def stop(*_):
+        raise Stopped
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    layout.check_usable()
+    os.makedirs(layout.dir, mode=0o755, exist_ok=True)
+    with open(layout.lock, "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"a lab is up in {layout.dir}; take it down with: deploy/lab down") from None
+        os.set_inheritable(lock.fileno(), False)
+        try:
+            keeper = Keeper(layout, plan)
+            keeper.build()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+                listener.bind(layout.socket)
+                listener.listen(16)
+                listener.setblocking(False)
+                if plan["start"]:
+                    keeper.do_start()
+                ready()
+                keeper.serve(listener)
+        except Stopped:
+            pass
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            clean(layout)

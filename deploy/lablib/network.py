@@ -1,0 +1,123 @@
+"""Namespaces as hosts, veth pairs as cables. Both ends of a cable have the same interface index: with unequal ones the kernel reports
+a carrier change at once, on real interfaces up to a second late (linkwatch)."""
+
+import ctypes
+import os
+import re
+import subprocess
+
+from .errors import LabError
+
+NETNS_DIR = "/run/netns"
+CLONE_NEWNET = 0x40000000
+BURST_MIN, BURST_MAX = 128 << 10, 1 << 20  # a larger burst lets short probes read above the rate
+
+
+def run(*words, check=True):
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise LabError(f"`{' '.join(words)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def enter(namespace):
+    """Moves the calling process into that network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(os.path.join(NETNS_DIR, namespace), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(fd, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise LabError(f"cannot enter the namespace {namespace}: {os.strerror(number)}")
+    finally:
+        os.close(fd)
+
+
+def write_inside(namespace, values):
+    """Writes files of /proc/sys as seen from inside. In a child: a process's own view follows its namespace."""
+    child = os.fork()
+    if child == 0:
+        status = 0
+        try:
+            enter(namespace)
+            for path, value in values:
+                try:
+                    with open(path, "w", encoding="ascii") as file:
+                        file.write(value)
+                except OSError:
+                    status = 1  # an older kernel, or read-only: the lab works without, but less like a real host
+        finally:
+            os._exit(status)
+    os.waitpid(child, 0)
+
+
+def namespaces(prefix):
+    names = os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else []
+    return sorted(n for n in names if n.startswith(prefix) and "-" not in n[len(prefix):])
+
+
+def add_namespace(name):
+    run("ip", "netns", "add", name)
+    write_inside(name, [
+        ("/proc/sys/net/unix/max_dgram_qlen", "1024"),  # umockdev's uevents come through a datagram socket
+        ("/proc/sys/net/ipv6/conf/all/accept_dad", "0"),
+        ("/proc/sys/net/ipv6/conf/default/accept_dad", "0"),
+        ("/proc/sys/net/ipv6/conf/default/dad_transmits", "0"),
+    ])
+    run("ip", "-n", name, "link", "set", "lo", "up")
+
+
+def delete_namespace(name):
+    run("ip", "netns", "del", name, check=False)
+
+
+def pids_in(namespace):
+    out = run("ip", "netns", "pids", namespace, check=False)
+    return [int(word) for word in out.split()]
+
+
+def parse_rate(text):
+    """Bits a second of "8gbit", "200mbit", "1000000"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:bit)?", text.strip().lower())
+    if not match or float(match[1]) <= 0:
+        raise LabError(f"'{text}' is no rate; write for example 8gbit or 200mbit")
+    return int(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}[match[2]])
+
+
+def shape(namespace, interface, rate_bps):
+    burst = max(BURST_MIN, min(BURST_MAX, rate_bps // 8 // 200))
+    run("tc", "-n", namespace, "qdisc", "add", "dev", interface, "root", "tbf", "rate", f"{rate_bps}bit", "burst", f"{burst}b",
+        "latency", "20ms")
+
+
+def add_cable(end_a, end_b, index, rate_bps):
+    """end: (namespace, interface). Both come up; returns their MAC addresses."""
+    (space_a, name_a), (space_b, name_b) = end_a, end_b
+    run("ip", "-n", space_a, "link", "add", name_a, "index", str(index), "type", "veth", "peer", "name", name_b, "netns", space_b,
+        "index", str(index))
+    for space, name in (end_a, end_b):
+        if rate_bps:
+            shape(space, name, rate_bps)
+        run("ip", "-n", space, "link", "set", name, "up")
+    return mac_of(space_a, name_a), mac_of(space_b, name_b)
+
+
+def mac_of(namespace, interface):
+    out = run("ip", "-n", namespace, "-o", "link", "show", "dev", interface)
+    return re.search(r"link/ether (\S+)", out)[1]
+
+
+def delete_interface(namespace, interface):
+    run("ip", "-n", namespace, "link", "del", interface, check=False)
+
+
+def set_up(namespace, interface, is_up):
+    run("ip", "-n", namespace, "link", "set", interface, "up" if is_up else "down")
+
+
+def interface_with_index(namespace, index):
+    """The interface's present name: a node or a person may have renamed it."""
+    for line in run("ip", "-n", namespace, "-o", "link", "show").splitlines():
+        match = re.match(r"(\d+): ([^:@]+)", line)
+        if match and int(match[1]) == index:
+            return match[2]
+    return None
