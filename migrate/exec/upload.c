@@ -5,7 +5,7 @@
 
 #include "migrate/exec/link.h"
 
-#define UPLOAD_REGIONS 2048u /* of one call; validation layers compare each with each */
+#define UPLOAD_REGIONS 256u /* of one call; validation layers compare each with each */
 /* So many chunks are copied by a job of their own: the GPU copies while the host fills the next ones. */
 #define UPLOAD_FLUSH_CHUNKS 8u
 #define CHUNK_ALIGN 64u

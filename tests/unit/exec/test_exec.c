@@ -101,6 +101,7 @@ static void seed_cells(struct player *p, const unsigned char *memory, uint64_t p
 		player_send(p, FRAME_MEMORY, CELLS_MEMORY, offset, memory + offset, size);
 	}
 	p->position = p->sent = position;
+	ring_publish(&p->log, position);
 	player_send(p, FRAME_START, position, 2, NULL, 0);
 	expect_allocated(p, CELLS_MEMORY, VK_SUCCESS);
 	player_expect(p, FRAME_STARTED, &frame);
@@ -428,6 +429,6 @@ int main(void)
 		puts("SKIP: no Vulkan driver on this machine");
 		return 77;
 	}
-	alarm(100);
+	alarm(110);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
