@@ -1,0 +1,178 @@
+/* The one place that speaks libudev. Listens to "udev" events, so that device nodes exist when a GPU is told of. */
+#include "node/device/device.h"
+
+#include <errno.h>
+#include <libudev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+#define MONITOR_BUFFER_BYTES (4 << 20)
+#define SWEEP_DELAY_MS 2500 /* behind the last event; more than DEVICE_RETURN_NS */
+
+struct linux_state {
+	struct udev *udev;
+	struct udev_monitor *monitor;
+	struct loop_io *io;
+	struct loop_timer *sweep;
+	struct device_model *model;
+};
+
+static const char *const subsystems[] = { "devlink", "pci", "thunderbolt", "drm", "net" };
+
+static const char *read_attribute(void *source, const char *name)
+{
+	return udev_device_get_sysattr_value(source, name);
+}
+
+static const char *driver_of(struct udev_device *d)
+{
+	const char *driver = udev_device_get_driver(d);
+	return driver ? driver : udev_device_get_property_value(d, "DRIVER");
+}
+
+static void feed(struct linux_state *s, struct udev_device *d, bool arrival, uint64_t now_ns)
+{
+	const char *subsystem = udev_device_get_subsystem(d);
+	struct udev_device *parent = subsystem && strcmp(subsystem, "net") == 0 ? udev_device_get_parent(d) : NULL;
+	struct device_input in = {
+		.path = udev_device_get_syspath(d),
+		.subsystem = subsystem,
+		.name = udev_device_get_sysname(d),
+		.devtype = udev_device_get_devtype(d),
+		.driver = driver_of(d),
+		.node = udev_device_get_devnode(d),
+		.parent_driver = parent ? driver_of(parent) : NULL,
+		.attribute = read_attribute,
+		.source = d,
+	};
+	device_model_update(s->model, &in, arrival, now_ns);
+}
+
+static void enumerate(struct linux_state *s)
+{
+	uint64_t now_ns = time_monotonic_ns();
+	device_model_sweep_begin(s->model);
+	/* One subsystem after the other: enclosures are known before the GPUs in them. */
+	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "net" };
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		struct udev_enumerate *e = udev_enumerate_new(s->udev);
+		if (!e)
+			return;
+		udev_enumerate_add_match_subsystem(e, order[i]);
+		if (udev_enumerate_scan_devices(e) < 0) {
+			udev_enumerate_unref(e);
+			return;
+		}
+		struct udev_list_entry *entry;
+		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(e)) {
+			struct udev_device *d = udev_device_new_from_syspath(s->udev, udev_list_entry_get_name(entry));
+			if (d)
+				feed(s, d, false, now_ns);
+			udev_device_unref(d);
+		}
+		udev_enumerate_unref(e);
+	}
+	device_model_sweep_end(s->model, now_ns);
+}
+
+static void sweep(void *ctx)
+{
+	enumerate(ctx);
+}
+
+static void handle_event(struct linux_state *s, struct udev_device *d, uint64_t now_ns)
+{
+	const char *action = udev_device_get_action(d);
+	const char *path = udev_device_get_syspath(d);
+	if (!action || !path)
+		return;
+	log_debug("uevent %s %s", action, path);
+	if (strcmp(action, "remove") == 0) {
+		device_model_remove(s->model, path, now_ns);
+		return;
+	}
+	const char *old = udev_device_get_property_value(d, "DEVPATH_OLD");
+	if (strcmp(action, "move") == 0 && old) {
+		char old_path[DEVICE_PATH_MAX];
+		if (snprintf(old_path, sizeof old_path, "/sys%s", old) < (int)sizeof old_path)
+			device_model_remove(s->model, old_path, now_ns);
+	}
+	const char *wedged = udev_device_get_property_value(d, "WEDGED");
+	if (wedged)
+		device_model_wedged(s->model, path, wedged);
+	feed(s, d, strcmp(action, "add") == 0, now_ns);
+}
+
+static void readable(void *ctx, unsigned events)
+{
+	struct linux_state *s = ctx;
+	(void)events;
+	for (;;) {
+		errno = 0;
+		struct udev_device *d = udev_monitor_receive_device(s->monitor);
+		if (!d) {
+			/* Events were lost: look at everything. */
+			if (errno == ENOBUFS)
+				enumerate(s);
+			if (errno == EINTR || errno == ENOBUFS)
+				continue;
+			break;
+		}
+		handle_event(s, d, time_monotonic_ns());
+		udev_device_unref(d);
+	}
+	loop_timer_start(s->sweep, SWEEP_DELAY_MS, 0);
+}
+
+static void linux_stop(struct device_watch *w)
+{
+	struct linux_state *s = w->state;
+	if (!s)
+		return;
+	loop_timer_destroy(s->sweep);
+	loop_io_destroy(s->io);
+	udev_monitor_unref(s->monitor);
+	udev_unref(s->udev);
+	free(s);
+	w->state = NULL;
+}
+
+static int linux_start(struct device_watch *w, struct loop *l, struct device_model *m)
+{
+	struct linux_state *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	w->state = s;
+	s->model = m;
+	int r = -ENOMEM;
+	s->udev = udev_new();
+	s->monitor = s->udev ? udev_monitor_new_from_netlink(s->udev, "udev") : NULL;
+	s->sweep = loop_timer_create(l, sweep, s);
+	if (!s->monitor || !s->sweep)
+		goto fail;
+	for (size_t i = 0; i < ARRAY_SIZE(subsystems); i++) {
+		r = udev_monitor_filter_add_match_subsystem_devtype(s->monitor, subsystems[i], NULL);
+		if (r < 0)
+			goto fail;
+	}
+	(void)udev_monitor_set_receive_buffer_size(s->monitor, MONITOR_BUFFER_BYTES); /* needs CAP_NET_ADMIN; lost events are noticed */
+	r = udev_monitor_enable_receiving(s->monitor);
+	if (r < 0)
+		goto fail;
+	s->io = loop_io_create(l, udev_monitor_get_fd(s->monitor), LOOP_READ, readable, s);
+	if (!s->io) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	enumerate(s);
+	return 0;
+fail:
+	linux_stop(w);
+	return r < 0 ? r : -ENOMEM;
+}
+
+const struct device_backend device_backend_linux = { .name = "linux", .start = linux_start, .stop = linux_stop };
