@@ -1,0 +1,269 @@
+#include "node/cli/document.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "proto/messages.h"
+
+/* Unsigned 64-bit numbers go as JSON integers; what no reader must calculate with (hashes) goes as text. */
+static void set_number(json_t *o, const char *key, uint64_t value)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+static void set_text(json_t *o, const char *key, const char *value)
+{
+	json_object_set_new(o, key, json_string(value ? value : ""));
+}
+
+static void set_real(json_t *o, const char *key, double value)
+{
+	json_object_set_new(o, key, json_real(value));
+}
+
+static void set_texts(json_t *o, const char *key, char *const *values, size_t count)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(values[i]));
+	json_object_set_new(o, key, list);
+}
+
+json_t *document_create(const char *schema)
+{
+	json_t *o = json_object();
+	set_text(o, "schema", schema);
+	return o;
+}
+
+static void set_rtt(json_t *o, const Tbmesh__Rtt *r)
+{
+	if (!r || r->samples == 0) {
+		json_object_set_new(o, "rtt", json_null());
+		return;
+	}
+	json_t *m = json_object();
+	set_real(m, "min_us", r->min_us);
+	set_real(m, "p50_us", r->p50_us);
+	set_real(m, "p99_us", r->p99_us);
+	set_real(m, "jitter_us", r->jitter_us);
+	set_real(m, "loss", r->loss);
+	set_number(m, "samples", r->samples);
+	set_number(m, "age_ms", r->age_ms);
+	json_object_set_new(o, "rtt", m);
+}
+
+static void set_bandwidth(json_t *o, const char *key, const Tbmesh__Bandwidth *b)
+{
+	if (!b || b->bps == 0) {
+		json_object_set_new(o, key, json_null());
+		return;
+	}
+	json_t *m = json_object();
+	set_number(m, "bps", b->bps);
+	set_number(m, "age_ms", b->age_ms);
+	set_text(m, "source", b->source);
+	json_object_set_new(o, key, m);
+}
+
+json_t *document_status(const Tbmesh__NodeStatus *s)
+{
+	json_t *o = document_create("tbmesh.status/1");
+	set_text(o, "node_id", s->node_id);
+	set_text(o, "name", s->name);
+	set_text(o, "version", s->version);
+	set_number(o, "incarnation", s->incarnation);
+	set_number(o, "uptime_ms", s->uptime_ms);
+	set_number(o, "peers_up", s->peers_up);
+	set_number(o, "links_up", s->links_up);
+	set_number(o, "gpus", s->gpus);
+	set_number(o, "workloads", s->workloads);
+	set_number(o, "mesh_up_bps", s->mesh_up_bps);
+	set_number(o, "mesh_down_bps", s->mesh_down_bps);
+	set_text(o, "best_peer", s->best_peer);
+	set_texts(o, "warnings", s->warnings, s->n_warnings);
+	return o;
+}
+
+json_t *document_peers(const Tbmesh__PeerList *l)
+{
+	json_t *o = document_create("tbmesh.peers/1"), *list = json_array();
+	for (size_t i = 0; i < l->n_peers; i++) {
+		const Tbmesh__Peer *p = l->peers[i];
+		json_t *m = json_object();
+		set_text(m, "node_id", p->node_id);
+		set_text(m, "name", p->name);
+		set_text(m, "state", p->state);
+		set_number(m, "incarnation", p->incarnation);
+		set_number(m, "links_up", p->links_up);
+		set_rtt(m, p->rtt);
+		set_text(m, "best_link", p->best_link);
+		set_bandwidth(m, "aggregate_up", p->aggregate_up);
+		set_bandwidth(m, "aggregate_down", p->aggregate_down);
+		set_number(m, "gpus", p->gpus);
+		set_text(m, "version", p->version);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "peers", list);
+	return o;
+}
+
+json_t *document_links(const Tbmesh__LinkList *l)
+{
+	json_t *o = document_create("tbmesh.links/1"), *list = json_array();
+	for (size_t i = 0; i < l->n_links; i++) {
+		const Tbmesh__Link *k = l->links[i];
+		json_t *m = json_object();
+		set_text(m, "id", k->id);
+		set_text(m, "peer_id", k->peer_id);
+		set_text(m, "peer_name", k->peer_name);
+		set_text(m, "interface", k->interface);
+		set_number(m, "ifindex", k->ifindex);
+		set_text(m, "local_address", k->local_address);
+		set_text(m, "peer_address", k->peer_address);
+		set_text(m, "domain", k->domain);
+		set_text(m, "xdomain", k->xdomain);
+		set_text(m, "state", k->state);
+		set_number(m, "negotiated_rx_bps", k->negotiated_rx_bps);
+		set_number(m, "negotiated_tx_bps", k->negotiated_tx_bps);
+		set_rtt(m, k->rtt);
+		set_bandwidth(m, "up", k->up);
+		set_bandwidth(m, "down", k->down);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "links", list);
+	return o;
+}
+
+static void append_gpus(json_t *list, Tbmesh__Gpu *const *gpus, size_t count, const char *host, bool local)
+{
+	for (size_t i = 0; i < count; i++) {
+		const Tbmesh__Gpu *g = gpus[i];
+		json_t *m = json_object();
+		char text[320];
+		snprintf(text, sizeof text, "%s/%s", host, g->id);
+		set_text(m, "key", text);
+		set_text(m, "host", host);
+		json_object_set_new(m, "local", json_boolean(local));
+		set_text(m, "id", g->id);
+		set_text(m, "name", g->name);
+		set_text(m, "state", g->state);
+		set_text(m, "type", g->type);
+		set_text(m, "driver", g->driver);
+		set_text(m, "driver_info", g->driver_info);
+		snprintf(text, sizeof text, "%u.%u.%u", g->api_version >> 22 & 0x7f, g->api_version >> 12 & 0x3ff, g->api_version & 0xfff);
+		set_text(m, "api_version", text);
+		set_number(m, "vendor_id", g->vendor_id);
+		set_number(m, "device_id", g->device_id);
+		set_number(m, "memory_bytes", g->memory_bytes);
+		set_text(m, "pci_address", g->pci_address);
+		json_object_set_new(m, "egpu", json_boolean(g->is_egpu));
+		set_text(m, "egpu_reason", g->egpu_reason);
+		set_text(m, "enclosure", g->enclosure);
+		set_text(m, "enclosure_uuid", g->enclosure_uuid);
+		set_text(m, "tb_version", g->tb_version);
+		set_text(m, "tb_link", g->tb_link);
+		set_number(m, "load", g->load);
+		set_texts(m, "drm_nodes", g->drm_nodes, g->n_drm_nodes);
+		json_array_append_new(list, m);
+	}
+}
+
+json_t *document_gpus(const Tbmesh__GpuList *l, const char *host)
+{
+	json_t *o = document_create("tbmesh.gpus/1"), *list = json_array();
+	append_gpus(list, l->gpus, l->n_gpus, host, true);
+	for (size_t i = 0; i < l->n_hosts; i++)
+		append_gpus(list, l->hosts[i]->gpus, l->hosts[i]->n_gpus, l->hosts[i]->host, false);
+	json_object_set_new(o, "gpus", list);
+	return o;
+}
+
+json_t *document_best(const Tbmesh__BestReply *r)
+{
+	json_t *o = document_create("tbmesh.best/1"), *list = json_array();
+	set_text(o, "criterion", r->criterion);
+	for (size_t i = 0; i < r->n_candidates; i++) {
+		const Tbmesh__BestCandidate *c = r->candidates[i];
+		json_t *m = json_object(), *terms = json_array();
+		set_text(m, "peer", c->peer);
+		set_real(m, "score", c->score);
+		json_object_set_new(m, "viable", json_boolean(c->viable));
+		set_text(m, "reason", c->reason);
+		for (size_t t = 0; t < c->n_terms; t++) {
+			json_t *term = json_object();
+			set_text(term, "name", c->terms[t]->name);
+			set_real(term, "value", c->terms[t]->value);
+			set_text(term, "unit", c->terms[t]->unit);
+			set_real(term, "weight", c->terms[t]->weight);
+			set_real(term, "points", c->terms[t]->points);
+			json_array_append_new(terms, term);
+		}
+		json_object_set_new(m, "terms", terms);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "candidates", list);
+	return o;
+}
+
+static void fill_event(json_t *m, const Tbmesh__Event *e)
+{
+	json_t *fields = json_object();
+	set_number(m, "number", e->number);
+	set_text(m, "type", e->type);
+	set_number(m, "realtime_us", e->realtime_us);
+	set_number(m, "monotonic_ns", e->monotonic_ns);
+	set_text(m, "node", e->node);
+	set_text(m, "subject", e->subject);
+	for (size_t i = 0; i < e->n_fields; i++)
+		set_text(fields, e->fields[i]->name, e->fields[i]->value);
+	json_object_set_new(m, "fields", fields);
+}
+
+json_t *document_event(const Tbmesh__Event *e)
+{
+	json_t *o = document_create("tbmesh.event/1");
+	fill_event(o, e);
+	return o;
+}
+
+json_t *document_events(const Tbmesh__EventList *l)
+{
+	json_t *o = document_create("tbmesh.events/1"), *list = json_array();
+	set_number(o, "last", l->last);
+	set_number(o, "lost", l->lost);
+	for (size_t i = 0; i < l->n_events; i++) {
+		json_t *m = json_object();
+		fill_event(m, l->events[i]);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "events", list);
+	return o;
+}
+
+json_t *document_workloads(const Tbmesh__WorkloadList *l)
+{
+	json_t *o = document_create("tbmesh.workloads/1"), *list = json_array();
+	for (size_t i = 0; i < l->n_workloads; i++) {
+		const Tbmesh__Workload *w = l->workloads[i];
+		json_t *m = json_object();
+		set_text(m, "id", w->id);
+		set_text(m, "program", w->program);
+		set_number(m, "pid", w->pid);
+		set_number(m, "session_pid", w->session_pid);
+		set_number(m, "executor_pid", w->executor_pid);
+		set_text(m, "state", w->state);
+		set_text(m, "gpu", w->gpu);
+		set_text(m, "gpu_name", w->gpu_name);
+		set_number(m, "epoch", w->epoch);
+		set_number(m, "completed_seq", w->completed_seq);
+		set_number(m, "committed_seq", w->committed_seq);
+		set_number(m, "state_bytes", w->state_bytes);
+		set_number(m, "moves", w->moves);
+		set_texts(m, "could_take", w->could_take, w->n_could_take);
+		set_texts(m, "refusals", w->refusals, w->n_refusals);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "workloads", list);
+	return o;
+}

@@ -1,0 +1,150 @@
+/* tbmesh: the command line of a node. */
+#include "node/cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "node/cli/document.h"
+
+static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers, &command_links,
+	&command_gpus, &command_best, &command_events, &command_run, &command_ps, &command_wait, &command_version };
+
+static void show_usage(FILE *out)
+{
+	fputs("Usage: tbmesh [--root DIR] [--json] COMMAND [ARGUMENT]…\n"
+	      "A Vulkan GPU anywhere on your Thunderbolt mesh.\n"
+	      "\n"
+	      "Commands:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\n"
+	      "Options:\n"
+	      "  --root DIR  the node's directory (default: $TBMESH_ROOT, else the installed system's)\n"
+	      "  --json      one JSON document on stdout, tagged with its schema\n"
+	      "  --help      this text; `tbmesh COMMAND --help` tells more\n"
+	      "\n"
+	      "Exit codes: 0 ok, 1 error, 2 usage, 3 no node runs, 4 not found, 5 timed out, 6 degraded, 7 unauthorized.\n"
+	      "NO_COLOR in the environment turns colors off.\n", out);
+}
+
+int cli_fail(const struct cli *c, int code, const char *format, ...)
+{
+	char text[4096];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	if (!c->json) {
+		fprintf(stderr, "tbmesh: %s\n", text);
+		return code;
+	}
+	json_t *document = document_create("tbmesh.error/1");
+	json_object_set_new(document, "code", json_integer(code));
+	json_object_set_new(document, "message", json_string(text));
+	(void)cli_print_json(document);
+	return code;
+}
+
+int cli_usage(const struct cli *c, const struct command *command, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	return cli_fail(c, EXIT_USAGE, "%s: %s; see `tbmesh %s --help`", command->name, text, command->name);
+}
+
+int cli_no_arguments(const struct cli *c, const struct command *command, int argc, char **argv)
+{
+	return argc > 1 ? cli_usage(c, command, "\"%s\" is not expected here", argv[1]) : -1;
+}
+
+bool cli_number(const char *text, uint64_t max, uint64_t *ret)
+{
+	char *end;
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+/* Takes the global options out of argv, before and behind the command's name. -1: go on, else the exit code. */
+static int take_options(struct cli *c, int *argc, char **argv, const char **ret_root, bool *ret_help)
+{
+	const struct command *command = NULL;
+	int kept = 1;
+	for (int i = 1; i < *argc; i++) {
+		bool ours = !(command && command->takes_program);
+		if (strcmp(argv[i], "--") == 0)
+			ours = false;
+		if (ours && strcmp(argv[i], "--json") == 0) {
+			c->json = true;
+		} else if (ours && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+			*ret_help = true;
+		} else if (ours && strncmp(argv[i], "--root=", 7) == 0) {
+			*ret_root = argv[i] + 7;
+		} else if (ours && strcmp(argv[i], "--root") == 0) {
+			if (i + 1 == *argc)
+				return cli_fail(c, EXIT_USAGE, "--root needs a directory");
+			*ret_root = argv[++i];
+		} else {
+			if (!command && argv[i][0] != '-')
+				command = find_command(argv[i]);
+			argv[kept++] = argv[i];
+		}
+	}
+	*argc = kept;
+	argv[kept] = NULL;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli c = { 0 };
+	const char *root = NULL;
+	bool help = false;
+	const char *no_color = getenv("NO_COLOR");
+	c.color = isatty(STDOUT_FILENO) && !(no_color && no_color[0]);
+	log_init("tbmesh", LOG_LEVEL_WARN);
+	int r = take_options(&c, &argc, argv, &root, &help);
+	if (r >= 0)
+		return r;
+	if (argc < 2) {
+		show_usage(help ? stdout : stderr);
+		return help ? EXIT_OK : EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		argv[1] = (char *)command_version.name;
+	const struct command *command = find_command(argv[1]);
+	if (!command)
+		return cli_fail(&c, EXIT_USAGE, "%s \"%s\"; see `tbmesh --help`", argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1]);
+	if (help) {
+		fputs(command->usage, stdout);
+		return EXIT_OK;
+	}
+	r = node_paths_init(&c.paths, root);
+	if (r < 0)
+		return cli_fail(&c, EXIT_USAGE, "root \"%s\" cannot be used: %s", root ? root : "", strerror(-r));
+	r = command->run(&c, argc - 1, argv + 1);
+	client_close(c.client);
+	return r;
+}

@@ -1,0 +1,196 @@
+/* run: starts a session, then becomes the program. Exit code, signals and terminal are the program's own. */
+#include "node/cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "node/process.h"
+#include "proto/ipc.h"
+#include "proto/messages.h"
+#include "proto/validate.h"
+
+#define OFFER_TIMEOUT_MS 25000  /* a node that just started asks its drivers first */
+#define SESSION_TIMEOUT_MS 30000
+#define EXIT_NOT_EXECUTABLE 126 /* as env(1) and shells say */
+#define EXIT_NO_PROGRAM 127
+#define READY_TEXT_MAX 1024
+
+static int find_manifest(const struct cli *c, char out[NODE_PATH_MAX + 64])
+{
+	static const char *const places[] = { "../lib/tbmesh_icd.json", "../share/tbmesh/tbmesh_icd.json" };
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(out, NODE_PATH_MAX + 64, "%s/%s", c->paths.bin, places[i]);
+		if (access(out, R_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* As execvp would find it; a wrong name is told before a session is started. */
+static int check_program(const char *program)
+{
+	if (strchr(program, '/'))
+		return access(program, X_OK) == 0 ? 0 : -errno;
+	const char *path = getenv("PATH");
+	__attribute__((cleanup(free_pointer))) char *copy = strdup(path ? path : "/bin:/usr/bin");
+	if (!copy)
+		return -ENOMEM;
+	int error = -ENOENT;
+	for (char *rest = copy, *directory; (directory = strsep(&rest, ":")) != NULL;) {
+		char full[4096];
+		snprintf(full, sizeof full, "%s/%s", directory[0] ? directory : ".", program);
+		if (access(full, X_OK) == 0)
+			return 0;
+		if (errno == EACCES)
+			error = -EACCES;
+	}
+	return error;
+}
+
+/* Is there such a GPU, and a node? Says so in the node's words, with its exit code. */
+static int check_offer(struct cli *c, const char *gpu)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__OfferRequest body = TBMESH__OFFER_REQUEST__INIT;
+	Tbmesh__Reply *reply;
+	body.gpu = (char *)gpu;
+	request.body_case = TBMESH__REQUEST__BODY_OFFER;
+	request.offer = &body;
+	int r = client_ask(c, &request, OFFER_TIMEOUT_MS, &reply);
+	if (r == EXIT_OK)
+		message_free_reply(reply);
+	return r;
+}
+
+/* Not this terminal: the session lives a moment longer than the program, and whoever reads our output waits for its end. */
+static int open_log(const struct cli *c)
+{
+	char path[NODE_PATH_MAX + 32];
+	if (getenv("TBMESH_LOG"))
+		return dup(STDERR_FILENO);
+	snprintf(path, sizeof path, "%s/%d.log", c->paths.sessions, (int)getpid());
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd >= 0 ? fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static int wait_until_ready(struct cli *c, int fd)
+{
+	char text[READY_TEXT_MAX];
+	size_t size = 0;
+	uint64_t end_ns = time_monotonic_ns() + SESSION_TIMEOUT_MS * 1000000ull;
+	for (;;) {
+		uint64_t now_ns = time_monotonic_ns();
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int r = now_ns >= end_ns ? 0 : poll(&p, 1, (int)((end_ns - now_ns) / 1000000) + 1);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return cli_fail(c, EXIT_TIMED_OUT, "the session did not get ready in time");
+		ssize_t n = read(fd, text + size, sizeof text - 1 - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		size += n > 0 ? (size_t)n : 0;
+		text[size] = '\0';
+		if (strncmp(text, "ready\n", 6) == 0)
+			return EXIT_OK;
+		if (n <= 0 || size == sizeof text - 1) {
+			text[strcspn(text, "\n")] = '\0';
+			return cli_fail(c, EXIT_ERROR, "the session could not start: %s", text[0] ? text : "it ended without a word");
+		}
+	}
+}
+
+static int start_session(struct cli *c, const char *gpu, const char *program, const char *socket)
+{
+	char path[NODE_PATH_MAX + 32], pid[16];
+	snprintf(path, sizeof path, "%s/tbmesh-session", c->paths.bin);
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	const char *base = strrchr(program, '/');
+	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid, "--program",
+		base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, gpu[0] ? "--gpu" : NULL, gpu, NULL };
+	__attribute__((cleanup(close_fd))) int log = open_log(c), ready = -1, theirs = -1;
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cli_fail(c, EXIT_ERROR, "cannot make a pipe: %s", strerror(errno));
+	ready = fds[0];
+	theirs = fds[1];
+	struct process session;
+	struct process_options o = { .path = path, .argv = argv, .fds = &theirs, .fd_count = 1, .output = -1, .errors = log, .new_session = true };
+	int r = process_spawn(&o, &session);
+	if (r < 0)
+		return cli_fail(c, EXIT_ERROR, "cannot start %s: %s", path, strerror(-r));
+	close_fd(&theirs);
+	theirs = -1;
+	r = wait_until_ready(c, ready);
+	if (r != EXIT_OK) {
+		process_kill(&session);
+		(void)process_reap(&session);
+	}
+	process_release(&session);
+	return r;
+}
+
+static int become(struct cli *c, char **argv, const char *socket, const char *manifest)
+{
+	if (setenv(IPC_ENV_SESSION, socket, 1) < 0 || setenv("VK_DRIVER_FILES", manifest, 1) < 0 ||
+		setenv("VK_ICD_FILENAMES", manifest, 1) < 0 || setenv("NODEVICE_SELECT", "1", 1) < 0)
+		return cli_fail(c, EXIT_ERROR, "cannot set the environment: %s", strerror(errno));
+	fflush(NULL);
+	execvp(argv[0], argv);
+	int error = errno;
+	cli_fail(c, EXIT_ERROR, "cannot run %s: %s", argv[0], strerror(error));
+	return error == ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_EXECUTABLE;
+}
+
+static int run_run(struct cli *c, int argc, char **argv)
+{
+	const char *gpu = "";
+	char socket[NODE_PATH_MAX + 32], manifest[NODE_PATH_MAX + 64];
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
+			break;
+		}
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			fputs(command_run.usage, stdout);
+			return EXIT_OK;
+		}
+		if (strcmp(argv[i], "--gpu") != 0)
+			return cli_usage(c, &command_run, "unknown option \"%s\"", argv[i]);
+		if (++i == argc || argv[i][0] == '\0')
+			return cli_usage(c, &command_run, "--gpu needs the name of a GPU");
+		gpu = argv[i];
+	}
+	if (i >= argc)
+		return cli_usage(c, &command_run, "which PROGRAM?");
+	int r = check_program(argv[i]);
+	if (r < 0) {
+		cli_fail(c, EXIT_ERROR, "cannot run %s: %s", argv[i], strerror(-r));
+		return r == -ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_EXECUTABLE;
+	}
+	if (find_manifest(c, manifest) < 0)
+		return cli_fail(c, EXIT_ERROR, "the driver's manifest tbmesh_icd.json is not beside %s; is the installation whole?", c->paths.bin);
+	r = check_offer(c, gpu);
+	if (r != EXIT_OK)
+		return r;
+	/* The program keeps this pid, and its parent what it waits for: the session must not be a child that nobody reaps for long. */
+	snprintf(socket, sizeof socket, "%s/%d.sock", c->paths.sessions, (int)getpid());
+	r = start_session(c, gpu, argv[i], socket);
+	return r == EXIT_OK ? become(c, argv + i, socket, manifest) : r;
+}
+
+const struct command command_run = {
+	.name = "run", .summary = "run a Vulkan program on the mesh", .run = run_run, .takes_program = true,
+	.usage = "Usage: tbmesh run [--gpu GPU] [--] PROGRAM [ARGUMENT]…\n"
+		 "Runs a Vulkan compute program on the best GPU of the mesh. When that GPU goes away it carries on on another.\n"
+		 "Exit code, signals and terminal are the program's.\n"
+		 "\n"
+		 "  --gpu GPU  start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n",
+};

@@ -1,0 +1,311 @@
+/* status, peers, links, gpus, ps, best, events: what the node knows. */
+#include "node/cli/cli.h"
+
+#include <string.h>
+
+#include "node/cli/document.h"
+#include "proto/messages.h"
+#include "proto/validate.h"
+
+/* EXIT_DEGRADED when the node has warnings, so that scripts see it. */
+static int run_status(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__StatusRequest body = TBMESH__STATUS_REQUEST__INIT;
+	Tbmesh__Reply *reply;
+	int r = cli_no_arguments(c, &command_status, argc, argv);
+	if (r >= 0)
+		return r;
+	request.body_case = TBMESH__REQUEST__BODY_STATUS;
+	request.status = &body;
+	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	if (reply->body_case != TBMESH__REPLY__BODY_STATUS)
+		r = cli_fail(c, EXIT_ERROR, "the node answered something else");
+	else if (c->json)
+		r = cli_print_json(document_status(reply->status));
+	else
+		show_status(reply->status, stdout);
+	if (r == EXIT_OK && reply->status->n_warnings > 0)
+		r = EXIT_DEGRADED;
+	message_free_reply(reply);
+	return r;
+}
+
+static int ask_list(struct cli *c, const struct command *command, int argc, char **argv, Tbmesh__Request__BodyCase which,
+	Tbmesh__Reply__BodyCase expected, Tbmesh__Reply **ret)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__ListRequest body = TBMESH__LIST_REQUEST__INIT;
+	int r = cli_no_arguments(c, command, argc, argv);
+	if (r >= 0)
+		return r;
+	request.body_case = which;
+	request.peers = &body; /* all lists are asked for by the same message */
+	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, ret);
+	if (r == EXIT_OK && (*ret)->body_case != expected) {
+		message_free_reply(*ret);
+		r = cli_fail(c, EXIT_ERROR, "the node answered something else");
+	}
+	return r;
+}
+
+static int run_peers(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Reply *reply;
+	int r = ask_list(c, &command_peers, argc, argv, TBMESH__REQUEST__BODY_PEERS, TBMESH__REPLY__BODY_PEERS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	if (c->json)
+		r = cli_print_json(document_peers(reply->peers));
+	else
+		show_peers(reply->peers, stdout, c->color);
+	message_free_reply(reply);
+	return r;
+}
+
+static int run_links(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Reply *reply;
+	int r = ask_list(c, &command_links, argc, argv, TBMESH__REQUEST__BODY_LINKS, TBMESH__REPLY__BODY_LINKS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	if (c->json)
+		r = cli_print_json(document_links(reply->links));
+	else
+		show_links(reply->links, stdout, c->color);
+	message_free_reply(reply);
+	return r;
+}
+
+static int run_gpus(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__StatusRequest body = TBMESH__STATUS_REQUEST__INIT;
+	Tbmesh__Reply *reply, *status;
+	int r = ask_list(c, &command_gpus, argc, argv, TBMESH__REQUEST__BODY_GPUS, TBMESH__REPLY__BODY_GPUS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	request.body_case = TBMESH__REQUEST__BODY_STATUS;
+	request.status = &body;
+	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, &status);
+	if (r == EXIT_OK) {
+		const char *host = status->body_case == TBMESH__REPLY__BODY_STATUS ? status->status->name : "";
+		if (c->json)
+			r = cli_print_json(document_gpus(reply->gpus, host));
+		else
+			show_gpus(reply->gpus, host, stdout, c->color);
+		message_free_reply(status);
+	}
+	message_free_reply(reply);
+	return r;
+}
+
+static int run_ps(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Reply *reply;
+	int r = ask_list(c, &command_ps, argc, argv, TBMESH__REQUEST__BODY_WORKLOADS, TBMESH__REPLY__BODY_WORKLOADS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	if (c->json)
+		r = cli_print_json(document_workloads(reply->workloads));
+	else
+		show_workloads(reply->workloads, stdout, c->color);
+	message_free_reply(reply);
+	return r;
+}
+
+/* ---- best ---- */
+
+static bool parse_size(const char *text, uint32_t *ret_width, uint32_t *ret_height)
+{
+	char width[16];
+	uint64_t w, h;
+	const char *x = strchr(text, 'x');
+	if (!x || (size_t)(x - text) >= sizeof width)
+		return false;
+	memcpy(width, text, (size_t)(x - text));
+	width[x - text] = '\0';
+	if (!cli_number(width, 65536, &w) || !cli_number(x + 1, 65536, &h) || w == 0 || h == 0)
+		return false;
+	*ret_width = (uint32_t)w;
+	*ret_height = (uint32_t)h;
+	return true;
+}
+
+/* Bits a pixel, of the layouts that raw frames have. */
+static bool parse_format(const char *text, uint32_t *ret_bits)
+{
+	static const struct { const char *name; uint32_t bits; } formats[] = { { "rgba", 32 }, { "rgb", 24 }, { "rgba16f", 64 },
+		{ "p010", 24 }, { "nv12", 12 }, { "yuv420", 12 }, { "yuv422", 16 }, { "yuv444", 24 } };
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+		if (strcmp(text, formats[i].name) == 0) {
+			*ret_bits = formats[i].bits;
+			return true;
+		}
+	return false;
+}
+
+static int parse_best(struct cli *c, int argc, char **argv, Tbmesh__BestRequest *body, bool *ret_explain)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+		uint64_t number;
+		if (strcmp(option, "--explain") == 0) {
+			*ret_explain = true;
+			continue;
+		}
+		if (!value)
+			return cli_usage(c, &command_best, "\"%s\" is not expected here, or needs a value", option);
+		i++;
+		if (strcmp(option, "--for") == 0) {
+			body->criterion = (char *)value;
+		} else if (strcmp(option, "--size") == 0) {
+			if (!parse_size(value, &body->width, &body->height))
+				return cli_usage(c, &command_best, "--size must be like 3840x2160, not \"%s\"", value);
+		} else if (strcmp(option, "--fps") == 0) {
+			if (!cli_number(value, 1000, &number) || number == 0)
+				return cli_usage(c, &command_best, "--fps must be from 1 to 1000, not \"%s\"", value);
+			body->fps = (uint32_t)number;
+		} else if (strcmp(option, "--format") == 0) {
+			if (!parse_format(value, &body->bits_per_pixel))
+				return cli_usage(c, &command_best, "--format must be rgba, rgb, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not \"%s\"",
+					value);
+		} else {
+			return cli_usage(c, &command_best, "unknown option \"%s\"", option);
+		}
+	}
+	return EXIT_OK;
+}
+
+static int run_best(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__BestRequest body = TBMESH__BEST_REQUEST__INIT;
+	Tbmesh__Reply *reply;
+	bool explain = false;
+	body.criterion = (char *)"latency";
+	int r = parse_best(c, argc, argv, &body, &explain);
+	if (r != EXIT_OK)
+		return r;
+	request.body_case = TBMESH__REQUEST__BODY_BEST;
+	request.best = &body;
+	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, &reply);
+	if (r != EXIT_OK)
+		return r;
+	bool any = false;
+	if (reply->body_case != TBMESH__REPLY__BODY_BEST) {
+		r = cli_fail(c, EXIT_ERROR, "the node answered something else");
+	} else {
+		for (size_t i = 0; i < reply->best->n_candidates; i++)
+			any |= reply->best->candidates[i]->viable;
+		if (c->json)
+			r = cli_print_json(document_best(reply->best));
+		else
+			show_best(reply->best, explain, stdout, c->color);
+	}
+	if (r == EXIT_OK && !any)
+		r = EXIT_NOT_FOUND;
+	message_free_reply(reply);
+	return r;
+}
+
+/* ---- events ---- */
+
+#define FOLLOW_TIMEOUT_MS 60000 /* the node answers earlier, if only with nothing */
+
+static int print_events(struct cli *c, const Tbmesh__EventList *list, bool follow)
+{
+	int r = EXIT_OK;
+	if (c->json && !follow)
+		return cli_print_json(document_events(list));
+	if (list->lost > 0 && !c->json)
+		fprintf(stderr, "tbmesh: %llu earlier events are no longer kept\n", (unsigned long long)list->lost);
+	for (size_t i = 0; i < list->n_events && r == EXIT_OK; i++) {
+		if (c->json)
+			r = cli_print_json(document_event(list->events[i]));
+		else
+			show_event(list->events[i], stdout);
+	}
+	return fflush(stdout) == 0 ? r : EXIT_ERROR;
+}
+
+static int run_events(struct cli *c, int argc, char **argv)
+{
+	Tbmesh__EventsRequest body = TBMESH__EVENTS_REQUEST__INIT;
+	bool follow = false;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--follow") == 0)
+			follow = true;
+		else if (strcmp(argv[i], "--since") != 0)
+			return cli_usage(c, &command_events, "unknown option \"%s\"", argv[i]);
+		else if (++i == argc || !cli_number(argv[i], UINT64_MAX, &body.since))
+			return cli_usage(c, &command_events, "--since needs the number of an event");
+	}
+	for (;;) {
+		Tbmesh__Request request = TBMESH__REQUEST__INIT;
+		Tbmesh__Reply *reply;
+		request.body_case = TBMESH__REQUEST__BODY_EVENTS;
+		request.events = &body;
+		int r = client_ask(c, &request, follow ? FOLLOW_TIMEOUT_MS : CLIENT_TIMEOUT_MS, &reply);
+		if (r != EXIT_OK)
+			return r;
+		bool more = false;
+		if (reply->body_case != TBMESH__REPLY__BODY_EVENTS) {
+			r = cli_fail(c, EXIT_ERROR, "the node answered something else");
+		} else {
+			r = print_events(c, reply->events, follow);
+			more = reply->events->n_events > 0;
+			body.since = reply->events->last;
+		}
+		message_free_reply(reply);
+		/* Without --follow one document is one answer; as text, all there is. */
+		if (r != EXIT_OK || (!follow && (c->json || !more)))
+			return r;
+		body.follow = follow;
+	}
+}
+
+const struct command command_status = {
+	.name = "status", .summary = "this node and its mesh at a glance", .run = run_status,
+	.usage = "Usage: tbmesh status\n"
+		 "Shows this node, its mesh and warnings. Exit code 6 when there are warnings.\n",
+};
+const struct command command_peers = {
+	.name = "peers", .summary = "the other nodes, how far and how wide", .run = run_peers,
+	.usage = "Usage: tbmesh peers\n"
+		 "Lists peers: best link, round trip, and bandwidth each way measured on all links at the same time.\n",
+};
+const struct command command_links = {
+	.name = "links", .summary = "every cable with its measurements", .run = run_links,
+	.usage = "Usage: tbmesh links\n"
+		 "Lists links: one local interface to one peer address. UP is what this host sends.\n",
+};
+const struct command command_gpus = {
+	.name = "gpus", .summary = "the GPUs of all hosts", .run = run_gpus,
+	.usage = "Usage: tbmesh gpus\n"
+		 "Lists the GPUs of this host and of its peers, with enclosure and Thunderbolt version of eGPUs.\n",
+};
+const struct command command_ps = {
+	.name = "ps", .summary = "running programs and who could take them", .run = run_ps,
+	.usage = "Usage: tbmesh ps\n"
+		 "Lists the workloads of this host, where they run, which GPUs could take them now and why others can't.\n",
+};
+const struct command command_best = {
+	.name = "best", .summary = "which peer is best for what, and why", .run = run_best,
+	.usage = "Usage: tbmesh best [--for CRITERION] [--size WxH] [--fps N] [--format F] [--explain]\n"
+		 "Ranks the peers. Exit code 4 when none is good enough.\n"
+		 "\n"
+		 "  --for CRITERION  latency (default), frames, offload or checkpoint\n"
+		 "  --size, --fps    of the frames (default 3840x2160 at 60)\n"
+		 "  --format F       rgba (default), rgb, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
+		 "  --explain        show every term of the score\n",
+};
+const struct command command_events = {
+	.name = "events", .summary = "what happened, numbered", .run = run_events,
+	.usage = "Usage: tbmesh events [--since N] [--follow]\n"
+		 "Shows events with numbers larger than N (default: all that are kept).\n"
+		 "\n"
+		 "  --follow  go on as they come; with --json one document a line\n",
+};

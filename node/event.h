@@ -1,0 +1,42 @@
+/* What happened on this node, numbered, in a ring. Numbers go on over restarts: a block of them is reserved in a file at a time. */
+#ifndef TBMESH_NODE_EVENT_H
+#define TBMESH_NODE_EVENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EVENT_RING 1024
+#define EVENT_FIELDS 10
+#define EVENT_NAME_SIZE 32
+#define EVENT_VALUE_SIZE 160
+
+struct node_event_field {
+	char name[EVENT_NAME_SIZE];
+	char value[EVENT_VALUE_SIZE];
+};
+struct node_event {
+	uint64_t number;       /* given by event_log_add */
+	char type[EVENT_NAME_SIZE]; /* names of DESIGN §7 */
+	uint64_t realtime_us;  /* 0: event_log_add takes the time */
+	uint64_t monotonic_ns; /* 0: the same */
+	char subject[EVENT_VALUE_SIZE];
+	struct node_event_field fields[EVENT_FIELDS];
+	size_t field_count;
+};
+
+void node_event_init(struct node_event *e, const char *type, const char *subject);
+/* Cuts what is too long; drops what has no room. */
+void node_event_field(struct node_event *e, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct event_log;
+/* number_path: where the next number is kept, NULL: start at 1. added (may be NULL): told after each event. */
+struct event_log *event_log_create(const char *number_path, void (*added)(void *ctx, const struct node_event *e), void *ctx);
+void event_log_destroy(struct event_log *l);
+uint64_t event_log_add(struct event_log *l, const struct node_event *e); /* its number */
+uint64_t event_log_last(const struct event_log *l);                 /* 0: none yet */
+/* Numbers behind `since` that the ring has dropped. */
+uint64_t event_log_lost(const struct event_log *l, uint64_t since);
+/* The first event with a number larger than since, or NULL. Valid until the next add. */
+const struct node_event *event_log_next(const struct event_log *l, uint64_t since);
+
+#endif

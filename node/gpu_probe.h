@@ -1,0 +1,21 @@
+/* Asks `tbmesh-exec --probe` which Vulkan devices this host has: a child process, because a driver may hang or crash. */
+#ifndef TBMESH_NODE_GPU_PROBE_H
+#define TBMESH_NODE_GPU_PROBE_H
+
+#include <stddef.h>
+
+#include "base/loop.h"
+#include "node/paths.h"
+
+struct gpu_probe;
+/* error 0: data holds, for each device, a uint32_t size and a description (gpu/description.h), not checked. Else negative errno and
+ * text says why. */
+typedef void gpu_probe_done_fn(void *ctx, int error, const char *text, const unsigned char *data, size_t size);
+
+struct gpu_probe *gpu_probe_create(struct loop *l, const struct node_paths *paths, gpu_probe_done_fn *done, void *ctx);
+void gpu_probe_destroy(struct gpu_probe *p); /* kills a running one */
+/* Soon (what happens together is asked once); while one runs, another follows it. */
+void gpu_probe_request(struct gpu_probe *p, unsigned delay_ms);
+int gpu_probe_pending(const struct gpu_probe *p); /* one is wanted or runs */
+
+#endif

@@ -1,0 +1,467 @@
+#include "node/inventory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/util.h"
+#include "gpu/summary.h"
+#include "proto/messages.h"
+
+struct entry {
+	struct list link;
+	struct inventory_gpu gpu;
+	bool seen;
+};
+
+struct inventory {
+	char host[64];
+	const struct inventory_callbacks *callbacks;
+	void *ctx;
+	struct list gpus;
+};
+
+static const char *const state_names[] = { [GPU_ACTIVE] = "active", [GPU_GONE] = "gone", [GPU_WITHOUT_DRIVER] = "no driver" };
+
+const char *inventory_state_name(enum inventory_state s)
+{
+	return state_names[s];
+}
+
+static uint64_t hash_bytes(const unsigned char *data, size_t size) /* FNV-1a; never 0, which is "none" */
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ data[i]) * 0x100000001b3ull;
+	return hash ? hash : 1;
+}
+
+struct inventory *inventory_create(const char *host, const struct inventory_callbacks *callbacks, void *ctx)
+{
+	struct inventory *i = calloc(1, sizeof *i);
+	if (!i)
+		return NULL;
+	snprintf(i->host, sizeof i->host, "%s", host);
+	i->callbacks = callbacks;
+	i->ctx = ctx;
+	list_init(&i->gpus);
+	return i;
+}
+
+static void entry_free(struct entry *e)
+{
+	if (e->gpu.described)
+		description_finish(&e->gpu.description);
+	list_remove(&e->link);
+	free(e);
+}
+
+void inventory_destroy(struct inventory *i)
+{
+	if (!i)
+		return;
+	list_for_each_safe(e, &i->gpus, struct entry, link)
+		entry_free(e);
+	free(i);
+}
+
+static void changed(struct inventory *i)
+{
+	i->callbacks->changed(i->ctx);
+}
+
+const struct inventory_gpu *inventory_at(const struct inventory *i, size_t index)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (index-- == 0)
+			return &e->gpu;
+	return NULL;
+}
+
+const struct inventory_gpu *inventory_find(const struct inventory *i, const char *key)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (strcmp(e->gpu.key, key) == 0)
+			return &e->gpu;
+	return NULL;
+}
+
+static struct entry *find(const struct inventory *i, const char *peer, const char *id)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (strcmp(e->gpu.peer, peer) == 0 && strcmp(e->gpu.id, id) == 0)
+			return e;
+	return NULL;
+}
+
+const struct inventory_gpu *inventory_find_local(const struct inventory *i, const char *id)
+{
+	struct entry *e = find(i, "", id);
+	return e ? &e->gpu : NULL;
+}
+
+unsigned inventory_active(const struct inventory *i, const char *peer, bool with_cpu_drivers)
+{
+	unsigned count = 0;
+	list_for_each(e, &i->gpus, struct entry, link)
+		count += strcmp(e->gpu.peer, peer) == 0 && e->gpu.state == GPU_ACTIVE &&
+			(with_cpu_drivers || strcmp(e->gpu.type, "cpu") != 0);
+	return count;
+}
+
+bool inventory_incomplete(const struct inventory *i)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (e->gpu.state == GPU_ACTIVE && !e->gpu.described)
+			return true;
+	return false;
+}
+
+static struct entry *entry_new(struct inventory *i, const char *peer, const char *host, const char *id)
+{
+	struct entry *e = calloc(1, sizeof *e);
+	if (!e)
+		return NULL;
+	snprintf(e->gpu.peer, sizeof e->gpu.peer, "%s", peer);
+	snprintf(e->gpu.host, sizeof e->gpu.host, "%s", host);
+	snprintf(e->gpu.id, sizeof e->gpu.id, "%s", id);
+	snprintf(e->gpu.key, sizeof e->gpu.key, "%s/%s", e->gpu.host, e->gpu.id);
+	if (peer[0] || list_empty(&i->gpus)) {
+		list_append(&i->gpus, &e->link);
+		return e;
+	}
+	struct list *after = &i->gpus; /* this host's come first */
+	list_for_each(other, &i->gpus, struct entry, link)
+		if (!other->gpu.peer[0])
+			after = &other->link;
+	list_insert(after, &e->link);
+	return e;
+}
+
+/* ---- this host ---- */
+
+static bool same_device(const struct inventory_gpu *g, const struct device_gpu *d)
+{
+	if (g->peer[0])
+		return false;
+	if (g->pci_address[0])
+		return strcmp(g->pci_address, d->pci_address) == 0;
+	for (unsigned n = 0; n < g->drm_count; n++)
+		for (unsigned m = 0; m < d->drm_count; m++)
+			if (strcmp(g->drm_nodes[n], d->drm_nodes[m]) == 0)
+				return true;
+	return false;
+}
+
+static void join_device(struct inventory_gpu *g, const struct device_gpu *d)
+{
+	memcpy(g->pci_address, d->pci_address, sizeof g->pci_address);
+	g->is_egpu = d->is_egpu;
+	memcpy(g->egpu_reason, d->egpu_reason, sizeof g->egpu_reason);
+	memcpy(g->enclosure, d->enclosure, sizeof g->enclosure);
+	memcpy(g->enclosure_uuid, d->enclosure_uuid, sizeof g->enclosure_uuid);
+	memcpy(g->tb_version, d->tb_version, sizeof g->tb_version);
+	memcpy(g->tb_link, d->tb_link, sizeof g->tb_link);
+	memcpy(g->drm_nodes, d->drm_nodes, sizeof g->drm_nodes);
+	g->drm_count = d->drm_count;
+}
+
+static const struct device_gpu *find_device(const struct inventory_gpu *g, const struct device_model *devices)
+{
+	const struct device_gpu *d;
+	for (size_t n = 0; devices && (d = device_model_gpu(devices, n)) != NULL; n++)
+		if (same_device(g, d))
+			return d;
+	return NULL;
+}
+
+static void take_summary(struct inventory_gpu *g, const struct gpu_summary *s)
+{
+	memcpy(g->name, s->name, sizeof g->name);
+	snprintf(g->driver, sizeof g->driver, "%s", s->driver);
+	snprintf(g->driver_info, sizeof g->driver_info, "%s", s->driver_info);
+	snprintf(g->type, sizeof g->type, "%s", s->type);
+	g->driver_id = s->driver_id;
+	g->api_version = s->api_version;
+	g->vendor_id = s->vendor_id;
+	g->device_id = s->device_id;
+	g->memory_bytes = s->memory_bytes;
+	memcpy(g->pci_address, s->pci_address, sizeof g->pci_address);
+	memcpy(g->device_uuid, s->device_uuid, sizeof g->device_uuid);
+	if (s->render_node[0] && g->drm_count == 0)
+		memcpy(g->drm_nodes[g->drm_count++], s->render_node, sizeof s->render_node);
+}
+
+static int take_description(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices)
+{
+	struct description d;
+	struct gpu_summary summary;
+	int r = description_parse(&d, data, size);
+	if (r < 0)
+		return r;
+	r = gpu_summarize(&d, &summary);
+	if (r == 0 && !summary.id[0])
+		r = -EBADMSG;
+	struct entry *e = r < 0 ? NULL : find(i, "", summary.id);
+	if (r == 0 && !e && !(e = entry_new(i, "", i->host, summary.id)))
+		r = -ENOMEM;
+	if (r < 0) {
+		description_finish(&d);
+		return r;
+	}
+	struct inventory_gpu *g = &e->gpu;
+	if (g->described)
+		description_finish(&g->description);
+	g->description = d;
+	g->described = true;
+	g->hash = hash_bytes(data, size);
+	e->seen = true;
+	take_summary(g, &summary);
+	const struct device_gpu *device = find_device(g, devices);
+	if (device)
+		join_device(g, device);
+	/* A driver may still list what has been pulled out. A PCI function that sysfs never had is the driver's word alone. */
+	bool left = device ? device->gone : g->state == GPU_GONE && g->is_egpu && g->pci_address[0];
+	g->state = left ? GPU_GONE : GPU_ACTIVE;
+	return 0;
+}
+
+static void list_without_driver(struct inventory *i, const struct device_model *devices)
+{
+	const struct device_gpu *d;
+	for (size_t n = 0; devices && (d = device_model_gpu(devices, n)) != NULL; n++) {
+		struct entry *match = NULL;
+		list_for_each(e, &i->gpus, struct entry, link)
+			if (e->seen && same_device(&e->gpu, d))
+				match = e;
+		if (match || d->gone)
+			continue;
+		char id[32];
+		snprintf(id, sizeof id, "pci-%s", d->pci_address);
+		struct entry *e = find(i, "", id);
+		if (!e && !(e = entry_new(i, "", i->host, id)))
+			return;
+		e->seen = true;
+		e->gpu.state = GPU_WITHOUT_DRIVER;
+		e->gpu.vendor_id = d->vendor_id;
+		e->gpu.device_id = d->device_id;
+		snprintf(e->gpu.type, sizeof e->gpu.type, "other");
+		if (!e->gpu.name[0])
+			snprintf(e->gpu.name, sizeof e->gpu.name, "PCI %04x:%04x", d->vendor_id, d->device_id);
+		join_device(&e->gpu, d);
+	}
+}
+
+size_t inventory_probed(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices)
+{
+	size_t useless = 0;
+	list_for_each(e, &i->gpus, struct entry, link)
+		e->seen = false;
+	while (size > 0) {
+		uint32_t length;
+		if (size < sizeof length) {
+			useless++;
+			break;
+		}
+		memcpy(&length, data, sizeof length);
+		data += sizeof length;
+		size -= sizeof length;
+		if (length > size || length > DESCRIPTION_MAX_BYTES) {
+			useless++;
+			break;
+		}
+		useless += take_description(i, data, length, devices) < 0;
+		data += length;
+		size -= length;
+	}
+	list_without_driver(i, devices);
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (!e->gpu.peer[0] && !e->seen)
+			e->gpu.state = GPU_GONE;
+	changed(i);
+	return useless;
+}
+
+bool inventory_device_changed(struct inventory *i, const struct device_gpu *d)
+{
+	bool any = false, news = d->drm_count > 0;
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (same_device(&e->gpu, d)) {
+			news &= d->drm_count > e->gpu.drm_count;
+			join_device(&e->gpu, d);
+			any = true;
+		}
+	if (any)
+		changed(i);
+	return news;
+}
+
+void inventory_device_gone(struct inventory *i, const struct device_gpu *d, void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx)
+{
+	bool any = false;
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (e->gpu.state != GPU_GONE && same_device(&e->gpu, d)) {
+			e->gpu.state = GPU_GONE;
+			gone(ctx, &e->gpu);
+			any = true;
+		}
+	if (any)
+		changed(i);
+}
+
+bool inventory_lacks_driver(const struct inventory *i)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (!e->gpu.peer[0] && e->gpu.state == GPU_WITHOUT_DRIVER)
+			return true;
+	return false;
+}
+
+/* ---- peers ---- */
+
+static void copy(char *out, size_t size, const char *in)
+{
+	snprintf(out, size, "%s", in);
+}
+
+static bool type_known(const char *type)
+{
+	static const char *const types[] = { "discrete", "integrated", "virtual", "cpu", "other" };
+	for (size_t n = 0; n < ARRAY_SIZE(types); n++)
+		if (strcmp(types[n], type) == 0)
+			return true;
+	return false;
+}
+
+static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
+{
+	copy(g->name, sizeof g->name, m->name);
+	copy(g->driver, sizeof g->driver, m->driver);
+	copy(g->driver_info, sizeof g->driver_info, m->driver_info);
+	copy(g->type, sizeof g->type, type_known(m->type) ? m->type : "other");
+	g->driver_id = m->driver_id;
+	g->api_version = m->api_version;
+	g->vendor_id = m->vendor_id;
+	g->device_id = m->device_id;
+	g->memory_bytes = m->memory_bytes;
+	copy(g->pci_address, sizeof g->pci_address, m->pci_address);
+	g->is_egpu = m->is_egpu;
+	copy(g->egpu_reason, sizeof g->egpu_reason, m->egpu_reason);
+	copy(g->enclosure, sizeof g->enclosure, m->enclosure);
+	copy(g->enclosure_uuid, sizeof g->enclosure_uuid, m->enclosure_uuid);
+	copy(g->tb_version, sizeof g->tb_version, m->tb_version);
+	copy(g->tb_link, sizeof g->tb_link, m->tb_link);
+	g->drm_count = 0;
+	for (size_t n = 0; n < m->n_drm_nodes && g->drm_count < DEVICE_DRM_MAX; n++)
+		copy(g->drm_nodes[g->drm_count++], sizeof g->drm_nodes[0], m->drm_nodes[n]);
+	memset(g->device_uuid, 0, sizeof g->device_uuid);
+	memcpy(g->device_uuid, m->device_uuid.data, m->device_uuid.len < sizeof g->device_uuid ? m->device_uuid.len : sizeof g->device_uuid);
+	g->state = GPU_GONE;
+	for (size_t n = 0; n < ARRAY_SIZE(state_names); n++)
+		if (strcmp(m->state, state_names[n]) == 0)
+			g->state = (enum inventory_state)n;
+	g->load = m->load;
+	if (g->hash != m->description_hash && g->described) {
+		description_finish(&g->description);
+		g->described = false;
+	}
+	g->hash = m->description_hash;
+}
+
+/* The key HOST/ID must be unambiguous. */
+static bool id_acceptable(const char *id)
+{
+	return id[0] && strlen(id) < sizeof ((struct inventory_gpu *)0)->id && !strchr(id, '/');
+}
+
+void inventory_peer_state(struct inventory *i, const char *peer, const char *host, const Tbmesh__NodeState *s)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		e->seen = false;
+	bool differs = false;
+	for (size_t n = 0; n < s->n_gpus && n < INVENTORY_MAX_PEER_GPUS; n++) {
+		const Tbmesh__Gpu *m = s->gpus[n];
+		if (!id_acceptable(m->id))
+			continue;
+		struct entry *e = find(i, peer, m->id);
+		if (!e && !(e = entry_new(i, peer, host, m->id)))
+			break;
+		struct inventory_gpu before = e->gpu;
+		take_peer_gpu(&e->gpu, m);
+		e->seen = true;
+		differs |= memcmp(&before, &e->gpu, sizeof before) != 0;
+		if (!e->gpu.described && e->gpu.hash != 0)
+			i->callbacks->wanted(i->ctx, peer, e->gpu.id);
+	}
+	list_for_each_safe(e, &i->gpus, struct entry, link)
+		if (strcmp(e->gpu.peer, peer) == 0 && !e->seen) {
+			entry_free(e);
+			differs = true;
+		}
+	if (differs)
+		changed(i);
+}
+
+int inventory_peer_description(struct inventory *i, const char *peer, const char *gpu_id, const void *data, size_t size)
+{
+	struct entry *e = find(i, peer, gpu_id);
+	if (!e)
+		return -ENOENT;
+	if (e->gpu.described)
+		return 0;
+	if (hash_bytes(data, size) != e->gpu.hash)
+		return -EBADMSG;
+	int r = description_parse(&e->gpu.description, data, size);
+	if (r < 0)
+		return r;
+	e->gpu.described = true;
+	changed(i);
+	return 0;
+}
+
+void inventory_peer_gone(struct inventory *i, const char *peer)
+{
+	bool any = false;
+	list_for_each_safe(e, &i->gpus, struct entry, link)
+		if (strcmp(e->gpu.peer, peer) == 0) {
+			entry_free(e);
+			any = true;
+		}
+	if (any)
+		changed(i);
+}
+
+void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *out, struct arena *a)
+{
+	tbmesh__gpu__init(out);
+	out->id = arena_text(a, g->id);
+	out->name = arena_text(a, g->name);
+	out->driver = arena_text(a, g->driver);
+	out->driver_info = arena_text(a, g->driver_info);
+	out->driver_id = g->driver_id;
+	out->api_version = g->api_version;
+	out->vendor_id = g->vendor_id;
+	out->device_id = g->device_id;
+	out->type = arena_text(a, g->type);
+	out->memory_bytes = g->memory_bytes;
+	out->pci_address = arena_text(a, g->pci_address);
+	out->is_egpu = g->is_egpu;
+	out->egpu_reason = arena_text(a, g->egpu_reason);
+	out->enclosure = arena_text(a, g->enclosure);
+	out->enclosure_uuid = arena_text(a, g->enclosure_uuid);
+	out->tb_version = arena_text(a, g->tb_version);
+	out->tb_link = arena_text(a, g->tb_link);
+	out->state = arena_text(a, inventory_state_name(g->state));
+	out->load = load;
+	out->drm_nodes = arena_alloc(a, sizeof *out->drm_nodes * DEVICE_DRM_MAX);
+	for (unsigned n = 0; n < g->drm_count && out->drm_nodes; n++)
+		out->drm_nodes[out->n_drm_nodes++] = arena_text(a, g->drm_nodes[n]);
+	out->device_uuid.data = arena_alloc(a, sizeof g->device_uuid);
+	if (out->device_uuid.data) {
+		memcpy(out->device_uuid.data, g->device_uuid, sizeof g->device_uuid);
+		out->device_uuid.len = sizeof g->device_uuid;
+	}
+	out->description_hash = g->described ? g->hash : 0;
+}

@@ -1,0 +1,79 @@
+/* The GPUs of the mesh as this node knows them: its own (what the probe executor says of Vulkan, joined with sysfs) and its peers'
+ * (what they say of theirs), with their descriptions. */
+#ifndef TBMESH_NODE_INVENTORY_H
+#define TBMESH_NODE_INVENTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gpu/description.h"
+#include "migrate/policy/policy.h"
+#include "node/arena.h"
+#include "node/device/device.h"
+
+#define INVENTORY_MAX_PEER_GPUS 64
+
+struct Tbmesh__Gpu;
+struct Tbmesh__NodeState;
+
+enum inventory_state { GPU_ACTIVE, GPU_GONE, GPU_WITHOUT_DRIVER };
+
+struct inventory_gpu {
+	char host[64];             /* node name */
+	char peer[64];             /* node id, "" on this host */
+	char id[96];
+	char key[POLICY_KEY_SIZE]; /* HOST/ID */
+	char name[256], driver[256], driver_info[256];
+	char type[16];
+	enum inventory_state state;
+	uint32_t driver_id, api_version, vendor_id, device_id;
+	uint64_t memory_bytes;
+	char pci_address[16];
+	bool is_egpu;
+	char egpu_reason[DEVICE_TEXT_MAX], enclosure[DEVICE_TEXT_MAX], enclosure_uuid[64], tb_version[8], tb_link[64];
+	char drm_nodes[DEVICE_DRM_MAX][32];
+	unsigned drm_count;
+	uint8_t device_uuid[16];
+	uint32_t load;             /* a peer's word; of this host's GPUs ask executors_load */
+	struct description description;
+	bool described;
+	uint64_t hash;             /* of the description, 0 none */
+};
+
+struct inventory;
+struct inventory_callbacks {
+	void (*changed)(void *ctx);
+	void (*wanted)(void *ctx, const char *peer, const char *gpu_id); /* please fetch its description */
+};
+struct inventory *inventory_create(const char *host, const struct inventory_callbacks *callbacks, void *ctx);
+void inventory_destroy(struct inventory *i);
+
+/* In a stable order: this host's first. NULL behind the last. */
+const struct inventory_gpu *inventory_at(const struct inventory *i, size_t index);
+const struct inventory_gpu *inventory_find(const struct inventory *i, const char *key);
+const struct inventory_gpu *inventory_find_local(const struct inventory *i, const char *id);
+/* Of one host ("" this one): GPUs that are active. */
+unsigned inventory_active(const struct inventory *i, const char *peer, bool with_cpu_drivers);
+bool inventory_incomplete(const struct inventory *i); /* a description is still on its way */
+
+/* What the probe said (gpu_probe.h). Returns how many descriptions were of no use. devices: what sysfs knows, may be NULL. */
+size_t inventory_probed(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices);
+/* True when the device has a DRM node that its GPU here has not: a driver came, a probe may tell more. */
+bool inventory_device_changed(struct inventory *i, const struct device_gpu *g);
+/* Marks what is on that PCI function as gone; each id is told to `gone`. */
+void inventory_device_gone(struct inventory *i, const struct device_gpu *g, void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx);
+/* Is there a device on this host that has no Vulkan driver (yet)? */
+bool inventory_lacks_driver(const struct inventory *i);
+
+/* peer: node id, proved. host: its name. */
+void inventory_peer_state(struct inventory *i, const char *peer, const char *host, const struct Tbmesh__NodeState *s);
+/* 0, -ENOENT, or -EBADMSG: not the description that the peer announced. */
+int inventory_peer_description(struct inventory *i, const char *peer, const char *gpu_id, const void *data, size_t size);
+void inventory_peer_gone(struct inventory *i, const char *peer);
+
+const char *inventory_state_name(enum inventory_state s);
+/* Texts go into the arena. */
+void inventory_fill(const struct inventory_gpu *g, uint32_t load, struct Tbmesh__Gpu *out, struct arena *a);
+
+#endif
