@@ -8,165 +8,13 @@
 #include "tests/unit/wire_round.h"
 
 #define ROUNDS 200
-#define MEMORY (1u << 20)
-#define HANDLE_TO_ID 0x5a5a000000000000u
-
-static uint64_t random_state = 88172645463325252u;
-static const char *running; /* command of the round trip */
-
-/* What the generated code asks for */
-
-uint64_t round_random64(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
-uint32_t round_random(uint32_t below)
-{
-	return (uint32_t)(round_random64() >> 33) % below;
-}
-
-float round_float(void)
-{
-	return (float)round_random(1000) / 8;
-}
-
-/* Handles tell their type, so that a wrong one is seen. */
-uint64_t round_handle(VkObjectType type)
-{
-	return (uint64_t)type << 16 | (1 + round_random(60000));
-}
-
-void *round_memory(struct round *x, size_t size)
-{
-	size_t at = x->used;
-	x->used += (size + 15) & ~(size_t)15;
-	assert_true(x->used <= MEMORY);
-	return memset(x->memory + at, 0, size);
-}
-
-void *round_bytes(struct round *x, size_t size)
-{
-	unsigned char *bytes = size > 0 ? round_memory(x, size) : NULL;
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = (unsigned char)round_random64();
-	return bytes;
-}
-
-const char *round_string(struct round *x)
-{
-	static const char *const names[] = { "", "main", "abc", "a longer name of an entry point" };
-	(void)x;
-	return names[round_random(4)];
-}
-
-void round_check(bool same, const char *what)
-{
-	if (!same)
-		fail_msg("%s: %s differs", running, what);
-}
-
-static uint64_t id_of(void *ctx, uint64_t handle, VkObjectType type)
-{
-	(void)ctx;
-	round_check(handle != 0 && handle >> 16 == (uint64_t)type, "encoded handle");
-	return handle ^ HANDLE_TO_ID;
-}
-
-static bool handle_of(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_handle)
-{
-	(void)ctx;
-	uint64_t handle = id ^ HANDLE_TO_ID;
-	if (handle >> 16 != (uint64_t)type)
-		return false;
-	*ret_handle = handle;
-	return true;
-}
-
-void round_turn(struct round *x, unsigned command)
-{
-	uint16_t got;
-	struct wire_reader all = { .at = x->out.data, .end = x->out.data + x->out.size, .arena = x->r.arena, .handle = handle_of };
-	assert_false(x->out.failed || x->deps.failed);
-	assert_int_equal(x->out.size % 8, 0);
-	assert_int_equal(wire_next(&all, &got, &x->r), 1);
-	assert_int_equal(got, command);
-	assert_true(all.at == all.end);
-	const uint64_t *ids = (const uint64_t *)(void *)x->deps.data;
-	for (size_t i = 0; i < x->deps.size / 8; i++)
-		for (size_t k = 0; k < i; k++)
-			round_check(ids[i] != ids[k], "a dep is there twice");
-}
-
-void round_fill_VkWriteDescriptorSet(struct round *x, VkWriteDescriptorSet *v)
-{
-	static const VkDescriptorType types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK };
-	uint32_t count = 1 + round_random(3);
-	*v = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = round_random(9),
-		.dstArrayElement = round_random(9), .descriptorCount = count, .descriptorType = types[1 + round_random(9)],
-		/* what the type does not read is garbage */
-		.dstSet = (VkDescriptorSet)(uintptr_t)round_handle(VK_OBJECT_TYPE_DESCRIPTOR_SET),
-		.pImageInfo = (const void *)16, .pBufferInfo = (const void *)16, .pTexelBufferView = (const void *)16 };
-	if (round_random(5) == 0) {
-		VkWriteDescriptorSetInlineUniformBlock *block = round_memory(x, sizeof(*block));
-		v->descriptorType = VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
-		v->descriptorCount = 4 * count;
-		*block = (VkWriteDescriptorSetInlineUniformBlock){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
-			.dataSize = 4 * count, .pData = round_bytes(x, 4 * count) };
-		v->pNext = block;
-	} else if (v->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_IMAGE) {
-		VkDescriptorImageInfo *images = round_memory(x, count * sizeof(*images));
-		bool sampler = v->descriptorType <= VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER;
-		bool view = v->descriptorType != VK_DESCRIPTOR_TYPE_SAMPLER;
-		for (uint32_t i = 0; i < count; i++)
-			images[i] = (VkDescriptorImageInfo){
-				.sampler = (VkSampler)(uintptr_t)(sampler ? round_handle(VK_OBJECT_TYPE_SAMPLER) : 16),
-				.imageView = (VkImageView)(uintptr_t)(view ? round_handle(VK_OBJECT_TYPE_IMAGE_VIEW) : 16),
-				.imageLayout = VK_IMAGE_LAYOUT_GENERAL };
-		v->pImageInfo = images;
-	} else if (v->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER) {
-		VkBufferView *views = round_memory(x, count * sizeof(VkBufferView));
-		for (uint32_t i = 0; i < count; i++)
-			views[i] = (VkBufferView)(uintptr_t)round_handle(VK_OBJECT_TYPE_BUFFER_VIEW);
-		v->pTexelBufferView = views;
-	} else {
-		VkDescriptorBufferInfo *buffers = round_memory(x, count * sizeof(*buffers));
-		for (uint32_t i = 0; i < count; i++)
-			buffers[i] = (VkDescriptorBufferInfo){ (VkBuffer)(uintptr_t)round_handle(VK_OBJECT_TYPE_BUFFER),
-				round_random64(), round_random64() };
-		v->pBufferInfo = buffers;
-	}
-}
-
-void round_same_VkWriteDescriptorSet(const VkWriteDescriptorSet *a, const VkWriteDescriptorSet *b)
-{
-	round_check(a->dstBinding == b->dstBinding && a->dstArrayElement == b->dstArrayElement &&
-		a->descriptorCount == b->descriptorCount && a->descriptorType == b->descriptorType, "write");
-	round_check(b->dstSet == NULL || b->dstSet == a->dstSet, "dstSet");
-	round_same_chain_VkWriteDescriptorSet(a->pNext, b->pNext);
-	for (uint32_t i = 0; i < a->descriptorCount && a->pNext == NULL; i++) {
-		if (a->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_IMAGE) {
-			bool sampler = a->descriptorType <= VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER;
-			bool view = a->descriptorType != VK_DESCRIPTOR_TYPE_SAMPLER;
-			round_check(b->pImageInfo[i].sampler == (sampler ? a->pImageInfo[i].sampler : NULL), "sampler");
-			round_check(b->pImageInfo[i].imageView == (view ? a->pImageInfo[i].imageView : NULL), "imageView");
-		} else if (a->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER) {
-			round_check(a->pTexelBufferView[i] == b->pTexelBufferView[i], "pTexelBufferView");
-		} else {
-			round_check(memcmp(&a->pBufferInfo[i], &b->pBufferInfo[i], sizeof(a->pBufferInfo[i])) == 0, "pBufferInfo");
-		}
-	}
-}
 
 static void round_init(struct round *x, struct wire_arena *arena)
 {
-	*x = (struct round){ .memory = malloc(MEMORY), .r.arena = arena };
+	*x = (struct round){ .memory = malloc(ROUND_MEMORY), .r.arena = arena };
 	assert_non_null(x->memory);
-	arena->base = malloc(MEMORY);
-	arena->size = MEMORY;
+	arena->base = malloc(ROUND_MEMORY);
+	arena->size = ROUND_MEMORY;
 	assert_non_null(arena->base);
 }
 
@@ -175,7 +23,7 @@ static void round_clear(struct round *x)
 	buf_clear(&x->out);
 	buf_clear(&x->deps);
 	x->used = 0;
-	struct wire_writer w = { .out = &x->out, .deps = &x->deps, .id = id_of, .seen = x->w.seen, .seen_count = x->w.seen_count };
+	struct wire_writer w = { .out = &x->out, .deps = &x->deps, .id = round_id_of, .seen = x->w.seen, .seen_count = x->w.seen_count };
 	x->w = w;
 }
 
@@ -197,7 +45,7 @@ static void all_commands_round_trip(void **state)
 	struct wire_arena arena = { 0 };
 	round_init(&x, &arena);
 	for (size_t c = 0; c < round_case_count; c++) {
-		running = round_cases[c].name;
+		round_running = round_cases[c].name;
 		for (int i = 0; i < ROUNDS; i++) {
 			round_clear(&x);
 			round_cases[c].run(&x);
@@ -214,15 +62,17 @@ static void damaged_commands_are_safe(void **state)
 	struct wire_arena arena = { 0 };
 	round_init(&x, &arena);
 	for (size_t c = 0; c < round_case_count; c++) {
-		running = round_cases[c].name;
+		round_running = round_cases[c].name;
+		round_walking = false;
 		round_clear(&x);
 		round_cases[c].run(&x);
 		size_t size = x.out.size - 8;
+		round_walking = true;
 		for (size_t cut = 0; cut < size; cut += 4) {
 			unsigned char *exact = malloc(cut + 1);
 			assert_non_null(exact);
 			memcpy(exact, x.out.data + 8, cut);
-			struct wire_reader r = { .at = exact, .end = exact + cut, .arena = &arena, .handle = handle_of };
+			struct wire_reader r = { .at = exact, .end = exact + cut, .arena = &arena, .handle = round_handle_of };
 			assert_false(size - cut >= 8 && round_decode((unsigned)c + 1, &r)); /* the last 4 may be padding */
 			free(exact);
 		}
@@ -231,23 +81,24 @@ static void damaged_commands_are_safe(void **state)
 			static const unsigned char bad[] = { 0, 1, 0x7f, 0xff };
 			for (size_t b = 0; b < sizeof(bad); b++) {
 				x.out.data[8 + at] = bad[b];
-				struct wire_reader r = { .at = x.out.data + 8, .end = x.out.data + x.out.size, .arena = &arena, .handle = handle_of };
+				struct wire_reader r = { .at = x.out.data + 8, .end = x.out.data + x.out.size, .arena = &arena, .handle = round_handle_of };
 				round_decode((unsigned)c + 1, &r);
 				assert_true(arena.used <= arena.size);
 			}
 			x.out.data[8 + at] = was;
 		}
 	}
+	round_walking = false;
 	round_finish(&x);
 }
 
 static void encode(struct buf *out, struct buf *deps, struct wire_writer *w)
 {
-	*w = (struct wire_writer){ .out = out, .deps = deps, .id = id_of };
+	*w = (struct wire_writer){ .out = out, .deps = deps, .id = round_id_of };
 }
 
 #define BUFFER(n) ((VkBuffer)(uintptr_t)((uint64_t)VK_OBJECT_TYPE_BUFFER << 16 | (n)))
-#define ID(type, n) ((uint64_t)(type) << 16 | (n)) ^ HANDLE_TO_ID
+#define ID(type, n) ((uint64_t)(type) << 16 | (n)) ^ ROUND_HANDLE_TO_ID
 
 /* The form of wire.h, byte by byte. */
 static void golden_bytes(void **state)
@@ -255,7 +106,7 @@ static void golden_bytes(void **state)
 	(void)state;
 	struct buf out = { 0 }, deps = { 0 };
 	struct wire_writer w;
-	running = "golden";
+	round_running = "golden";
 	encode(&out, &deps, &w);
 	wire_encode_vkCmdCopyBuffer(&w, BUFFER(1), BUFFER(2), 1, &(VkBufferCopy){ 16, 32, 64 });
 	const struct { uint16_t command, reserved; uint32_t size; uint64_t src, dst; unsigned char rest[32]; } copy = {
@@ -294,7 +145,7 @@ static void stages_carry_their_chain(void **state)
 	struct wire_writer w;
 	unsigned char memory[4096];
 	struct wire_arena arena = { memory, sizeof(memory), 0 };
-	running = "vkCreateComputePipelines";
+	round_running = "vkCreateComputePipelines";
 	encode(&out, &deps, &w);
 	VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
 		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = 32 };
@@ -312,7 +163,7 @@ static void stages_carry_their_chain(void **state)
 	wire_encode_vkCreateComputePipelines(&w, &info, 77);
 
 	uint16_t command;
-	struct wire_reader all = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = handle_of }, r;
+	struct wire_reader all = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of }, r;
 	struct wire_vkCreateComputePipelines got;
 	assert_int_equal(wire_next(&all, &command, &r), 1);
 	assert_true(wire_decode_vkCreateComputePipelines(&r, &got));
@@ -342,7 +193,7 @@ static void stages_carry_their_chain(void **state)
 	buf_clear(&out);
 	specialization.dataSize = 7;
 	wire_encode_vkCreateComputePipelines(&w, &info, 77);
-	all = (struct wire_reader){ .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = handle_of };
+	all = (struct wire_reader){ .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of };
 	assert_int_equal(wire_next(&all, &command, &r), 1);
 	assert_false(wire_decode_vkCreateComputePipelines(&r, &got));
 	buf_finish(&out);
@@ -354,7 +205,7 @@ static void deps_have_no_repeats(void **state)
 	(void)state;
 	struct buf out = { 0 }, deps = { 0 };
 	struct wire_writer w;
-	running = "deps";
+	round_running = "deps";
 	encode(&out, &deps, &w);
 	for (int round = 0; round < 3; round++) { /* a writer may be used for one list after the other */
 		for (unsigned n = 0; n < 5000; n++)
@@ -398,11 +249,11 @@ static void plays_recordings(void **state)
 	struct wire_arena arena = { memory, sizeof(memory), 0 };
 	const struct wire_table table = { .vkCmdDispatch = play_dispatch, .vkCmdFillBuffer = play_fill };
 	VkCommandBuffer cb = (VkCommandBuffer)(uintptr_t)8;
-	running = "play";
+	round_running = "play";
 	encode(&out, NULL, &w);
 	wire_encode_vkCmdDispatch(&w, 1, 2, 3);
 	wire_encode_vkCmdFillBuffer(&w, BUFFER(9), 4, 8, 5);
-	struct wire_reader r = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = handle_of };
+	struct wire_reader r = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of };
 	assert_int_equal(wire_play(&r, cb, &table), 1);
 	assert_int_equal(wire_play(&r, cb, &table), 1);
 	assert_int_equal(wire_play(&r, cb, &table), 0);
@@ -414,7 +265,7 @@ static void plays_recordings(void **state)
 			wire_encode_vkDestroyBuffer(&w, BUFFER(1)); /* is not for recordings */
 		else
 			wire_encode_vkCmdDispatchBase(&w, 0, 0, 0, 1, 1, 1); /* the table lacks it */
-		r = (struct wire_reader){ .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = handle_of };
+		r = (struct wire_reader){ .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of };
 		assert_int_equal(wire_play(&r, cb, &table), -EBADMSG);
 	}
 	assert_string_equal(wire_command_name(WIRE_vkCmdDispatch), "vkCmdDispatch");
@@ -433,7 +284,7 @@ static void bad_headers(void **state)
 	};
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		const unsigned char *bytes = (const unsigned char *)&headers[i];
-		struct wire_reader r = { .at = bytes, .end = bytes + 8, .arena = &arena, .handle = handle_of }, p;
+		struct wire_reader r = { .at = bytes, .end = bytes + 8, .arena = &arena, .handle = round_handle_of }, p;
 		uint16_t command;
 		assert_int_equal(wire_next(&r, &command, &p), -EBADMSG);
 		r.at = bytes + 3;
