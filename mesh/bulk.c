@@ -3,12 +3,14 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -22,7 +24,12 @@
 #define PHASE_NS UINT64_C(3000000000)
 #define BLOCK_BYTES (256u << 10)
 #define UNSENT_BYTES (512 << 10) /* what waits in the kernel behind what is on the wire: a slow link must not owe seconds */
+#define READ_BYTES (64u << 10)
 #define MAX_MARKS 4096u
+#define WINDOWS 8u               /* that the second half is cut into: the median stands for it */
+#define CLOCK_STEP_NS 1000000
+#define STEADY 1.25              /* third quartile over first of the windows: beyond it the round is repeated … */
+#define ROUNDS 3u                /* … so often at most; the steadiest counts */
 
 struct hello {
 	uint32_t magic, index, count;
@@ -31,8 +38,16 @@ struct hello {
 struct block {
 	uint32_t size, last;
 };
+struct answer { /* the receiver's, after each round */
+	uint64_t rate_bps;
+	uint64_t unsteady;
+};
+struct rate {
+	double bps, spread;
+};
 
-/* The receiver's record: bytes that had come at a time. */
+/* The receiver's record: bytes that had come at a time. The time is the kernel's stamp of the last packet (CLOCK_REALTIME): a reader that
+ * waits for its CPU does not see a slower link, nor a faster one when it catches up. */
 struct mark {
 	uint64_t at_ns, bytes;
 };
@@ -42,7 +57,6 @@ struct transfer {
 	bool sending;
 	struct mark *marks; /* receiving */
 	size_t mark_count;
-	uint64_t told_bps;  /* sending: what the receiver counted */
 	int result;
 };
 
@@ -103,6 +117,7 @@ static void set_timeouts(int fd, unsigned ms)
 	int unsent = UNSENT_BYTES, one = 1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
@@ -223,46 +238,103 @@ static int accept_paths(struct bulk *b, int *fds)
 static int send_phase(struct transfer *t)
 {
 	static char zeros[BLOCK_BYTES]; /* never written */
-	uint64_t start = time_monotonic_ns(), sent = 0;
+	const struct bulk *b = t->bulk;
+	uint64_t start = time_monotonic_ns(), sent = 0, least_ns = b->budget_ms * UINT64_C(1000000) / 2;
 	bool last = false;
 	while (!last) {
 		uint64_t elapsed = time_monotonic_ns() - start;
-		last = sent + BLOCK_BYTES >= t->bulk->budget_bytes || elapsed >= t->bulk->budget_ms * UINT64_C(1000000);
-		struct block b = { .size = htole32(BLOCK_BYTES), .last = htole32(last) };
-		int r = send_all(t->fd, &b, sizeof b);
+		last = elapsed >= 2 * least_ns || (sent + BLOCK_BYTES >= b->budget_bytes && elapsed >= least_ns);
+		struct block header = { .size = htole32(BLOCK_BYTES), .last = htole32(last) };
+		int r = send_all(t->fd, &header, sizeof header);
 		if (r == 0)
 			r = send_all(t->fd, zeros, BLOCK_BYTES);
 		if (r < 0)
 			return r;
 		sent += BLOCK_BYTES;
 	}
-	uint64_t rate;
-	int r = recv_all(t->fd, &rate, sizeof rate);
-	if (r == 0)
-		t->told_bps = le64toh(rate);
-	return r;
+	return 0;
 }
 
-static uint64_t rate_between(const struct mark *from, const struct mark *to)
+static const struct mark *last_mark(const struct transfer *t)
 {
-	if (to->at_ns <= from->at_ns)
-		return 0;
-	return (uint64_t)((double)(to->bytes - from->bytes) * 8e9 / (double)(to->at_ns - from->at_ns));
+	return &t->marks[t->mark_count - 1];
+}
+
+static const struct mark *mark_at(const struct transfer *t, uint64_t bytes)
+{
+	const struct mark *m = t->marks;
+	while (m < last_mark(t) && m->bytes < bytes)
+		m++;
+	return m;
 }
 
 /* The first half is start-up and buckets that empty. */
 static const struct mark *half_way(const struct transfer *t)
 {
-	uint64_t half = t->marks[t->mark_count - 1].bytes / 2;
-	const struct mark *m = t->marks;
-	while (m->bytes < half)
-		m++;
-	return m;
+	return mark_at(t, last_mark(t)->bytes / 2);
+}
+
+static int by_rate(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* The median: a sender or a softirq that waits for its CPU spoils a window, not the measurement. */
+static struct rate conclude(double rates[WINDOWS])
+{
+	qsort(rates, WINDOWS, sizeof *rates, by_rate);
+	double low = rates[WINDOWS / 4], high = rates[WINDOWS - 1 - WINDOWS / 4];
+	return (struct rate){ .bps = (rates[WINDOWS / 2 - 1] + rates[WINDOWS / 2]) / 2, .spread = low > 0 ? high / low : HUGE_VAL };
+}
+
+/* One connection: windows of as many bytes each. */
+static struct rate rate_of(const struct transfer *t)
+{
+	double rates[WINDOWS];
+	const struct mark *from = half_way(t);
+	uint64_t start = from->bytes, total = last_mark(t)->bytes - start;
+	for (unsigned w = 0; w < WINDOWS; w++) {
+		const struct mark *to = mark_at(t, start + total * (w + 1) / WINDOWS);
+		rates[w] = to->at_ns > from->at_ns ? (double)(to->bytes - from->bytes) * 8e9 / (double)(to->at_ns - from->at_ns) : 0;
+		from = to;
+	}
+	return conclude(rates);
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* As recv, with the arrival time of the last byte. */
+static ssize_t recv_stamped(int fd, void *data, size_t size, uint64_t *ret_at_ns)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct timespec)) + 128];
+	} control;
+	struct iovec iov = { data, size };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(fd, &m, 0);
+	if (n <= 0)
+		return n;
+	*ret_at_ns = realtime_ns();
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec t;
+			memcpy(&t, CMSG_DATA(c), sizeof t);
+			*ret_at_ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+		}
+	}
+	return n;
 }
 
 static int receive_phase(struct transfer *t)
 {
-	char *data = malloc(BLOCK_BYTES);
+	char *data = malloc(READ_BYTES);
 	uint64_t bytes = 0, start = 0;
 	int r = data ? 0 : -ENOMEM;
 	bool last = false;
@@ -275,12 +347,13 @@ static int receive_phase(struct transfer *t)
 		last = le32toh(b.last);
 		if (!start)
 			start = time_monotonic_ns();
-		if (le32toh(b.size) != BLOCK_BYTES || bytes > 2 * t->bulk->budget_bytes || time_monotonic_ns() - start > PHASE_NS) {
+		if (le32toh(b.size) != BLOCK_BYTES || time_monotonic_ns() - start > PHASE_NS) {
 			r = -EPROTO;
 			break;
 		}
 		for (size_t left = BLOCK_BYTES; left && r == 0;) {
-			ssize_t n = recv(t->fd, data, left, 0);
+			uint64_t at_ns;
+			ssize_t n = recv_stamped(t->fd, data, left < READ_BYTES ? left : READ_BYTES, &at_ns);
 			if (n <= 0) {
 				r = n < 0 && errno == EINTR ? 0 : n < 0 ? -errno : -ECONNRESET;
 				continue;
@@ -289,16 +362,12 @@ static int receive_phase(struct transfer *t)
 			bytes += (size_t)n;
 			if (t->mark_count == MAX_MARKS)
 				t->mark_count--;
-			t->marks[t->mark_count++] = (struct mark){ time_monotonic_ns(), bytes };
+			t->marks[t->mark_count++] = (struct mark){ at_ns, bytes };
 		}
 	}
 	free(data);
 	if (r == 0 && !t->mark_count)
 		r = -EPROTO;
-	if (r == 0) {
-		t->told_bps = rate_between(half_way(t), &t->marks[t->mark_count - 1]);
-		r = send_all(t->fd, &(uint64_t){ htole64(t->told_bps) }, sizeof(uint64_t));
-	}
 	return r;
 }
 
@@ -339,64 +408,75 @@ static uint64_t bytes_at(const struct transfer *t, uint64_t at_ns)
 	while (m < end && m->at_ns < at_ns)
 		m++;
 	if (m == end)
-		return t->marks[t->mark_count - 1].bytes;
+		return last_mark(t)->bytes;
 	if (m == t->marks)
 		return m->bytes;
 	double part = (double)(at_ns - m[-1].at_ns) / (double)(m->at_ns - m[-1].at_ns);
 	return m[-1].bytes + (uint64_t)(part * (double)(m->bytes - m[-1].bytes));
 }
 
-/* What all together brought while every one was at work: from when the last is half way until the first is through. Where they hardly
- * overlap: from the first half to the last end, which is never too much. */
-static uint64_t together(const struct transfer *t, size_t count)
+/* Several connections: windows of time, from when the last one is half way until the first one is through. Where they hardly overlap, the
+ * mean of the whole; it is never too much. */
+static struct rate rate_together(const struct transfer *t, size_t count)
 {
-	uint64_t from = 0, to = UINT64_MAX, first = UINT64_MAX, last = 0;
+	double rates[WINDOWS];
+	uint64_t from = 0, to = UINT64_MAX, first = UINT64_MAX, last = 0, total = 0;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t half = half_way(&t[i])->at_ns, end = t[i].marks[t[i].mark_count - 1].at_ns;
+		uint64_t start = t[i].marks[0].at_ns, end = last_mark(&t[i])->at_ns, half = start + (end - start) / 2;
 		from = half > from ? half : from;
 		to = end < to ? end : to;
-		first = half < first ? half : first;
+		first = start < first ? start : first;
 		last = end > last ? end : last;
+		total += last_mark(&t[i])->bytes;
 	}
-	if (to <= from || to - from < (last - first) / 4) {
-		from = first;
-		to = last;
+	if (to <= from || to - from < (last - first) / 8)
+		return (struct rate){ .bps = last > first ? (double)total * 8e9 / (double)(last - first) : 0, .spread = HUGE_VAL };
+	uint64_t step = (to - from) / WINDOWS;
+	for (unsigned w = 0; w < WINDOWS; w++) {
+		uint64_t bytes = 0;
+		for (size_t i = 0; i < count; i++)
+			bytes += bytes_at(&t[i], from + (w + 1) * step) - bytes_at(&t[i], from + w * step);
+		rates[w] = step ? (double)bytes * 8e9 / (double)step : 0;
 	}
-	struct mark a = { from, 0 }, b = { to, 0 };
-	for (size_t i = 0; i < count; i++) {
-		a.bytes += bytes_at(&t[i], from);
-		b.bytes += bytes_at(&t[i], to);
+	return conclude(rates);
+}
+
+/* One direction over one or all connections. Only the receiver sees the result; it tells it over the first connection. */
+static int measure(struct bulk *b, struct transfer *t, size_t count, bool sending, uint64_t *ret_bps)
+{
+	struct rate best = { .spread = HUGE_VAL };
+	struct answer a = { .unsteady = 1 };
+	for (unsigned round = 0; round < ROUNDS && a.unsteady; round++) {
+		int r = run_phase(t, count, sending);
+		if (r == 0 && sending) {
+			r = recv_all(t[0].fd, &a, sizeof a);
+		} else if (r == 0) {
+			struct rate rate = count > 1 ? rate_together(t, count) : rate_of(t);
+			if (!round || rate.spread < best.spread || (isinf(rate.spread) && rate.bps > best.bps))
+				best = rate;
+			a = (struct answer){ htole64((uint64_t)best.bps), htole64(rate.spread > STEADY) };
+			r = send_all(t[0].fd, &a, sizeof a);
+		}
+		if (r < 0)
+			return r;
 	}
-	return rate_between(&a, &b);
+	*ret_bps = le64toh(a.rate_bps);
+	b->unsteady = b->unsteady || a.unsteady;
+	return 0;
 }
 
 static int phases(struct bulk *b, struct transfer *t)
 {
 	int r = 0;
 	for (size_t i = 0; i < b->path_count && r == 0; i++) {
-		r = run_phase(&t[i], 1, b->asks);
-		b->paths[i].up_bps = t[i].told_bps;
+		r = measure(b, &t[i], 1, b->asks, &b->paths[i].up_bps);
 		if (r == 0)
-			r = run_phase(&t[i], 1, !b->asks);
-		b->paths[i].down_bps = t[i].told_bps;
+			r = measure(b, &t[i], 1, !b->asks, &b->paths[i].down_bps);
 	}
-	if (b->path_count < 2 || r < 0)
-		return r;
-	/* Only who receives sees all; it tells the sender over the first connection. */
-	for (int up = 1; up >= 0 && r == 0; up--) {
-		bool sending = (up == 1) == b->asks;
-		uint64_t rate = 0, wire;
-		r = run_phase(t, b->path_count, sending);
-		if (r == 0 && !sending) {
-			rate = together(t, b->path_count);
-			wire = htole64(rate);
-			r = send_all(t[0].fd, &wire, sizeof wire);
-		} else if (r == 0) {
-			r = recv_all(t[0].fd, &wire, sizeof wire);
-			rate = r == 0 ? le64toh(wire) : 0;
-		}
-		*(up ? &b->aggregate_up_bps : &b->aggregate_down_bps) = rate;
-	}
+	if (b->path_count > 1 && r == 0)
+		r = measure(b, t, b->path_count, b->asks, &b->aggregate_up_bps);
+	if (b->path_count > 1 && r == 0)
+		r = measure(b, t, b->path_count, !b->asks, &b->aggregate_down_bps);
 	return r;
 }
 
@@ -415,7 +495,7 @@ int bulk_run(struct bulk *b)
 	} else {
 		r = accept_paths(b, fds);
 	}
-	uint64_t start = time_monotonic_ns();
+	uint64_t start = time_monotonic_ns(), offset = realtime_ns() - start;
 	for (size_t i = 0; i < b->path_count && r == 0; i++) {
 		transfers[i] = (struct transfer){ .fd = fds[i], .bulk = b, .marks = calloc(MAX_MARKS, sizeof(struct mark)) };
 		r = transfers[i].marks ? 0 : -ENOMEM;
@@ -423,6 +503,9 @@ int bulk_run(struct bulk *b)
 	if (r == 0)
 		r = phases(b, transfers);
 	b->duration_ns = time_monotonic_ns() - start;
+	int64_t moved = (int64_t)(realtime_ns() - time_monotonic_ns() - offset);
+	if (r == 0 && (moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS))
+		r = -EAGAIN; /* somebody set the clock that the stamps are of */
 	for (size_t i = 0; i < b->path_count; i++) {
 		free(transfers[i].marks);
 		if (fds[i] >= 0)

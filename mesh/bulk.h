@@ -1,6 +1,7 @@
 /* The probe's transfers: blocking, for a thread of their own. One connection per path; on each: a hello with the token, then phases. In a
- * phase one side sends blocks until the budget is spent, the other counts and answers with the rate it saw. Order of phases, known to
- * both: each path up, then down; with several paths: all up, then all down at the same time. Up: the asker sends. */
+ * phase one side sends blocks until the budget is spent (the bytes, but half of the time at least and all of it at most), the other counts
+ * and answers with the rate it saw, and whether it was unsteady: then it is repeated, not for ever. Order of phases, known to both: each
+ * path up, then down; with several paths: all up, then all down at the same time. Up: the asker sends. */
 #ifndef TBMESH_MESH_BULK_H
 #define TBMESH_MESH_BULK_H
 
@@ -36,6 +37,7 @@ struct bulk {
 	/* the thread's */
 	uint64_t aggregate_up_bps, aggregate_down_bps;
 	uint64_t duration_ns;
+	bool unsteady;              /* a result is not to be relied on for long */
 	/* under mutex */
 	pthread_mutex_t mutex;
 	bool cancelled;

@@ -152,7 +152,7 @@ void core_goodbye(struct core *c, uint64_t now_ns, struct core_peer *p, const ch
 
 struct core_probe_rate { struct in6_addr local, remote; uint64_t up_bps, down_bps; }; /* up: this node sends; 0 not measured */
 void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const struct core_probe_rate *rates, size_t count,
-	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns);
+	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady);
 void core_probe_failed(struct core *c, uint64_t now_ns, struct core_peer *p);
 /* The peer asks: is this node free for a probe now? If so it counts as busy until core_probe_done, _failed or 5 s. */
 bool core_probe_accept(struct core *c, uint64_t now_ns, struct core_peer *p);

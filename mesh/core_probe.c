@@ -5,6 +5,7 @@
 #include "mesh/core_private.h"
 
 #define OLD_AGE (600 * CORE_SECOND)
+#define UNSTEADY_AGE (30 * CORE_SECOND)
 #define CREDIT_MAX ((int64_t)(2 * CORE_SECOND))
 #define CREDIT_DIVISOR 100
 #define PROBE_LIMIT (20 * CORE_SECOND)
@@ -96,7 +97,7 @@ static void measured(struct core *c, struct core_bandwidth *b, uint64_t bps)
 }
 
 void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const struct core_probe_rate *rates, size_t count,
-	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns)
+	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
 {
 	c->now_ns = now_ns;
 	core_probe_forget(c, p);
@@ -119,7 +120,7 @@ void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const
 	}
 	p->probe_failures = 0;
 	/* Links that came up meanwhile were not in it. */
-	p->probe_due_ns = now_ns + (found == core_links_up(p) ? OLD_AGE : RETRY);
+	p->probe_due_ns = now_ns + (found != core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE : OLD_AGE);
 }
 
 void core_traffic(struct core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)

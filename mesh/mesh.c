@@ -262,12 +262,12 @@ static bool probe_accept(void *ctx, const char *peer_id)
 }
 
 static void probe_done(void *ctx, const char *peer_id, const struct core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps,
-	uint64_t aggregate_down_bps, uint64_t duration_ns)
+	uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
 {
 	struct mesh *m = ctx;
 	struct core_peer *p = core_peer_find(m->core, peer_id);
 	if (p)
-		core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps, duration_ns);
+		core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps, duration_ns, unsteady);
 	mesh_rearm(m);
 }
 

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -16,10 +18,11 @@
 enum probe_state { PROBE_IDLE, PROBE_ASKED, PROBE_RUNNING };
 
 struct probe {
-	struct loop *loop;
 	const struct probe_callbacks *callbacks;
 	void *ctx;
 	struct loop_timer *timer; /* waiting for the reply */
+	int ended_fd;             /* eventfd: the thread is through */
+	struct loop_io *ended_io;
 	enum probe_state state;
 	char peer_id[MESH_ID_SIZE];
 	uint64_t request;
@@ -74,11 +77,13 @@ static void send_result(struct probe *p, const struct bulk *b)
 }
 
 /* On the loop, when the thread is through. */
-static void ended(void *ctx)
+static void ended(void *ctx, unsigned events)
 {
 	struct probe *p = ctx;
-	if (p->state != PROBE_RUNNING)
-		return; /* destroyed meanwhile is impossible: probe_destroy joins and the loop outlives it, see there */
+	uint64_t count;
+	(void)events;
+	if (read(p->ended_fd, &count, sizeof count) != sizeof count || p->state != PROBE_RUNNING)
+		return;
 	pthread_join(p->thread, NULL);
 	struct bulk *b = &p->bulk;
 	char peer_id[MESH_ID_SIZE];
@@ -95,19 +100,21 @@ static void ended(void *ctx)
 	}
 	struct core_probe_rate rates[MESH_MAX_PEER_LINKS];
 	size_t count = b->path_count;
+	bool unsteady = b->unsteady;
 	uint64_t up = b->aggregate_up_bps, down = b->aggregate_down_bps, duration = b->duration_ns;
 	for (size_t i = 0; i < count; i++)
 		rates[i] = (struct core_probe_rate){ b->paths[i].local, b->paths[i].remote, b->paths[i].up_bps, b->paths[i].down_bps };
 	send_result(p, b);
 	finish(p);
-	p->callbacks->done(p->ctx, peer_id, rates, count, up, down, duration);
+	p->callbacks->done(p->ctx, peer_id, rates, count, up, down, duration, unsteady);
 }
 
 static void *run_thread(void *ctx)
 {
 	struct probe *p = ctx;
 	p->result = bulk_run(&p->bulk);
-	loop_post(p->loop, ended, p);
+	ssize_t written = write(p->ended_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	(void)written; /* an eventfd takes it */
 	return NULL;
 }
 
@@ -257,7 +264,7 @@ static void handle_result(struct probe *p, const struct core_peer *peer, const T
 		to->down_bps = rate->up_bps;
 		count++;
 	}
-	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps, time_monotonic_ns() - p->served_ns);
+	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps, time_monotonic_ns() - p->served_ns, false);
 }
 
 void probe_message(struct probe *p, const struct core_peer *peer, const Tbmesh__PeerMessage *m)
@@ -275,10 +282,12 @@ int probe_create(struct loop *l, const struct probe_callbacks *callbacks, void *
 	struct probe *p = calloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
-	*p = (struct probe){ .loop = l, .callbacks = callbacks, .ctx = ctx };
+	*p = (struct probe){ .callbacks = callbacks, .ctx = ctx, .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	if (p->ended_fd >= 0)
+		p->ended_io = loop_io_create(l, p->ended_fd, LOOP_READ, ended, p);
 	p->timer = loop_timer_create(l, no_reply, p);
-	if (!p->timer) {
-		free(p);
+	if (!p->timer || !p->ended_io) {
+		probe_destroy(p);
 		return -ENOMEM;
 	}
 	*ret = p;
@@ -296,5 +305,8 @@ void probe_destroy(struct probe *p)
 	if (p->state != PROBE_IDLE)
 		finish(p);
 	loop_timer_destroy(p->timer);
+	loop_io_destroy(p->ended_io);
+	if (p->ended_fd >= 0)
+		close(p->ended_fd);
 	free(p);
 }

@@ -16,7 +16,7 @@ struct probe_callbacks {
 	int (*send)(void *ctx, const char *peer_id, struct Tbmesh__PeerMessage *m);
 	bool (*accept)(void *ctx, const char *peer_id); /* is this node free? */
 	void (*done)(void *ctx, const char *peer_id, const struct core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps,
-		uint64_t aggregate_down_bps, uint64_t duration_ns);
+		uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady);
 	void (*failed)(void *ctx, const char *peer_id, const char *why);
 };
 
