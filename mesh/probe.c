@@ -80,9 +80,9 @@ static void send_result(struct probe *p, const struct bulk *b)
 static void ended(void *ctx, unsigned events)
 {
 	struct probe *p = ctx;
-	uint64_t count;
+	uint64_t wakes;
 	(void)events;
-	if (read(p->ended_fd, &count, sizeof count) != sizeof count || p->state != PROBE_RUNNING)
+	if (read(p->ended_fd, &wakes, sizeof wakes) != sizeof wakes || p->state != PROBE_RUNNING)
 		return;
 	pthread_join(p->thread, NULL);
 	struct bulk *b = &p->bulk;
