@@ -339,7 +339,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(VkCommandBuffer handle, VkBuffer ta
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	const struct icd_buffer *b = ICD_FROM(icd_buffer, target);
-	icd_analyse_write(cb, b, offset, size == VK_WHOLE_SIZE ? (b->size - offset) & ~(VkDeviceSize)3 : size);
+	if (size == VK_WHOLE_SIZE)
+		size = (b->size - offset) & ~(VkDeviceSize)3;
+	icd_analyse_write(cb, b, offset, size);
 	wire_encode_vkCmdFillBuffer(&cb->writer, target, offset, size, data);
 }
 

@@ -1,0 +1,53 @@
+/* A played session for tests of the driver: offers a made-up GPU, reads the log, runs copies, fills and updates on the CPU, delivers.
+ * One thread; the test steers it through the fields below, under the mutex. */
+#ifndef TBMESH_TESTS_UNIT_ICD_SESSION_H
+#define TBMESH_TESTS_UNIT_ICD_SESSION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "migrate/stream/ring.h"
+#include "proto/record.h"
+
+#define PLAY_MAX_OBJECTS 4096
+#define PLAY_MAX_RANGES 64
+
+struct play_object {
+	unsigned char *bytes, *known; /* memory: as the device has it; as the program has it */
+	uint64_t size;
+	bool host;
+	uint64_t memory, offset;      /* buffer */
+	unsigned char *recording;     /* command buffer; without deps */
+	uint64_t recording_size;
+};
+
+struct play {
+	char path[108];
+	int listen_fd, socket;
+	pthread_t thread;
+	struct ring log, delivery;
+	uint64_t position, delivered;
+	struct play_object objects[PLAY_MAX_OBJECTS];
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	/* under mutex, set by the test */
+	bool stop, hold; /* hold: SUBMITs are not looked at */
+	uint64_t refuse_above_bytes; /* ALLOCATE beyond fails */
+	/* under mutex, set by the thread */
+	unsigned kinds[16];          /* records by kind */
+	unsigned descriptor_updates; /* UPDATEs with a descriptor's key */
+	uint64_t write_bytes, seq, commits;
+	uint64_t needs[16];          /* NEED records by kind */
+	struct record_range ranges[PLAY_MAX_RANGES]; /* of the last SUBMIT */
+	unsigned range_count, dep_count;
+	bool broken;                 /* something was wrong; said on stderr */
+};
+
+void play_start(struct play *p);
+void play_stop(struct play *p);
+void play_set_hold(struct play *p, bool hold);
+/* Waits until the thread has seen this many records of a kind. */
+void play_wait_records(struct play *p, enum record_kind kind, unsigned count);
+
+#endif
