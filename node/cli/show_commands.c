@@ -7,13 +7,13 @@
 #include "proto/messages.h"
 #include "proto/validate.h"
 
-/* EXIT_DEGRADED when the node has warnings, so that scripts see it. */
 static int run_status(struct cli *c, int argc, char **argv)
 {
+	bool check = argc == 2 && strcmp(argv[1], "--check") == 0;
 	Tbmesh__Request request = TBMESH__REQUEST__INIT;
 	Tbmesh__StatusRequest body = TBMESH__STATUS_REQUEST__INIT;
 	Tbmesh__Reply *reply;
-	int r = cli_no_arguments(c, &command_status, argc, argv);
+	int r = check ? -1 : cli_no_arguments(c, &command_status, argc, argv);
 	if (r >= 0)
 		return r;
 	request.body_case = TBMESH__REQUEST__BODY_STATUS;
@@ -27,7 +27,7 @@ static int run_status(struct cli *c, int argc, char **argv)
 		r = cli_print_json(document_status(reply->status));
 	else
 		show_status(reply->status, stdout);
-	if (r == EXIT_OK && reply->status->n_warnings > 0)
+	if (r == EXIT_OK && check && reply->status->n_warnings > 0)
 		r = EXIT_DEGRADED;
 	message_free_reply(reply);
 	return r;
@@ -269,8 +269,10 @@ static int run_events(struct cli *c, int argc, char **argv)
 
 const struct command command_status = {
 	.name = "status", .summary = "this node and its mesh at a glance", .run = run_status,
-	.usage = "Usage: tbmesh status\n"
-		 "Shows this node, its mesh and warnings. Exit code 6 when there are warnings.\n",
+	.usage = "Usage: tbmesh status [--check]\n"
+		 "Shows this node, its mesh and warnings.\n"
+		 "\n"
+		 "  --check  exit code 6 when there are warnings\n",
 };
 const struct command command_peers = {
 	.name = "peers", .summary = "the other nodes, how far and how wide", .run = run_peers,
