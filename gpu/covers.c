@@ -78,12 +78,16 @@ static int covers_feature(const struct verdict *v, uint64_t type, uint64_t offse
 	return lacks(v, "needs a feature that tbmesh does not know (struct %" PRIu64 ", offset %" PRIu64 ")", type, offset);
 }
 
-static const char *limit_name(uint64_t offset)
+/* "maxComputeWorkGroupSize[1]" and the like. The table ascends. */
+static void limit_name(uint64_t offset, char *out, size_t size)
 {
-	for (size_t i = 0; i < description_limit_count; i++)
-		if (description_limits[i].offset == offset)
-			return description_limits[i].name;
-	return NULL;
+	const struct description_limit *l = &description_limits[0];
+	for (size_t i = 0; i < description_limit_count && description_limits[i].offset <= offset; i++)
+		l = &description_limits[i];
+	if (l->offset == offset)
+		snprintf(out, size, "%s", l->name);
+	else
+		snprintf(out, size, "%s[%u]", l->name, (unsigned)((offset - l->offset) / sizeof(uint32_t)));
 }
 
 static int covers_limit(const struct verdict *v, const struct gpu_need *n)
@@ -100,12 +104,11 @@ static int covers_limit(const struct verdict *v, const struct gpu_need *n)
 	} else {
 		memcpy(&have, (const char *)limits + n->a, sizeof(have));
 	}
-	const char *name = limit_name(n->a);
 	bool fits = n->kind == NEED_LIMIT_ALIGN ? have != 0 && n->b % have == 0 : have >= n->b;
 	if (fits)
 		return 1;
-	if (name == NULL) /* an element of an array, as maxComputeWorkGroupSize[1] */
-		name = "a limit";
+	char name[64];
+	limit_name(n->a, name, sizeof(name));
 	return n->kind == NEED_LIMIT_ALIGN ?
 		lacks(v, "needs %s to divide %" PRIu64 ", but on %s it is %" PRIu64, name, n->b, v->device, have) :
 		lacks(v, "needs %s of at least %" PRIu64 ", %s has %" PRIu64, name, n->b, v->device, have);

@@ -131,9 +131,9 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 	if (required) {
 		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
-		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 0);
+		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 1);
 	} else if (spirv->uses_subgroups && device_subgroup_size(d)) {
-		icd_need(d, NEED_SUBGROUP_SIZE, device_subgroup_size(d), device_subgroup_size(d), 0);
+		icd_need(d, NEED_SUBGROUP_SIZE, 0, device_subgroup_size(d), 0);
 	}
 	if (info->stage.flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
 		icd_need(d, NEED_FEATURE, 33, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,

@@ -106,7 +106,7 @@ static void covers(void **state)
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeSharedMemorySize), 40000, 0, NULL },
 			"needs maxComputeSharedMemorySize of at least 40000, Testcard has 32768" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeWorkGroupSize) + 4, 257, 0, NULL },
-			"needs a limit of at least 257, Testcard has 256" },
+			"needs maxComputeWorkGroupSize[1] of at least 257, Testcard has 256" },
 		{ { NEED_LIMIT_MIN64, UINT64_MAX, 1, 0, NULL }, "needs a limit that tbmesh does not know (offset 18446744073709551615)" },
 		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 128, 0, NULL }, "" },
 		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 16, 0, NULL },
