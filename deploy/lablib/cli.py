@@ -219,7 +219,7 @@ def make_parser():
         c.add_argument("a")
         c.add_argument("b")
         c.add_argument("cable", type=int, nargs="?", help="its number, from 0")
-    c = add("carrier", carrier, "A's carrier off or on, by B's interface going down or up")
+    c = add("carrier", carrier, "A's carrier off or on, by B's interface going and coming")
     c.add_argument("a")
     c.add_argument("b")
     c.add_argument("cable", type=int, nargs="?")

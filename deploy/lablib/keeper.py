@@ -130,25 +130,33 @@ class Keeper:
         spaces = [(self.state["hosts"][end["host"]]["namespace"], end["interface"]) for end in ends]
         addresses = network.add_cable(*spaces, cable["index"], self.plan["rate_bps"])
         for end, other, address in zip(ends, reversed(ends), addresses):
-            self.beds[end["host"]].add(bed.load_tree("cable", {
-                "router": end["router"], "xdomain": end["xdomain"], "peer": other["host"], "interface": end["interface"],
-                "peer_uuid": self.state["hosts"][other["host"]]["routers"][other["domain"]], "index": cable["index"],
-                "address": address, "up": "../" * (end["router"].count("/") + 2)}))
+            self.beds[end["host"]].add(self.cable_devices(cable, end, other, address))
         cable["plugged"], cable["carrier"] = True, True
 
-    def xdomain_path(self, end):
+    def cable_devices(self, cable, end, other, address):
+        """Xdomain, service, interface, as that end's host has them."""
+        return bed.load_tree("cable", {
+            "router": end["router"], "xdomain": end["xdomain"], "peer": other["host"], "interface": end["interface"],
+            "peer_uuid": self.state["hosts"][other["host"]]["routers"][other["domain"]], "index": cable["index"],
+            "address": address, "up": "../" * (end["router"].count("/") + 2)})
+
+    @staticmethod
+    def xdomain_path(end):
         return f"{end['router']}/{end['xdomain']}"
 
+    def net_path(self, end):
+        return f"{self.xdomain_path(end)}/{end['xdomain']}.0/net/{end['interface']}"
+
     def pull_cable(self, cable):
-        a = cable["a"]
-        namespace = self.state["hosts"][a["host"]]["namespace"]
-        name = network.interface_with_index(namespace, cable["index"])
-        if name:
-            network.delete_interface(namespace, name)  # with its other end
-        for end in (a, cable["b"]):
+        ends = (cable["a"], cable["b"])
+        for end in ends:  # a veth end goes with its other end; without carrier, one of them is in limbo
+            namespace = self.state["hosts"][end["host"]]["namespace"]
+            name = network.interface_with_index(namespace, cable["index"])
+            if name:
+                network.delete_interface(namespace, name)
+        for end in ends:
             xdomain = self.xdomain_path(end)
-            service = f"{xdomain}/{end['xdomain']}.0"
-            self.beds[end["host"]].remove([f"{service}/net/{end['interface']}", service, xdomain])
+            self.beds[end["host"]].remove([self.net_path(end), f"{xdomain}/{end['xdomain']}.0", xdomain])
             end["interface"] = None
         cable["plugged"] = False
 
@@ -176,15 +184,31 @@ class Keeper:
         self.save()
 
     def do_carrier(self, a, b, on, cable=None):
-        """Drops A's carrier by setting B's end down: thunderbolt-net answers a login only while its interface is up."""
-        for found in self.find_cables(a, b, cable, plugged=True):
-            near, far = (found["a"], found["b"]) if found["a"]["host"] == a else (found["b"], found["a"])
-            namespace = self.state["hosts"][far["host"]]["namespace"]
-            network.set_up(namespace, network.interface_with_index(namespace, found["index"]), on)
-            net = f"{self.xdomain_path(near)}/{near['xdomain']}.0/net/{near['interface']}"
-            self.beds[near["host"]].set(net, "carrier", "1" if on else "0")
-            found["carrier"] = on
+        """A's carrier alone: B loses its interface, as when thunderbolt-net is unloaded there; the cable and the xdomains stay. (A
+        veth end has carrier while its other end is up, and B's node would set that up again.)"""
+        found = [c for c in self.find_cables(a, b, cable, plugged=True) if c["carrier"] != on]
+        if not found:
+            raise LabError(f"{a}'s carrier to {b} is {'on' if on else 'off'} already")
+        for one in found:
+            near, far = (one["a"], one["b"]) if one["a"]["host"] == a else (one["b"], one["a"])
+            self.switch_carrier(one, near, far, on)
         self.save()
+
+    def switch_carrier(self, cable, near, far, on):
+        limbo, stored = self.layout.namespace("limbo"), f"cable{cable['index']}"
+        space = self.state["hosts"][far["host"]]["namespace"]
+        if on:
+            far["interface"] = self.free_interface(far["host"])
+            network.move(limbo, stored, space, far["interface"], self.plan["rate_bps"], True)
+            self.beds[far["host"]].add(self.cable_devices(cable, far, near, network.mac_of(space, far["interface"]))[-1:])
+        else:
+            if limbo not in network.namespaces(self.layout.prefix):
+                network.add_namespace(limbo)
+            network.move(space, network.interface_with_index(space, cable["index"]), limbo, stored)
+            self.beds[far["host"]].remove([self.net_path(far)])
+            far["interface"] = None
+        self.beds[near["host"]].set(self.net_path(near), "carrier", "1" if on else "0")
+        cable["carrier"] = on
 
     # ---- GPUs ----
 

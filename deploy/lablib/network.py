@@ -110,8 +110,12 @@ def delete_interface(namespace, interface):
     run("ip", "-n", namespace, "link", "del", interface, check=False)
 
 
-def set_up(namespace, interface, is_up):
-    run("ip", "-n", namespace, "link", "set", interface, "up" if is_up else "down")
+def move(namespace, interface, to_namespace, to_name, rate_bps=0, is_up=False):
+    """Keeps its index, loses addresses and shaping."""
+    run("ip", "-n", namespace, "link", "set", interface, "netns", to_namespace, "name", to_name)
+    if rate_bps:
+        shape(to_namespace, to_name, rate_bps)
+    run("ip", "-n", to_namespace, "link", "set", to_name, "up" if is_up else "down")
 
 
 def interface_with_index(namespace, index):

@@ -1,5 +1,7 @@
 """What the lab's tests share: one lab a test file, its commands, and what it said when a test fails."""
 
+import functools
+import glob
 import hashlib
 import json
 import os
@@ -77,28 +79,108 @@ def eventually(question, timeout_s=10.0, what="it"):
         time.sleep(0.05)
 
 
+# ---- programs on the mesh ----
+
+def tbmesh(host, *words):
+    """The JSON document that `tbmesh WORDS` prints on that host."""
+    return json.loads(on(host, "tbmesh", "--json", *words))
+
+
+def program(name):
+    return os.path.join(BUILD, "programs", name)
+
+
+@functools.cache
+def plain(name, *arguments, host="alpha"):
+    """What the program prints on the plain driver, undisturbed."""
+    return on(host, program(name), *arguments)
+
+
+class Run:
+    """A program under `tbmesh run`. Its pid is that of the process which we start: each exec keeps it."""
+
+    def __init__(self, host, name, *arguments, gpu=None):
+        self.host, self.name, self.arguments = host, name, arguments
+        choice = ["--gpu", gpu] if gpu else []
+        self.process = start(host, "tbmesh", "run", *choice, "--", program(name), *arguments)
+
+    def workload(self):
+        for workload in tbmesh(self.host, "ps")["workloads"]:
+            if workload["pid"] == self.process.pid:
+                return workload
+        return None
+
+    def reach(self, seq, timeout_s=20):
+        """Waits until so many submissions are complete while the program still runs; returns the workload."""
+        def there():
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.name} ended with {self.process.returncode} before submission {seq}:\n"
+                                     + "".join(self.process.communicate()))
+            workload = self.workload()
+            return workload if workload and workload["completed_seq"] >= seq and workload["executor_pid"] else None
+        return eventually(there, timeout_s, f"{self.name} is at submission {seq}")
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def finish(self, timeout_s=60):
+        try:
+            out, errors = self.process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, errors = self.process.communicate()
+            raise AssertionError(f"{self.name} did not end within {timeout_s} s; it said:\n{out[-2000:]}{errors[-2000:]}") from None
+        if self.process.returncode != 0:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}; it said:\n{out[-2000:]}{errors[-2000:]}")
+        return out
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def events(host, *types):
+    return [e for e in tbmesh(host, "events")["events"] if not types or e["type"] in types]
+
+
+def gpu_key(host, kind):
+    """kind: egpu or card, as the lab calls them."""
+    pci = next(g["pci"] for g in state()["hosts"][host]["gpus"] if g["kind"] == kind)
+    return f"{host}/pci-{pci}"
+
+
 def print_logs():
-    for name in ["keeper.log"] + sorted(os.path.join("log", n) for n in _listdir(os.path.join(DIR, "log"))):
-        path = os.path.join(DIR, name)
-        if os.path.exists(path):
+    for pattern in ("keeper.log", "log/*", "*/run/**/*.log"):
+        for path in sorted(glob.glob(os.path.join(DIR, pattern), recursive=True)):
             with open(path, encoding="utf-8", errors="replace") as file:
                 lines = file.read().splitlines()
-            print(f"---- {name} (last {min(60, len(lines))} of {len(lines)} lines)", *lines[-60:], sep="\n", file=sys.stderr)
-
-
-def _listdir(path):
-    return os.listdir(path) if os.path.isdir(path) else []
+            print(f"---- {os.path.relpath(path, DIR)} (last {min(60, len(lines))} of {len(lines)} lines)", *lines[-60:], sep="\n",
+                  file=sys.stderr)
 
 
 class LabCase(unittest.TestCase):
-    """UP: the words behind `deploy/lab up`; None: the tests build their own."""
+    """UP: the words behind `deploy/lab up`; None: the tests build their own. READY: what `tbmesh wait` on alpha waits for."""
     UP = None
+    READY = None
 
     @classmethod
     def setUpClass(cls):
-        if cls.UP is not None:
+        if cls.UP is None:
+            return
+        try:
             lab("up", *cls.UP)
             cls.addClassCleanup(lab, "down")
+            if cls.READY:
+                on("alpha", "tbmesh", "wait", *cls.READY)
+        except CommandFailed:
+            print_logs()
+            raise
+
+    def run_on_mesh(self, host, name, *arguments, gpu=None):
+        run = Run(host, name, *arguments, gpu=gpu)
+        self.addCleanup(run.stop)
+        return run
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)

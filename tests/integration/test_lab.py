@@ -89,8 +89,14 @@ class Hosts(LabCase):
         lab("carrier", "alpha", "beta", 1, "off")
         self.assertNotIn("LOWER_UP", interfaces("alpha")["thunderbolt1"]["flags"])
         self.assertIn("UP", interfaces("alpha")["thunderbolt1"]["flags"])
+        self.assertNotIn("thunderbolt1", interfaces("beta"))
         lab("carrier", "alpha", "beta", 1, "on")
         eventually(lambda: "LOWER_UP" in interfaces("alpha")["thunderbolt1"]["flags"], what="carrier back")
+        self.assertIn("tbf", on("beta", "tc", "qdisc", "show", "dev", "thunderbolt1"))
+        lab("carrier", "beta", "alpha", 1, "off")
+        lab("cut", "alpha", "beta", 1)
+        lab("mend", "alpha", "beta", 1)
+        self.assertIn("LOWER_UP", interfaces("alpha")["thunderbolt1"]["flags"])
 
     def test_processes(self):
         sleeper = start("beta", "sleep", "60")

@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""Two hosts, two cables: found, measured, listed; cables and nodes that go and come."""
+
+import unittest
+
+from labtest import LabCase, eventually, events, gpu_key, lab, main, on, tbmesh
+
+
+def links(host):
+    return [link for link in tbmesh(host, "links")["links"] if link["state"] == "up"]
+
+
+def peer(host):
+    return tbmesh(host, "peers")["peers"][0]
+
+
+class Mesh(LabCase):
+    UP = ["2", "--cables", "2", "--rate", "4gbit", "--start"]
+    READY = ["--peers", "1", "--links", "2", "--gpus", "2", "--measured", "--timeout", "45"]
+
+    def wait_whole(self):
+        for host in ("alpha", "beta"):
+            on(host, "tbmesh", "wait", "--peers", "1", "--links", "2", "--gpus", "2", "--timeout", "20")
+
+    def test_measured(self):
+        on("alpha", "tbmesh", "wait", *self.READY)
+        beta = peer("alpha")
+        self.assertEqual((beta["name"], beta["state"], beta["links_up"]), ("beta", "up", 2))
+        up = links("alpha")
+        self.assertEqual(len({link["domain"] for link in up}), 2)
+        for link in up:
+            self.assertEqual(link["negotiated_rx_bps"], 40 * 10**9)
+            self.assertGreater(link["rtt"]["p50_us"], 1)
+            self.assertGreater(link["up"]["bps"], 10**8)
+            self.assertLess(link["up"]["bps"], 6 * 10**9)  # shaped to 4 Gb/s
+        self.assertGreater(beta["aggregate_up"]["bps"], 10**8)
+
+    def test_gpus(self):
+        gpus = {g["key"]: g for g in tbmesh("alpha", "gpus")["gpus"]}
+        egpu = gpus[gpu_key("alpha", "egpu")]
+        self.assertEqual(egpu["name"], "NVIDIA GeForce RTX 5090")
+        self.assertEqual(egpu["enclosure"], "GIGABYTE AORUS RTX5090 AI BOX")
+        self.assertEqual(egpu["tb_version"], "TB5")
+        self.assertTrue(egpu["egpu"])
+        card = gpus[gpu_key("beta", "card")]
+        self.assertFalse(card["egpu"])
+        self.assertEqual({g["key"] for g in tbmesh("beta", "gpus")["gpus"]}, set(gpus))
+
+    def test_one_cable_pulled_and_back(self):
+        lab("cut", "alpha", "beta", 0)
+        for host in ("alpha", "beta"):
+            eventually(lambda host=host: len(links(host)) == 1, 5, f"{host} sees one link")
+            self.assertEqual(peer(host)["state"], "up")
+        lab("mend", "alpha", "beta", 0)
+        self.wait_whole()
+
+    def test_all_cables_pulled_and_back(self):
+        lab("cut", "alpha", "beta")
+        eventually(lambda: peer("alpha")["state"] == "dead", 5, "beta is dead to alpha")
+        lab("mend", "alpha", "beta")
+        self.wait_whole()
+        self.assertTrue(events("alpha", "PeerDown"))
+
+    def test_carrier_lost(self):
+        lab("carrier", "alpha", "beta", 1, "off")
+        eventually(lambda: len(links("alpha")) == 1, 5, "alpha sees one link")
+        lab("carrier", "alpha", "beta", 1, "on")
+        self.wait_whole()
+
+    def test_node_killed_and_restarted(self):
+        before = peer("alpha")["incarnation"]
+        lab("kill", "beta", "node")
+        eventually(lambda: peer("alpha")["state"] == "dead", 5, "beta is dead to alpha")
+        self.assertEqual([g["key"] for g in tbmesh("alpha", "gpus")["gpus"] if g["host"] == "beta" and g["state"] == "active"], [])
+        lab("start", "beta")
+        self.wait_whole()
+        self.assertGreater(peer("alpha")["incarnation"], before)
+
+    def test_egpu_unplugged_and_back(self):
+        lab("unplug", "alpha", "egpu", "--how", "lost")
+        key = gpu_key("alpha", "egpu")
+
+        def active(host):
+            return [g["key"] for g in tbmesh(host, "gpus")["gpus"] if g["state"] == "active"]
+        for host in ("alpha", "beta"):
+            eventually(lambda host=host: key not in active(host), 5, f"{host} no longer has it")
+        lab("plug", "alpha", "egpu")
+        for host in ("alpha", "beta"):
+            eventually(lambda host=host: key in active(host), 15, f"{host} has it again")
+
+
+if __name__ == "__main__":
+    unittest.TestCase.maxDiff = 2000
+    main()

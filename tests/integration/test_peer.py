@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""A peer's GPU: offload from hosts without one, cables cut in mid-run."""
+
+import unittest
+
+from labtest import LabCase, gpu_key, lab, main, on, plain, tbmesh
+
+SEQ = 5
+WORDS = ["xorshift", "--rounds", "1000"]
+
+
+class Peer(LabCase):
+    """alpha has a CPU driver alone, beta a card, gamma nothing."""
+    UP = ["3", "--topology", "line", "--cables", "2", "--gpu", "alpha=cpu", "--gpu", "gamma=none", "--start"]
+    READY = ["--peers", "1", "--links", "2", "--gpus", "1", "--timeout", "30"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        on("gamma", "tbmesh", "wait", *cls.READY)
+
+    def test_offload_from_a_host_without_gpu(self):
+        for words in (["stencil"], ["neighbours"], ["state", "--mib", "16", "--rounds", "5"]):
+            run = self.run_on_mesh("gamma", *words)
+            self.assertEqual(run.finish(), plain(*words))
+
+    def test_offload_to_the_card_of_a_peer(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        self.assertEqual(run.finish(), plain(*WORDS))
+
+    def test_one_cable_cut(self):
+        run = self.run_on_mesh("gamma", *WORDS)
+        run.reach(SEQ)
+        lab("cut", "beta", "gamma", 0)
+        try:
+            self.assertTrue(run.is_running())
+            self.assertEqual(run.finish(), plain(*WORDS))
+        finally:
+            lab("mend", "beta", "gamma", 0)
+            on("gamma", "tbmesh", "wait", "--links", "2", "--timeout", "20")
+
+    def test_all_cables_cut(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        lab("cut", "alpha", "beta")
+        try:
+            self.assertTrue(run.is_running())
+            self.assertEqual(run.finish(), plain(*WORDS))
+        finally:
+            lab("mend", "alpha", "beta")
+            on("alpha", "tbmesh", "wait", "--links", "2", "--gpus", "1", "--timeout", "20")
+
+    def test_peer_frozen_and_thawed(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        lab("pause", "beta")
+        try:
+            self.assertEqual(run.finish(), plain(*WORDS))
+        finally:
+            lab("resume", "beta")
+            on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--timeout", "20")
+        self.assertEqual(tbmesh("alpha", "peers")["peers"][0]["state"], "up")
+
+
+if __name__ == "__main__":
+    unittest.TestCase.maxDiff = 2000
+    main()

@@ -1,0 +1,40 @@
+#!/usr/bin/python3
+"""Each program of tests/programs, undisturbed under tbmesh on an eGPU, prints what it prints on the plain driver."""
+
+import unittest
+
+from labtest import LabCase, gpu_key, main, plain, tbmesh
+
+PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"]]
+
+
+class Programs(LabCase):
+    UP = ["1", "--start"]
+    READY = ["--gpus", "1"]
+
+
+def make_test(words):
+    def test(self):
+        run = self.run_on_mesh("alpha", *words)
+        self.assertEqual(run.finish(), plain(*words))
+        self.assertEqual([w for w in tbmesh("alpha", "ps")["workloads"] if w["state"] == "lost"], [])
+    return test
+
+
+for program_words in PROGRAMS:
+    setattr(Programs, "test_" + program_words[0], make_test(program_words))
+
+
+class OnTheEgpu(LabCase):
+    UP = ["1", "--start"]
+    READY = ["--gpus", "1"]
+
+    def test_program_sees_and_uses_the_egpu(self):
+        run = self.run_on_mesh("alpha", "xorshift", "--rounds", "400")
+        self.assertEqual(run.reach(1)["gpu"], gpu_key("alpha", "egpu"))
+        self.assertEqual(run.finish(), plain("xorshift", "--rounds", "400"))
+
+
+if __name__ == "__main__":
+    unittest.TestCase.maxDiff = 2000
+    main()
