@@ -65,7 +65,3 @@ class Bed:
     def set(self, path, attribute, value):
         self.select()
         self.testbed.set_attribute("/sys" + path, attribute, value + "\n")
-
-    def change(self, path):
-        self.select()
-        self.testbed.uevent("/sys" + path, "change")

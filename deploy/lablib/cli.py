@@ -180,8 +180,16 @@ def status(layout, args):
 
 def make_parser():
     parser = argparse.ArgumentParser(prog="deploy/lab", description=(
-        "Hosts on this one machine: a network namespace each, veth pairs as Thunderbolt cables, devices from recorded sysfs trees "
-        "(umockdev), GPUs that are a CPU driver dressed as recorded cards and that can be unplugged."))
+        "Hosts on this one machine: a network namespace each, veth pairs as Thunderbolt cables, devices\n"
+        "from recorded sysfs trees (umockdev), GPUs that are a CPU driver dressed as recorded cards and\n"
+        "that can be unplugged."),
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog="""examples:
+  deploy/lab up 2 --cables 2 --start                     two hosts, two cables, a node on each
+  deploy/lab exec alpha -- tbmesh gpus                   what alpha knows
+  deploy/lab exec alpha -- tbmesh run -- PROGRAM         runs on alpha's eGPU
+  deploy/lab unplug alpha egpu --how silent              pull it out meanwhile
+  deploy/lab cut alpha beta 0; deploy/lab mend alpha beta 0
+  deploy/lab down""")
     parser.add_argument("--dir", default=os.environ.get("TBMESH_LAB_DIR", DEFAULT_DIR), help=f"where the lab lives ({DEFAULT_DIR})")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
 

@@ -275,9 +275,6 @@ class Keeper:
             self.state["hosts"][name]["node"] = None
         self.save()
 
-    def do_ping(self):
-        return os.getpid()
-
     # ---- service ----
 
     def reap(self):

@@ -36,17 +36,16 @@ def write_inside(namespace, values):
     """Writes files of /proc/sys as seen from inside. In a child: a process's own view follows its namespace."""
     child = os.fork()
     if child == 0:
-        status = 0
         try:
             enter(namespace)
             for path, value in values:
                 try:
                     with open(path, "w", encoding="ascii") as file:
                         file.write(value)
-                except OSError:
-                    status = 1  # an older kernel, or read-only: the lab works without, but less like a real host
+                except OSError as error:  # an older kernel, or read-only: the lab works without, but less like a real host
+                    print(f"{namespace}: {path}: {error.strerror}", flush=True)
         finally:
-            os._exit(status)
+            os._exit(0)
     os.waitpid(child, 0)
 
 
