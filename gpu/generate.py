@@ -10,6 +10,11 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 
+def api_version(feature):
+    """VK_VERSION_1_2 is VK_API_VERSION_1_2; a newer vk.xml splits it into VK_BASE_VERSION_1_2 and others."""
+    return re.sub(r"VK_([A-Z]+_)?VERSION", "VK_API_VERSION", feature)
+
+
 def read_structs(root):
     """name -> [(type, member name, is array or pointer)], and alias -> name"""
     structs, aliases, stypes = {}, {}, {}
@@ -39,7 +44,7 @@ def read_origins(root, aliases):
             name = type_element.get("name")
             origin = origins.setdefault(aliases.get(name, name), [None, []])
             if version and origin[0] is None:
-                origin[0] = version.replace("VK_VERSION", "VK_API_VERSION")
+                origin[0] = api_version(version)
             elif extension and extension not in origin[1]:
                 origin[1].append(extension)
     return origins
@@ -49,7 +54,7 @@ def capability_line(capability, enable):
     """One way to have a capability, as an initializer."""
     name = f'SpvCapability{capability}, "{capability}"'
     if enable.get("version"):
-        return f"{{ {name}, ENABLED_BY_VERSION, {enable.get('version').replace('VK_VERSION', 'VK_API_VERSION')}, NULL }}"
+        return f"{{ {name}, ENABLED_BY_VERSION, {api_version(enable.get('version'))}, NULL }}"
     if enable.get("extension"):
         return f'{{ {name}, ENABLED_BY_EXTENSION, 0, "{enable.get("extension")}" }}'
     if enable.get("feature"):
@@ -65,6 +70,7 @@ def main(arguments):
     origins = read_origins(root, aliases)
     with open(arguments[1], encoding="utf-8") as file:
         known = ["VkPhysicalDevice" + line.strip() for line in file if line.strip() and not line.startswith("#")]
+    known = [aliases.get(name, name) for name in known]  # a newer vk.xml may have them in a later Vulkan version
     with open(arguments[2], encoding="utf-8") as file:
         spirv_names = set(re.findall(r"SpvCapability(\w+) =", file.read()))
 

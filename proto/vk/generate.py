@@ -84,7 +84,7 @@ class Registry:
     def __init__(self, xml_path, commands_path):
         root = ElementTree.parse(xml_path).getroot()
         self.structs, self.extends, self.handles, self.widths = {}, {}, {}, {}
-        self.known_commands = {}
+        self.known_commands, self.struct_aliases = {}, {}
         for element in root.iterfind("types/type"):
             if api_has(element):
                 self.read_type(element)
@@ -95,6 +95,7 @@ class Registry:
             elif api_has(element):
                 command = Command(element)
                 self.known_commands[command.name] = command
+        self.command_aliases = {alias: name for name, alias in aliases}
         for name, alias in aliases:
             self.known_commands[name].aliases.append(alias)
         self.read_annotations(commands_path)
@@ -102,6 +103,8 @@ class Registry:
     def read_type(self, element):
         name, category = element.get("name") or element.findtext("name"), element.get("category")
         if element.get("alias"):
+            if category == "struct":
+                self.struct_aliases[name] = element.get("alias")
             return
         if category == "struct":
             self.structs[name] = [Member(m) for m in element.findall("member") if api_has(m)]
@@ -126,9 +129,9 @@ class Registry:
                     continue
                 key, rest = words[0], words[1:]
                 if key == "executor":
-                    self.executor_commands.append(self.known_commands[rest[0]])
+                    self.executor_commands.append(self.find_command(rest[0]))
                 elif key == "chain":
-                    self.chain.append(rest[0])
+                    self.chain.append(self.struct_aliases.get(rest[0], rest[0]))
                 elif key == "raw":
                     self.raw.add(rest[0])
                 elif key == "custom":
@@ -140,9 +143,18 @@ class Registry:
                 elif key == "check":
                     self.checks[rest[0]] = " ".join(rest[1:])
                 else:
-                    command = self.known_commands[key]
+                    command = self.find_command(key)
                     command.annotate(rest)
                     self.commands.append(command)
+
+    def find_command(self, name):
+        """The command, under the name that it has here: a newer vk.xml may know it by that of a later Vulkan version."""
+        if name not in self.known_commands:
+            command = self.known_commands[self.command_aliases[name]]
+            command.aliases = [command.name] + [a for a in command.aliases if a != name]
+            command.name = name
+            return command
+        return self.known_commands[name]
 
     def member(self, path):
         struct, name = path.split(".")

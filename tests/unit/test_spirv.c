@@ -9,7 +9,8 @@
 #include "gpu/hash.h"
 #include "gpu/spirv.h"
 
-#include "reflect.comp.h"
+#include "reflect_1_1.h"
+#include "reflect_1_3.h"
 
 static const struct spirv_variable *variable(const struct spirv_info *info, uint32_t set, uint32_t binding)
 {
@@ -41,7 +42,7 @@ static void variables_and_capabilities(void **state)
 {
 	(void)state;
 	struct spirv_info info;
-	assert_int_equal(spirv_reflect(reflect_comp, sizeof(reflect_comp), "main", NULL, &info), 0);
+	assert_int_equal(spirv_reflect(reflect_1_1, sizeof(reflect_1_1), "main", NULL, &info), 0);
 	assert_int_equal(info.version, 0x10300);
 	assert_true(info.uses_subgroups);
 	assert_true(has_capability(&info, SpvCapabilityShader));
@@ -61,11 +62,10 @@ static void variables_and_capabilities(void **state)
 	spirv_info_finish(&info);
 }
 
-static void specialization(void **state)
+static void check_specialization(const uint32_t *code, size_t size)
 {
-	(void)state;
 	struct spirv_info info;
-	assert_int_equal(spirv_reflect(reflect_comp, sizeof(reflect_comp), NULL, NULL, &info), 0);
+	assert_int_equal(spirv_reflect(code, size, NULL, NULL, &info), 0);
 	assert_true(info.has_entry && info.local_size_known);
 	assert_int_equal(info.local_size[0], 32);
 	assert_int_equal(info.local_size[1], 2);
@@ -76,17 +76,24 @@ static void specialization(void **state)
 	const uint32_t data[] = { 100, 64 };
 	const VkSpecializationMapEntry map[] = { { 3, 4, 4 }, { 5, 0, 4 }, { 9, 0, 4 }, { 5, 6, 4 } /* out of the data: left out */ };
 	const VkSpecializationInfo s = { 4, map, sizeof(data), data };
-	assert_int_equal(spirv_reflect(reflect_comp, sizeof(reflect_comp), "main", &s, &info), 0);
+	assert_int_equal(spirv_reflect(code, size, "main", &s, &info), 0);
 	assert_int_equal(info.local_size[0], 64);
 	assert_int_equal(info.workgroup_bytes, (100 * 2 + 1) * 4 + 12);
 	spirv_info_finish(&info);
+}
+
+static void specialization(void **state)
+{
+	(void)state;
+	check_specialization(reflect_1_1, sizeof(reflect_1_1));
+	check_specialization(reflect_1_3, sizeof(reflect_1_3));
 }
 
 static void no_such_entry(void **state)
 {
 	(void)state;
 	struct spirv_info info;
-	assert_int_equal(spirv_reflect(reflect_comp, sizeof(reflect_comp), "mai", NULL, &info), 0);
+	assert_int_equal(spirv_reflect(reflect_1_1, sizeof(reflect_1_1), "mai", NULL, &info), 0);
 	assert_false(info.has_entry);
 	assert_int_equal(info.local_size[0], 0);
 	spirv_info_finish(&info);
@@ -110,22 +117,22 @@ static void malformed(void **state)
 {
 	(void)state;
 	struct spirv_info info;
-	uint32_t *copy = malloc(sizeof(reflect_comp));
+	uint32_t *copy = malloc(sizeof(reflect_1_1));
 	assert_non_null(copy);
-	assert_int_equal(spirv_reflect(reflect_comp, 16, NULL, NULL, &info), -EBADMSG);
-	assert_int_equal(spirv_reflect(reflect_comp, sizeof(reflect_comp) - 1, NULL, NULL, &info), -EBADMSG);
-	for (size_t n = 0; n < sizeof(reflect_comp) / 4; n++) {
+	assert_int_equal(spirv_reflect(reflect_1_1, 16, NULL, NULL, &info), -EBADMSG);
+	assert_int_equal(spirv_reflect(reflect_1_1, sizeof(reflect_1_1) - 1, NULL, NULL, &info), -EBADMSG);
+	for (size_t n = 0; n < sizeof(reflect_1_1) / 4; n++) {
 		uint32_t *exact = malloc(n * 4 + 1); /* so that ASan sees a read behind the end */
 		assert_non_null(exact);
-		memcpy(exact, reflect_comp, n * 4);
+		memcpy(exact, reflect_1_1, n * 4);
 		if (spirv_reflect(exact, n * 4, NULL, NULL, &info) == 0)
 			spirv_info_finish(&info);
 		free(exact);
-		const uint32_t bad[] = { 0, 1, 2, 0xffffffff, reflect_comp[n] + 1, reflect_comp[n] ^ 0x10000, 0x7fffffff };
+		const uint32_t bad[] = { 0, 1, 2, 0xffffffff, reflect_1_1[n] + 1, reflect_1_1[n] ^ 0x10000, 0x7fffffff };
 		for (size_t b = 0; b < sizeof(bad) / sizeof(bad[0]); b++) {
-			memcpy(copy, reflect_comp, sizeof(reflect_comp));
+			memcpy(copy, reflect_1_1, sizeof(reflect_1_1));
 			copy[n] = bad[b];
-			if (spirv_reflect(copy, sizeof(reflect_comp), "main", NULL, &info) == 0)
+			if (spirv_reflect(copy, sizeof(reflect_1_1), "main", NULL, &info) == 0)
 				spirv_info_finish(&info);
 		}
 	}

@@ -1,9 +1,15 @@
 # Tests of gpu/ and proto/vk/.
-add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/reflect.comp.h
-	COMMAND ${GLSLANG_VALIDATOR} --quiet -V --target-env vulkan1.1 --vn reflect_comp -o ${CMAKE_CURRENT_BINARY_DIR}/reflect.comp.h
-		${CMAKE_CURRENT_SOURCE_DIR}/shaders/reflect.comp
-	DEPENDS shaders/reflect.comp VERBATIM)
-tbmesh_test(test_spirv unit SOURCES test_spirv.c ${CMAKE_CURRENT_BINARY_DIR}/reflect.comp.h LIBS tbmesh_gpu)
+# Twice: from Vulkan 1.3 on glslang says LocalSizeId.
+foreach(version 1.1 1.3)
+	string(REPLACE . _ name reflect_${version})
+	set(output ${CMAKE_CURRENT_BINARY_DIR}/${name}.h)
+	add_custom_command(OUTPUT ${output}
+		COMMAND ${GLSLANG_VALIDATOR} --quiet -V --target-env vulkan${version} --vn ${name} -o ${output}
+			${CMAKE_CURRENT_SOURCE_DIR}/shaders/reflect.comp
+		DEPENDS shaders/reflect.comp VERBATIM)
+	list(APPEND reflect_shaders ${output})
+endforeach()
+tbmesh_test(test_spirv unit SOURCES test_spirv.c ${reflect_shaders} LIBS tbmesh_gpu)
 target_include_directories(test_spirv PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
 tbmesh_test(test_description unit SOURCES test_description.c LIBS tbmesh_gpu PkgConfig::VULKAN)
 tbmesh_test(test_hash unit SOURCES test_hash.c LIBS tbmesh_gpu PkgConfig::VULKAN)
