@@ -114,6 +114,8 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 	return p ? p->subgroupSize : 0;
 }
 
+#define SUBGROUP_ASKED 0x10000u /* tells the needs of a size asked for and of the device's own apart */
+
 /* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
 static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *info, const struct shader_module *m,
 	const struct spirv_info *spirv)
