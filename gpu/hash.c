@@ -5,8 +5,8 @@
 #include "gpu/hash_shader.h" /* generated from hash.comp: hash_shader_code */
 
 #define LANES 8
-#define GROUP_WORDS 2048u /* 16 words an invocation before another group pays */
-#define MAX_GROUPS 1024u
+#define GROUP_WORDS 8192u /* 64 words an invocation before another group pays */
+#define MAX_GROUPS 256u /* each invocation adds to the same two words at its end */
 
 const size_t hash_shader_size = sizeof(hash_shader_code);
 

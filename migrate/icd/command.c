@@ -26,7 +26,6 @@ static void clear_bound(struct icd_command_buffer *cb)
 		icd_set_free(cb->pushed[i]);
 	memset(cb->pushed, 0, sizeof(cb->pushed));
 	memset(cb->sets, 0, sizeof(cb->sets));
-	buf_clear(&cb->offsets);
 	cb->pipeline = NULL;
 	cb->changed = true;
 }
@@ -51,7 +50,6 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	buf_finish(&cb->deps);
 	buf_finish(&cb->events);
 	buf_finish(&cb->secondaries);
-	buf_finish(&cb->offsets);
 	icd_ranges_finish(&cb->captures);
 	icd_ranges_finish(&cb->writes);
 	list_remove(&cb->link);
@@ -143,7 +141,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	icd_ranges_tidy(&cb->writes);
 	clear_bound(cb);
 	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
-	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed || cb->offsets.failed ||
+	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
 		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES || cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
@@ -170,17 +168,16 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindPipeline(VkCommandBuffer handle, VkPipelin
 	wire_encode_vkCmdBindPipeline(&cb->writer, point, pipeline);
 }
 
-/* Keeps the dynamic offsets of one set and tells their alignment. */
-static void take_offsets(struct icd_command_buffer *cb, const struct icd_set_layout *l, const uint32_t *offsets)
+/* The alignment of the dynamic offsets of one set. */
+static void tell_offsets(struct icd_device *d, const struct icd_set_layout *l, const uint32_t *offsets)
 {
-	buf_append(&cb->offsets, offsets, l->dynamic_count * sizeof(*offsets));
 	for (uint32_t i = 0; i < l->binding_count; i++) {
 		const struct icd_binding *b = &l->bindings[i];
 		if (b->type != VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC && b->type != VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
 			continue;
 		enum icd_limit limit = b->type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ? ICD_LIMIT_UNIFORM_ALIGN : ICD_LIMIT_STORAGE_ALIGN;
 		for (uint32_t j = 0; j < b->count; j++)
-			icd_need_limit(cb->device, limit, offsets[b->first_dynamic + j]);
+			icd_need_limit(d, limit, offsets[b->first_dynamic + j]);
 	}
 }
 
@@ -191,9 +188,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkP
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < count && first + i < ICD_MAX_SETS; i++) {
 		struct icd_set *s = ICD_FROM(icd_set, sets[i]);
-		cb->sets[first + i] = (struct icd_bound_set){ s, cb->offsets.size / sizeof(*offsets) };
+		cb->sets[first + i] = s;
 		if (s && s->layout->dynamic_count && s->layout->dynamic_count <= offset_count - at) {
-			take_offsets(cb, s->layout, offsets + at);
+			tell_offsets(cb->device, s->layout, offsets + at);
 			at += s->layout->dynamic_count;
 		}
 	}
@@ -211,7 +208,7 @@ static struct icd_set *pushed_set(struct icd_command_buffer *cb, VkPipelineLayou
 		cb->pushed[set] = icd_set_create(l->sets[set]);
 		cb->failed |= !cb->pushed[set];
 	}
-	cb->sets[set] = (struct icd_bound_set){ .set = cb->pushed[set] };
+	cb->sets[set] = cb->pushed[set];
 	cb->changed = true;
 	return cb->pushed[set];
 }

@@ -20,11 +20,6 @@ struct icd_command_pool {
 	struct list buffers;
 };
 
-struct icd_bound_set {
-	struct icd_set *set;     /* NULL: none */
-	size_t offsets;          /* index of its first dynamic offset in icd_command_buffer.offsets */
-};
-
 struct icd_command_buffer {
 	struct icd_object object;
 	struct icd_device *device;
@@ -40,9 +35,8 @@ struct icd_command_buffer {
 	struct buf secondaries;  /* struct icd_command_buffer *[] */
 	/* Bound state while recording. */
 	const struct icd_pipeline *pipeline;
-	struct icd_bound_set sets[ICD_MAX_SETS];
+	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */
 	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
-	struct buf offsets;      /* uint32_t[] */
 	bool changed;            /* since the last dispatch was analysed */
 };
 

@@ -33,8 +33,6 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_EXTENDED_TYPES_FEATURES);
 	const VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures *zero = icd_chain_find(info->pNext,
 		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES);
-	const VkPhysicalDeviceRobustness2FeaturesEXT *robust = icd_chain_find(info->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
 	const struct {
 		bool used;
 		VkStructureType type;
@@ -53,16 +51,11 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		{ zero && zero->shaderZeroInitializeWorkgroupMemory,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES,
 			offsetof(VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures, shaderZeroInitializeWorkgroupMemory) },
-		{ robust && robust->robustBufferAccess2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
-			offsetof(VkPhysicalDeviceRobustness2FeaturesEXT, robustBufferAccess2) },
-		{ robust && robust->nullDescriptor, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
-			offsetof(VkPhysicalDeviceRobustness2FeaturesEXT, nullDescriptor) },
 	};
 	for (uint32_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		if (needs[i].used)
 			icd_need(d, NEED_FEATURE, i, (uint64_t)needs[i].type, needs[i].offset);
 	}
-	d->bounded = robust && robust->robustBufferAccess2;
 }
 
 static void device_free(struct icd_device *d)

@@ -116,9 +116,6 @@ static const struct feature_field workgroup_layout_fields[] = {
 	REAL(S, workgroupMemoryExplicitLayout8BitAccess), REAL(S, workgroupMemoryExplicitLayout16BitAccess),
 };
 #undef S
-#define S VkPhysicalDeviceRobustness2FeaturesEXT
-static const struct feature_field robustness2_fields[] = { REAL(S, robustBufferAccess2), REAL(S, nullDescriptor) };
-#undef S
 #define S VkPhysicalDevicePipelineRobustnessFeaturesEXT
 static const struct feature_field pipeline_robustness_fields[] = { REAL(S, pipelineRobustness) };
 #undef S
@@ -177,7 +174,6 @@ static const struct feature_struct structs[] = {
 		ShaderSubgroupUniformControlFlowFeaturesKHR, shaderSubgroupUniformControlFlow, uniform_flow_fields),
 	ENTRY(WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR, ICD_KHR_workgroup_memory_explicit_layout,
 		WorkgroupMemoryExplicitLayoutFeaturesKHR, workgroupMemoryExplicitLayout16BitAccess, workgroup_layout_fields),
-	ENTRY(ROBUSTNESS_2_FEATURES_EXT, ICD_EXT_robustness2, Robustness2FeaturesEXT, nullDescriptor, robustness2_fields),
 	ENTRY(PIPELINE_ROBUSTNESS_FEATURES_EXT, ICD_EXT_pipeline_robustness, PipelineRobustnessFeaturesEXT, pipelineRobustness,
 		pipeline_robustness_fields),
 	ENTRY(SHADER_ATOMIC_FLOAT_FEATURES_EXT, ICD_EXT_shader_atomic_float, ShaderAtomicFloatFeaturesEXT,
@@ -194,6 +190,7 @@ static const struct feature_struct structs[] = {
 	NOTHING(HOST_QUERY_RESET_FEATURES, HostQueryResetFeatures, hostQueryReset),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
+	NOTHING(ROBUSTNESS_2_FEATURES_EXT, Robustness2FeaturesEXT, nullDescriptor),
 	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures, descriptorBindingInlineUniformBlockUpdateAfterBind),
 };
 

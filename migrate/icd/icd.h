@@ -102,7 +102,6 @@ struct icd_device {
 	struct icd_physical *physical;
 	struct icd_queue queue;
 	bool extensions[ICD_EXTENSION_COUNT]; /* enabled */
-	bool bounded;                         /* robustBufferAccess2: shaders stay within the descriptor's range */
 	_Atomic uint64_t last_id;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* a host signal or a submission: what a wait depends on may be known now */

@@ -114,6 +114,8 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 	return p ? p->subgroupSize : 0;
 }
 
+#define SUBGROUP_ASKED 0x10000u /* tells the needs of a size asked for and of the device's own apart */
+
 /* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
 static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *info, const struct shader_module *m,
 	const struct spirv_info *spirv)
@@ -152,14 +154,6 @@ static bool is_buffer(VkDescriptorType type)
 		type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER;
 }
 
-/* VK_EXT_pipeline_robustness may take back what the device promises. */
-static bool is_unbounded(const void *chain)
-{
-	const VkPipelineRobustnessCreateInfoEXT *r = icd_chain_find(chain, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT);
-	return r && r->storageBuffers != VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT &&
-		r->storageBuffers != VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_ROBUST_BUFFER_ACCESS_2_EXT;
-}
-
 static struct icd_pipeline *pipeline_create(const struct spirv_info *spirv)
 {
 	struct icd_pipeline *p = icd_object_create(sizeof(*p) + spirv->variable_count * sizeof(p->uses[0]));
@@ -190,7 +184,6 @@ static VkResult create_pipeline(struct icd_device *d, const VkComputePipelineCre
 	if (!p)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	p->object.id = icd_new_id(d);
-	p->unbounded = is_unbounded(info->pNext) || is_unbounded(info->stage.pNext);
 	/* Derivatives are a hint; without them pipelines do not depend on each other. */
 	VkComputePipelineCreateInfo sent = *info;
 	sent.flags &= ~(VkPipelineCreateFlags)(VK_PIPELINE_CREATE_DERIVATIVE_BIT | VK_PIPELINE_CREATE_ALLOW_DERIVATIVES_BIT |

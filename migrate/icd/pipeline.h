@@ -13,7 +13,6 @@ struct icd_use {
 
 struct icd_pipeline {
 	struct icd_object object;
-	bool unbounded; /* its own robustness leaves out robustBufferAccess2 */
 	uint32_t use_count;
 	struct icd_use uses[];
 };

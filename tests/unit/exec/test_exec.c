@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "tests/unit/exec/player.h"
 #include "tests/unit/test.h"
+#include "tests/unit/vulkan_env.h"
 
 #define NONCE 0x1122334455667788ull
 
@@ -425,6 +426,8 @@ int main(void)
 		cmocka_unit_test(test_cache),
 	};
 
+	vulkan_env();
+	setenv("NODEVICE_SELECT", "1", 0);
 	if (!player_gpu()) {
 		puts("SKIP: no Vulkan driver on this machine");
 		return 77;

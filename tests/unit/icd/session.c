@@ -38,7 +38,7 @@ static void describe(struct buf *b)
 {
 	static const VkExtensionProperties extensions[] = {
 		{ VK_KHR_16BIT_STORAGE_EXTENSION_NAME, 1 }, { VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME, 2 },
-		{ VK_EXT_ROBUSTNESS_2_EXTENSION_NAME, 1 }, { VK_KHR_SWAPCHAIN_EXTENSION_NAME, 70 },
+		{ VK_KHR_SWAPCHAIN_EXTENSION_NAME, 70 },
 	};
 	const struct description_header head = { .magic = DESCRIPTION_MAGIC, .version = 1 };
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .properties = { .apiVersion = VK_API_VERSION_1_3, .vendorID = 0x1234,
@@ -49,8 +49,6 @@ static void describe(struct buf *b)
 	VkPhysicalDeviceVulkan12Features features12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 		.bufferDeviceAddress = VK_TRUE, .shaderFloat16 = VK_TRUE,
 		.descriptorBindingStorageBufferUpdateAfterBind = VK_TRUE };
-	VkPhysicalDeviceRobustness2FeaturesEXT robust = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT, .robustBufferAccess2 = VK_TRUE };
 	VkPhysicalDeviceMemoryProperties memory = { .memoryTypeCount = 1, .memoryHeapCount = 1,
 		.memoryHeaps = { { 4ull << 30, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT } } };
 	const struct description_buffer buffer = { .alignment = 64, .size_granularity = 64, .memory_type_bits = 1 };
@@ -61,7 +59,6 @@ static void describe(struct buf *b)
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &properties, sizeof(properties));
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &features, sizeof(features));
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &features12, sizeof(features12));
-	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT, &robust, sizeof(robust));
 	add_entry(b, DESCRIPTION_EXTENSIONS, 0, extensions, sizeof(extensions));
 	add_entry(b, DESCRIPTION_FORMATS, 0, &format, sizeof(format));
 	add_entry(b, DESCRIPTION_QUEUE, 0, &queue, sizeof(queue));
@@ -181,12 +178,11 @@ static void take_submit(struct play *p, const struct record_header *h, const uin
 	must(p, h->subject == p->seq + 1, "a SUBMIT out of order");
 	for (unsigned i = 0; i < h->dep_count; i++)
 		run_recording(p, deps[i]);
-	p->range_count = submit->range_count < PLAY_MAX_RANGES ? submit->range_count : PLAY_MAX_RANGES;
-	p->dep_count = h->dep_count;
-	memcpy(p->ranges, submit + 1, p->range_count * sizeof(p->ranges[0]));
+	p->seen.range_count = submit->range_count < PLAY_MAX_RANGES ? submit->range_count : PLAY_MAX_RANGES;
+	memcpy(p->seen.ranges, submit + 1, p->seen.range_count * sizeof(p->seen.ranges[0]));
 	p->seq = h->subject;
 	if (submit->flags & SUBMIT_COMMIT) {
-		p->commits++;
+		p->seen.commits++;
 		for (uint64_t id = 0; id < PLAY_MAX_OBJECTS; id++) {
 			struct play_object *m = &p->objects[id];
 			struct delta_out out = { p, id };
@@ -230,7 +226,7 @@ static void take_update(struct play *p, const struct record_header *h, const uns
 		memcpy(o->recording, payload, size);
 		o->recording_size = size;
 	} else if (command == WIRE_vkUpdateDescriptorSets) {
-		p->descriptor_updates++;
+		p->seen.descriptor_updates++;
 	}
 }
 
@@ -262,16 +258,16 @@ static void take(struct play *p, const struct record_header *h)
 		must(p, delta_parse(payload, size, o->size, &view) == 0, "a bad WRITE");
 		delta_apply(&view, o->bytes);
 		delta_apply(&view, o->known);
-		p->write_bytes += view.byte_count;
+		p->seen.write_bytes += view.byte_count;
 		break;
 	case RECORD_SUBMIT:
 		take_submit(p, h, deps, payload);
 		break;
 	case RECORD_NEED:
-		p->needs[(h->key >> 32) % 16]++;
+		p->seen.needs[(h->key >> 32) % 16]++;
 		break;
 	}
-	p->kinds[h->kind % 16]++;
+	p->seen.kinds[h->kind % 16]++;
 }
 
 /* Under the mutex: takes what is there, up to a SUBMIT that is held. */
@@ -286,7 +282,6 @@ static void take_all(struct play *p)
 			return;
 		take(p, h);
 		p->position += h->size;
-		pthread_cond_broadcast(&p->changed);
 	}
 }
 
@@ -345,7 +340,6 @@ void play_start(struct play *p)
 	p->refuse_above_bytes = UINT64_MAX;
 	snprintf(p->path, sizeof(p->path), "/tmp/tbmesh-test-icd-%d", (int)getpid());
 	pthread_mutex_init(&p->mutex, NULL);
-	pthread_cond_init(&p->changed, NULL);
 	p->listen_fd = unix_listen(p->path, 0600);
 	if (p->listen_fd < 0 || pthread_create(&p->thread, NULL, play_main, p) != 0)
 		abort();
@@ -367,7 +361,6 @@ void play_stop(struct play *p)
 		free(p->objects[i].recording);
 	}
 	pthread_mutex_destroy(&p->mutex);
-	pthread_cond_destroy(&p->changed);
 }
 
 void play_set_hold(struct play *p, bool hold)
@@ -377,10 +370,10 @@ void play_set_hold(struct play *p, bool hold)
 	pthread_mutex_unlock(&p->mutex);
 }
 
-void play_wait_records(struct play *p, enum record_kind kind, unsigned count)
+struct play_seen play_seen(struct play *p)
 {
 	pthread_mutex_lock(&p->mutex);
-	while (p->kinds[kind] < count && !p->broken)
-		pthread_cond_wait(&p->changed, &p->mutex);
+	struct play_seen seen = p->seen;
 	pthread_mutex_unlock(&p->mutex);
+	return seen;
 }

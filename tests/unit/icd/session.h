@@ -22,32 +22,34 @@ struct play_object {
 	uint64_t recording_size;
 };
 
+struct play_seen {
+	unsigned kinds[16];          /* records by kind */
+	unsigned descriptor_updates; /* UPDATEs of descriptors */
+	uint64_t write_bytes, commits;
+	uint64_t needs[16];          /* NEED records by kind */
+	struct record_range ranges[PLAY_MAX_RANGES]; /* of the last SUBMIT */
+	unsigned range_count;
+};
+
 struct play {
 	char path[108];
 	int listen_fd, socket;
 	pthread_t thread;
 	struct ring log, delivery;
-	uint64_t position, delivered;
+	uint64_t position, delivered, seq;
 	struct play_object objects[PLAY_MAX_OBJECTS];
 	pthread_mutex_t mutex;
-	pthread_cond_t changed;
 	/* under mutex, set by the test */
 	bool stop, hold; /* hold: SUBMITs are not looked at */
 	uint64_t refuse_above_bytes; /* ALLOCATE beyond fails */
-	/* under mutex, set by the thread */
-	unsigned kinds[16];          /* records by kind */
-	unsigned descriptor_updates; /* UPDATEs with a descriptor's key */
-	uint64_t write_bytes, seq, commits;
-	uint64_t needs[16];          /* NEED records by kind */
-	struct record_range ranges[PLAY_MAX_RANGES]; /* of the last SUBMIT */
-	unsigned range_count, dep_count;
+	struct play_seen seen;       /* under mutex, set by the thread */
 	bool broken;                 /* something was wrong; said on stderr */
 };
 
 void play_start(struct play *p);
 void play_stop(struct play *p);
 void play_set_hold(struct play *p, bool hold);
-/* Waits until the thread has seen this many records of a kind. */
-void play_wait_records(struct play *p, enum record_kind kind, unsigned count);
+/* What was seen so far. */
+struct play_seen play_seen(struct play *p);
 
 #endif
