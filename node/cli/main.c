@@ -1,16 +1,12 @@
 /* tbmesh: the command line of a node. */
 #include "node/cli/cli.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
-#include "node/cli/document.h"
 
 static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers, &command_links,
 	&command_gpus, &command_best, &command_events, &command_run, &command_ps, &command_wait, &command_version };
@@ -31,52 +27,6 @@ static void show_usage(FILE *out)
 	      "\n"
 	      "Exit codes: 0 ok, 1 error, 2 usage, 3 no node runs, 4 not found, 5 timed out, 6 degraded, 7 unauthorized.\n"
 	      "NO_COLOR in the environment turns colors off.\n", out);
-}
-
-int cli_fail(const struct cli *c, int code, const char *format, ...)
-{
-	char text[4096];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	if (!c->json) {
-		fprintf(stderr, "tbmesh: %s\n", text);
-		return code;
-	}
-	json_t *document = document_create("tbmesh.error/1");
-	json_object_set_new(document, "code", json_integer(code));
-	json_object_set_new(document, "message", json_string(text));
-	(void)cli_print_json(document);
-	return code;
-}
-
-int cli_usage(const struct cli *c, const struct command *command, const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	return cli_fail(c, EXIT_USAGE, "%s: %s; see `tbmesh %s --help`", command->name, text, command->name);
-}
-
-int cli_no_arguments(const struct cli *c, const struct command *command, int argc, char **argv)
-{
-	return argc > 1 ? cli_usage(c, command, "\"%s\" is not expected here", argv[1]) : -1;
-}
-
-bool cli_number(const char *text, uint64_t max, uint64_t *ret)
-{
-	char *end;
-	if (!isdigit((unsigned char)text[0]))
-		return false;
-	errno = 0;
-	unsigned long long value = strtoull(text, &end, 10);
-	if (errno != 0 || *end != '\0' || value > max)
-		return false;
-	*ret = value;
-	return true;
 }
 
 static const struct command *find_command(const char *name)

@@ -154,6 +154,8 @@ void show_best(const Tbmesh__BestReply *r, bool explain, FILE *out, bool color)
 	}
 	finish(t, out, color);
 	for (size_t i = 0; explain && i < r->n_candidates; i++) {
+		if (r->candidates[i]->n_terms == 0)
+			continue;
 		const Tbmesh__BestCandidate *c = r->candidates[i];
 		fprintf(out, "\n%s for %s: %.1f of 100\n", c->peer, r->criterion, c->score);
 		t = table_create(term_headers, ARRAY_SIZE(term_headers));
