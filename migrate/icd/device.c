@@ -60,6 +60,9 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 
 static void device_free(struct icd_device *d)
 {
+	list_for_each_safe(s, &d->pending, struct icd_submission, link)
+		free(s);
+	icd_memory_free_all(d);
 	icd_scratch_destroy(d->scratch);
 	icd_needs_destroy(d->needs);
 	pthread_cond_destroy(&d->changed);

@@ -137,6 +137,15 @@ VKAPI_ATTR void VKAPI_CALL icd_FreeMemory(VkDevice device, VkDeviceMemory memory
 	memory_free(m);
 }
 
+void icd_memory_free_all(struct icd_device *d)
+{
+	list_for_each_safe(m, &d->memories, struct icd_memory, link) {
+		atomic_fetch_sub(&d->physical->heap_used[heap_of(m)], m->size);
+		memory_free(m);
+	}
+	list_init(&d->memories);
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL icd_MapMemory(VkDevice device, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size,
 	VkMemoryMapFlags flags, void **ret_data)
 {

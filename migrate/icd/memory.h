@@ -38,6 +38,8 @@ struct icd_buffer_view {
 /* Under the device's mutex. */
 struct icd_memory *icd_memory_find(struct icd_device *d, uint64_t id);
 void icd_memory_answer(struct icd_device *d, uint64_t id, VkResult result);
+/* What the program left behind, at the end of the device. */
+void icd_memory_free_all(struct icd_device *d);
 
 struct icd_buffer *icd_buffer_ref(struct icd_buffer *b); /* NULL is fine */
 void icd_buffer_unref(struct icd_buffer *b);
