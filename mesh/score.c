@@ -10,7 +10,7 @@
 #define STALE_NS UINT64_C(60000000000)
 #define BETTER 1.2             /* 20 % … */
 #define BETTER_US 50.0         /* … and in time at least so much */
-#define COPY_BYTES_PER_MS 10e6 /* memory copies at 10 GB/s: one out of and one into a frame buffer */
+#define COPY_BYTES_PER_MS 20e6 /* memory copies at 20 GB/s: one out of and one into a frame buffer */
 #define COPIES 2
 #define GIB 1073741824.0
 
