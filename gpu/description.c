@@ -172,6 +172,26 @@ void description_finish(struct description *d)
 	*d = (struct description){ 0 };
 }
 
+int description_with_host(struct buf *out, const void *bytes, size_t size, const char *host)
+{
+	struct description_header header;
+	size_t start = out->size, length = strlen(host);
+	if (!check_entries(bytes, size))
+		return -EBADMSG;
+	const struct description_entry entry = { .kind = DESCRIPTION_TEXT, .tag = DESCRIPTION_TEXT_HOST, .size = (uint32_t)length };
+	buf_append(out, bytes, size);
+	buf_append(out, &entry, sizeof(entry));
+	buf_append(out, host, length);
+	buf_align(out, 8);
+	if (out->failed)
+		return -ENOMEM;
+	memcpy(&header, out->data + start, sizeof(header));
+	header.size = (uint32_t)(out->size - start);
+	header.entry_count++;
+	memcpy(out->data + start, &header, sizeof(header));
+	return 0;
+}
+
 void description_fill_chain(const struct description *d, void *chain)
 {
 	for (VkBaseOutStructure *s = chain; s != NULL; s = s->pNext) {

@@ -39,6 +39,8 @@ struct description { /* a parsed view; points into bytes that it owns */
 /* Takes a copy of bytes. 0, -EBADMSG (with no copy made) or -ENOMEM. */
 int description_parse(struct description *d, const void *bytes, size_t size);
 void description_finish(struct description *d);
+/* Appends to out a copy of a description (size bytes at an address aligned to 8, checked here) that says on which host the GPU is. 0, -EBADMSG or -ENOMEM. */
+int description_with_host(struct buf *out, const void *bytes, size_t size, const char *host);
 /* The struct of that sType, or NULL; at least `size` bytes long. */
 const void *description_struct(const struct description *d, VkStructureType type, size_t size);
 const void *description_find(const struct description *d, enum description_kind kind, uint32_t tag, size_t *ret_size);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
+#include "gpu/description.h"
 #include "migrate/session/node_link.h"
 #include "migrate/session/options.h"
 #include "proto/ipc.h"
@@ -222,16 +223,24 @@ static void ask(void *ctx)
 	node_link_ask(s->node, &request);
 }
 
+/* The driver also learns on which host the GPU is: that is the first part of its key. */
 static int keep_offer(struct server *s, const Tbmesh__OfferReply *offer)
 {
-	int fd = memfd_create("tbmesh-gpu", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int error = 0;
+	char host[sizeof(s->gpu)];
+	struct buf bytes = { 0 };
+	int error, fd;
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, offer->description.data, offer->description.len) != (ssize_t)offer->description.len ||
+	snprintf(host, sizeof(host), "%.*s", (int)strcspn(offer->gpu, "/"), offer->gpu);
+	error = description_with_host(&bytes, offer->description.data, offer->description.len, host);
+	fd = error == 0 ? memfd_create("tbmesh-gpu", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+	if (fd < 0) {
+		buf_finish(&bytes);
+		return error < 0 ? error : -errno;
+	}
+	if (write(fd, bytes.data, bytes.size) != (ssize_t)bytes.size ||
 		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		error = -EIO;
+	buf_finish(&bytes);
 	if (error < 0) {
 		close(fd);
 		return error;
