@@ -8,20 +8,20 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/params.h>
 
-#define KEY_BYTES 16
-#define NONCE_BYTES 12
+#include "proto/gcm.h"
+
 #define KDF_PURPOSE "tbmesh seal 1 "
 
 struct seal {
-	EVP_CIPHER_CTX *encrypt; /* keyed at creation, each frame sets its nonce only */
-	EVP_CIPHER_CTX *decrypt;
+	const struct gcm_backend *backend;
+	void *encrypt, *decrypt; /* keyed at creation */
 	uint64_t counter;
 };
 
-static int derive_key(const unsigned char *secret, const char *label, unsigned char key[KEY_BYTES])
+static int derive_key(const unsigned char *secret, const char *label, unsigned char key[GCM_KEY_BYTES])
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
@@ -32,7 +32,7 @@ static int derive_key(const unsigned char *secret, const char *label, unsigned c
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)label, strlen(label)),
 		OSSL_PARAM_construct_end(),
 	};
-	int good = ctx && EVP_KDF_derive(ctx, key, KEY_BYTES, parameters) == 1;
+	int good = ctx && EVP_KDF_derive(ctx, key, GCM_KEY_BYTES, parameters) == 1;
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return good ? 0 : -ENOMEM;
@@ -40,16 +40,16 @@ static int derive_key(const unsigned char *secret, const char *label, unsigned c
 
 struct seal *seal_create(const unsigned char secret[SEAL_SECRET_BYTES], const char *label)
 {
-	unsigned char key[KEY_BYTES];
+	unsigned char key[GCM_KEY_BYTES];
 	struct seal *s = calloc(1, sizeof(*s));
 	if (!s || derive_key(secret, label, key) < 0) {
 		free(s);
 		return NULL;
 	}
-	s->encrypt = EVP_CIPHER_CTX_new();
-	s->decrypt = EVP_CIPHER_CTX_new();
-	if (!s->encrypt || !s->decrypt || EVP_EncryptInit_ex(s->encrypt, EVP_aes_128_gcm(), NULL, key, NULL) != 1 ||
-		EVP_DecryptInit_ex(s->decrypt, EVP_aes_128_gcm(), NULL, key, NULL) != 1) {
+	s->backend = gcm_best();
+	s->encrypt = s->backend->create(key, true);
+	s->decrypt = s->backend->create(key, false);
+	if (!s->encrypt || !s->decrypt) {
 		seal_destroy(s);
 		s = NULL;
 	}
@@ -61,60 +61,81 @@ void seal_destroy(struct seal *s)
 {
 	if (!s)
 		return;
-	EVP_CIPHER_CTX_free(s->encrypt); /* wipes its key */
-	EVP_CIPHER_CTX_free(s->decrypt);
+	s->backend->destroy(s->encrypt);
+	s->backend->destroy(s->decrypt);
 	free(s);
 }
 
-static void make_nonce(uint64_t counter, unsigned char nonce[NONCE_BYTES])
+static void make_nonce(uint64_t counter, unsigned char nonce[GCM_NONCE_BYTES])
 {
-	memset(nonce, 0, NONCE_BYTES);
-	memcpy(nonce + NONCE_BYTES - sizeof(counter), &counter, sizeof(counter));
+	memset(nonce, 0, GCM_NONCE_BYTES);
+	memcpy(nonce + GCM_NONCE_BYTES - sizeof(counter), &counter, sizeof(counter));
+}
+
+int seal_start(struct seal *s, const struct frame_header *header)
+{
+	unsigned char nonce[GCM_NONCE_BYTES];
+	make_nonce(s->counter, nonce);
+	return s->backend->start(s->encrypt, nonce, header, sizeof(*header)) ? 0 : -EIO;
+}
+
+int seal_encrypt(struct seal *s, const void *in, size_t size, unsigned char *out)
+{
+	return size <= FRAME_MAX_PAYLOAD && (size == 0 || s->backend->encrypt(s->encrypt, in, size, out)) ? 0 : -EIO;
+}
+
+int seal_tag(struct seal *s, unsigned char tag[SEAL_TAG_BYTES])
+{
+	if (!s->backend->tag(s->encrypt, tag))
+		return -EIO;
+	s->counter++;
+	return 0;
 }
 
 int seal_frame(struct seal *s, const struct frame_header *header, const struct iovec *iov, int iov_count, unsigned char *out)
 {
-	unsigned char nonce[NONCE_BYTES];
 	uint64_t size = 0;
 	for (int i = 0; i < iov_count; i++)
 		size += iov[i].iov_len;
 	if (size != header->size || size > FRAME_MAX_PAYLOAD)
 		return -EINVAL;
 
-	int done;
-	make_nonce(s->counter, nonce);
 	memcpy(out, header, sizeof(*header));
 	unsigned char *at = out + sizeof(*header);
-	bool good = EVP_EncryptInit_ex(s->encrypt, NULL, NULL, NULL, nonce) == 1 &&
-		EVP_EncryptUpdate(s->encrypt, NULL, &done, out, sizeof(*header)) == 1;
-	for (int i = 0; good && i < iov_count; i++) {
-		if (!iov[i].iov_len)
-			continue;
-		good = EVP_EncryptUpdate(s->encrypt, at, &done, iov[i].iov_base, (int)iov[i].iov_len) == 1;
-		at += done;
+	int r = seal_start(s, header);
+	for (int i = 0; r == 0 && i < iov_count; i++) {
+		r = seal_encrypt(s, iov[i].iov_base, iov[i].iov_len, at);
+		at += iov[i].iov_len;
 	}
-	good = good && EVP_EncryptFinal_ex(s->encrypt, at, &done) == 1 &&
-		EVP_CIPHER_CTX_ctrl(s->encrypt, EVP_CTRL_GCM_GET_TAG, SEAL_TAG_BYTES, at) == 1;
-	if (!good)
-		return -EIO;
+	return r < 0 ? r : seal_tag(s, at);
+}
+
+int seal_open_start(struct seal *s, const struct frame_header *header)
+{
+	unsigned char nonce[GCM_NONCE_BYTES];
+	if (header->size > FRAME_MAX_PAYLOAD)
+		return -EBADMSG;
+	make_nonce(s->counter, nonce);
+	return s->backend->start(s->decrypt, nonce, header, sizeof(*header)) ? 0 : -EIO;
+}
+
+int seal_decrypt(struct seal *s, const void *in, size_t size, unsigned char *out)
+{
+	return size <= FRAME_MAX_PAYLOAD && (size == 0 || s->backend->decrypt(s->decrypt, in, size, out)) ? 0 : -EIO;
+}
+
+int seal_verify(struct seal *s, const unsigned char tag[SEAL_TAG_BYTES])
+{
+	if (!s->backend->verify(s->decrypt, tag))
+		return -EBADMSG;
 	s->counter++;
 	return 0;
 }
 
 int seal_open(struct seal *s, const struct frame_header *header, unsigned char *data)
 {
-	unsigned char nonce[NONCE_BYTES];
-	int done;
-	if (header->size > FRAME_MAX_PAYLOAD)
-		return -EBADMSG;
-	make_nonce(s->counter, nonce);
-	unsigned char *tag = data + header->size;
-	if (EVP_DecryptInit_ex(s->decrypt, NULL, NULL, NULL, nonce) != 1 ||
-		EVP_DecryptUpdate(s->decrypt, NULL, &done, (const unsigned char *)header, sizeof(*header)) != 1 ||
-		(header->size && EVP_DecryptUpdate(s->decrypt, data, &done, data, (int)header->size) != 1) ||
-		EVP_CIPHER_CTX_ctrl(s->decrypt, EVP_CTRL_GCM_SET_TAG, SEAL_TAG_BYTES, tag) != 1 ||
-		EVP_DecryptFinal_ex(s->decrypt, tag, &done) != 1)
-		return -EBADMSG;
-	s->counter++;
-	return 0;
+	int r = seal_open_start(s, header);
+	if (r == 0)
+		r = seal_decrypt(s, data, header->size, data);
+	return r < 0 ? r : seal_verify(s, data + header->size);
 }

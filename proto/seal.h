@@ -26,4 +26,14 @@ int seal_frame(struct seal *s, const struct frame_header *header, const struct i
 /* Verifies and decrypts in place: data = ciphertext | tag of header->size + 16 bytes. 0 or -EBADMSG (the stream must end). */
 int seal_open(struct seal *s, const struct frame_header *header, unsigned char *data);
 
+/* The same in pieces, so that what was just encrypted or received is still in the cache: start, then the payload in order, then the tag.
+ * One seal does one frame at a time in one way. What seal_decrypt returns is worth nothing before seal_verify has said 0. in may be
+ * out. 0 or -errno; after an error the stream must end. */
+int seal_start(struct seal *s, const struct frame_header *header);
+int seal_encrypt(struct seal *s, const void *in, size_t size, unsigned char *out);
+int seal_tag(struct seal *s, unsigned char tag[SEAL_TAG_BYTES]);
+int seal_open_start(struct seal *s, const struct frame_header *header);
+int seal_decrypt(struct seal *s, const void *in, size_t size, unsigned char *out);
+int seal_verify(struct seal *s, const unsigned char tag[SEAL_TAG_BYTES]);
+
 #endif

@@ -1,16 +1,19 @@
-/* Frames over TCP, each sealed (proto/seal.h): encrypted straight into the send buffer, decrypted where they were received. */
+/* Frames over TCP, each sealed (proto/seal.h), in chunks: what was just encrypted is sent, and what was just received decrypted in place,
+ * while it is in the cache; and the other side works on the frame's beginning while its end is still being encrypted here. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
 #include "migrate/stream/channel_internal.h"
 #include "proto/seal.h"
 
+#define CHUNK_BYTES (256u << 10)
 /* A cut cable must end the stream, not hang it: unacknowledged data for that long is the end. */
 #define USER_TIMEOUT_MS 3000
 
@@ -21,11 +24,12 @@ struct channel_sealed {
 	/* under send_mutex */
 	pthread_mutex_t send_mutex;
 	struct seal *out_seal;
-	unsigned char *out; /* SEAL_MAX_FRAME */
+	unsigned char *out; /* CHUNK_BYTES */
+	size_t out_used;
 	bool out_broken; /* a frame was cut off in the middle */
 	/* the receiver's thread */
 	struct seal *in_seal;
-	unsigned char *in; /* FRAME_MAX_PAYLOAD + SEAL_TAG_BYTES */
+	unsigned char *in; /* FRAME_MAX_PAYLOAD */
 	/* any thread */
 	atomic_bool shut;
 };
@@ -64,20 +68,86 @@ static int read_all(struct channel_sealed *c, void *out, size_t size)
 	return 0;
 }
 
+/* Room for the next bytes of the frame; a full chunk goes out first. */
+static int chunk_room(struct channel_sealed *c, size_t *ret_room)
+{
+	int r = 0;
+	if (c->out_used == CHUNK_BYTES) {
+		r = write_all(c, c->out, c->out_used);
+		c->out_used = 0;
+	}
+	*ret_room = CHUNK_BYTES - c->out_used;
+	return r;
+}
+
+static int send_payload(struct channel_sealed *c, const struct iovec *iov, int iov_count)
+{
+	int r = 0;
+	for (int i = 0; i < iov_count; i++) {
+		const unsigned char *from = iov[i].iov_base;
+		for (size_t left = iov[i].iov_len; r == 0 && left;) {
+			size_t room;
+			r = chunk_room(c, &room);
+			if (r < 0)
+				break;
+			size_t size = left < room ? left : room;
+			r = seal_encrypt(c->out_seal, from, size, c->out + c->out_used);
+			c->out_used += size;
+			from += size;
+			left -= size;
+		}
+	}
+	return r;
+}
+
+static int send_frame(struct channel_sealed *c, const struct frame_header *header, const struct iovec *iov, int iov_count)
+{
+	unsigned char tag[SEAL_TAG_BYTES];
+	memcpy(c->out, header, sizeof(*header));
+	c->out_used = sizeof(*header);
+	int r = seal_start(c->out_seal, header);
+	if (r == 0)
+		r = send_payload(c, iov, iov_count);
+	if (r == 0)
+		r = seal_tag(c->out_seal, tag);
+	if (r == 0 && CHUNK_BYTES - c->out_used < sizeof(tag)) {
+		r = write_all(c, c->out, c->out_used);
+		c->out_used = 0;
+	}
+	if (r < 0)
+		return r;
+	memcpy(c->out + c->out_used, tag, sizeof(tag));
+	return write_all(c, c->out, c->out_used + sizeof(tag));
+}
+
 static int sealed_send(struct channel *base, const struct frame_header *header, const struct iovec *iov, int iov_count)
 {
 	struct channel_sealed *c = (struct channel_sealed *)base;
-	size_t size = sizeof(*header) + header->size + SEAL_TAG_BYTES;
 	pthread_mutex_lock(&c->send_mutex);
-	int r = atomic_load(&c->shut) || c->out_broken ? end_of(c) : seal_frame(c->out_seal, header, iov, iov_count, c->out);
-	if (r == 0) {
-		r = write_all(c, c->out, size);
-		c->out_broken = r < 0;
-	}
-	if (r == 0)
-		atomic_fetch_add_explicit(&c->base.bytes_sent, size, memory_order_relaxed);
+	int r = atomic_load(&c->shut) || c->out_broken ? end_of(c) : send_frame(c, header, iov, iov_count);
+	if (r < 0)
+		c->out_broken = true;
+	else
+		atomic_fetch_add_explicit(&c->base.bytes_sent, sizeof(*header) + header->size + SEAL_TAG_BYTES, memory_order_relaxed);
 	pthread_mutex_unlock(&c->send_mutex);
 	return r;
+}
+
+/* Into c->in, verified at its end. */
+static int recv_payload(struct channel_sealed *c, const struct frame_header *header)
+{
+	unsigned char tag[SEAL_TAG_BYTES];
+	int r = seal_open_start(c->in_seal, header);
+	for (size_t at = 0; r == 0 && at < header->size;) {
+		size_t size = header->size - at < CHUNK_BYTES ? header->size - at : CHUNK_BYTES;
+		r = read_all(c, c->in + at, size);
+		if (r == 0)
+			r = seal_decrypt(c->in_seal, c->in + at, size, c->in + at);
+		at += size;
+	}
+	if (r == 0)
+		r = read_all(c, tag, sizeof(tag));
+	return r < 0 ? r : seal_verify(c->in_seal, tag);
 }
 
 static int sealed_recv(struct channel *base, struct frame_header *ret_header, const void **ret_payload)
@@ -92,9 +162,7 @@ static int sealed_recv(struct channel *base, struct frame_header *ret_header, co
 	/* Not verified yet: this bounds what is read, and the tag decides. */
 	if (header.size > FRAME_MAX_PAYLOAD)
 		return -EBADMSG;
-	r = read_all(c, c->in, header.size + SEAL_TAG_BYTES);
-	if (r == 0)
-		r = seal_open(c->in_seal, &header, c->in);
+	r = recv_payload(c, &header);
 	if (r < 0)
 		return r;
 	*ret_header = header;
@@ -147,8 +215,8 @@ struct channel *channel_create_sealed(int socket, const unsigned char secret[32]
 	pthread_mutex_init(&c->send_mutex, NULL);
 	c->out_seal = seal_create(secret, initiator ? "0>" : "0<");
 	c->in_seal = seal_create(secret, initiator ? "0<" : "0>");
-	c->out = malloc(SEAL_MAX_FRAME);
-	c->in = malloc(FRAME_MAX_PAYLOAD + SEAL_TAG_BYTES);
+	c->out = malloc(CHUNK_BYTES);
+	c->in = malloc(FRAME_MAX_PAYLOAD);
 	if (!c->out_seal || !c->in_seal || !c->out || !c->in) {
 		sealed_free(c);
 		return NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/gcm.h"
 #include "tests/unit/test.h"
 
 static const unsigned char secret[SEAL_SECRET_BYTES] = "0123456789abcdef0123456789abcde";
@@ -126,6 +127,51 @@ static void test_known_answer(void **state)
 	assert_memory_equal(p->frame + sizeof(header), expected, sizeof(expected));
 }
 
+/* Pieces of any size by one library are undone by the other, and the tags are the same. */
+static void test_backends_agree(void **state)
+{
+	(void)state;
+#ifdef TBMESH_IPSEC_MB
+	const struct gcm_backend *one = gcm_ipsec_mb(), *two = &gcm_libcrypto;
+	if (!one) {
+		print_message("SKIP: this CPU has no vector AES\n");
+		skip();
+	}
+	unsigned seed = 3;
+	static unsigned char in[5000], out[sizeof(in)];
+	for (int round = 0; round < 500; round++) {
+		void *a = one->create(secret, true), *b = two->create(secret, false);
+		unsigned char nonce[GCM_NONCE_BYTES] = { (unsigned char)round }, tag[GCM_TAG_BYTES];
+		size_t size = (size_t)rand_r(&seed) % sizeof(in);
+		for (size_t i = 0; i < size; i++)
+			in[i] = (unsigned char)rand_r(&seed);
+		assert_true(one->start(a, nonce, "header", 6) && two->start(b, nonce, "header", 6));
+		for (size_t at = 0, step; at < size; at += step) {
+			step = 1 + (size_t)rand_r(&seed) % 300;
+			step = step < size - at ? step : size - at;
+			assert_true(one->encrypt(a, in + at, step, out + at));
+		}
+		for (size_t at = 0, step; at < size; at += step) {
+			step = 1 + (size_t)rand_r(&seed) % 300;
+			step = step < size - at ? step : size - at;
+			assert_true(two->decrypt(b, out + at, step, out + at));
+		}
+		assert_memory_equal(in, out, size);
+		assert_true(one->tag(a, tag));
+		tag[round % 16] ^= round % 3 == 0;
+		assert_int_equal(two->verify(b, tag), round % 3 != 0);
+		one->destroy(a);
+		two->destroy(b);
+		const struct gcm_backend *other = one;
+		one = two;
+		two = other;
+	}
+#else
+	print_message("SKIP: built without libipsec-mb\n");
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_order_and_direction_count, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sizes_must_agree, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_known_answer, set_up, tear_down),
+		cmocka_unit_test(test_backends_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
