@@ -14,7 +14,7 @@ static int replay(const char *folder, const char *name)
 	if (file == NULL || fseek(file, 0, SEEK_END) != 0)
 		return -1;
 	long size = ftell(file);
-	uint8_t *data = malloc((size_t)size + 1); /* no spare room: ASan sees a read behind the end */
+	uint8_t *data = malloc(size > 0 ? (size_t)size : 1); /* no spare room: ASan sees a read behind the end */
 	rewind(file);
 	if (data == NULL || fread(data, 1, (size_t)size, file) != (size_t)size)
 		return -1;
