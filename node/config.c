@@ -21,7 +21,7 @@ bool config_name_valid(const char *name)
 
 void config_defaults(struct node_config *c)
 {
-	*c = (struct node_config){ .manage_links = true, .probe_bandwidth = true, .migration_timeout_s = 30,
+	*c = (struct node_config){ .manage_links = true, .probe_bandwidth = true, .migration_timeout_s = 30, .submit_timeout_s = 300,
 		.prefer_cpu_fallback = true, .max_executors = 16, .devices = "linux" };
 	if (gethostname(c->name, sizeof c->name) < 0)
 		c->name[0] = '\0';
@@ -114,6 +114,11 @@ static bool set_migration_timeout(struct node_config *c, const char *value)
 	return parse_number(value, 1, 3600, &c->migration_timeout_s);
 }
 
+static bool set_submit_timeout(struct node_config *c, const char *value)
+{
+	return parse_number(value, 1, 86400, &c->submit_timeout_s);
+}
+
 static bool set_cpu_fallback(struct node_config *c, const char *value)
 {
 	return parse_bool(value, &c->prefer_cpu_fallback);
@@ -145,6 +150,7 @@ static const struct {
 	{ "manage_links", set_manage_links, "true or false" },
 	{ "probe_bandwidth", set_probe_bandwidth, "true or false" },
 	{ "migration_timeout", set_migration_timeout, "seconds, from 1 to 3600" },
+	{ "submit_timeout", set_submit_timeout, "seconds, from 1 to 86400" },
 	{ "prefer_cpu_fallback", set_cpu_fallback, "true or false" },
 	{ "max_executors", set_max_executors, "a number from 1 to 256" },
 	{ "devices", set_devices, "linux or null" },

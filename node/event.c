@@ -96,10 +96,11 @@ uint64_t event_log_add(struct event_log *l, const struct node_event *e)
 	struct node_event *slot = &l->ring[l->next % EVENT_RING];
 	*slot = *e;
 	slot->number = l->next++;
+	uint64_t now_ns = time_monotonic_ns();
+	if (slot->monotonic_ns == 0 || slot->monotonic_ns > now_ns)
+		slot->monotonic_ns = now_ns;
 	if (slot->realtime_us == 0)
-		slot->realtime_us = time_realtime_us();
-	if (slot->monotonic_ns == 0)
-		slot->monotonic_ns = time_monotonic_ns();
+		slot->realtime_us = time_realtime_us() - (now_ns - slot->monotonic_ns) / 1000;
 	if (l->added)
 		l->added(l->ctx, slot);
 	return slot->number;

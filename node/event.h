@@ -17,8 +17,8 @@ struct node_event_field {
 struct node_event {
 	uint64_t number;       /* given by event_log_add */
 	char type[EVENT_NAME_SIZE]; /* names of DESIGN §7 */
-	uint64_t realtime_us;  /* 0: event_log_add takes the time */
-	uint64_t monotonic_ns; /* 0: the same */
+	uint64_t realtime_us;  /* 0: event_log_add takes the time of monotonic_ns */
+	uint64_t monotonic_ns; /* 0: now */
 	char subject[EVENT_VALUE_SIZE];
 	struct node_event_field fields[EVENT_FIELDS];
 	size_t field_count;

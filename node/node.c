@@ -17,6 +17,7 @@
 #include "node/interface.h"
 #include "node/peer.h"
 #include "node/placement.h"
+#include "node/session_files.h"
 #include "node/workload.h"
 
 #define STATE_PERIOD_NS 2000000000ull
@@ -24,6 +25,7 @@
 #define PROBE_DELAY_MS 300
 #define PROBE_RETRIES 3            /* a driver may take its time after a GPU has come */
 #define PROBE_RETRY_MS 2000
+#define CLEAN_PERIOD_NS 60000000000ull
 
 uint64_t node_event(struct node *n, const struct node_event *e)
 {
@@ -290,6 +292,10 @@ static void tick(void *ctx)
 	struct node *n = ctx;
 	interfaces_tick(n->interfaces, n->mesh);
 	workloads_tick(n->workloads);
+	if (time_monotonic_ns() - n->cleaned_ns >= CLEAN_PERIOD_NS) {
+		session_files_clean(n->paths.sessions);
+		n->cleaned_ns = time_monotonic_ns();
+	}
 	if (time_monotonic_ns() - n->state_sent_ns >= STATE_PERIOD_NS - 500000000ull) {
 		look_at_load(n);
 		send_state(n);

@@ -53,7 +53,7 @@ struct node {
 	uint64_t state_version;       /* of NodeState */
 	bool state_dirty;             /* NodeState differs from what was sent */
 	struct loop_timer *state_timer;
-	uint64_t state_sent_ns;
+	uint64_t state_sent_ns, cleaned_ns;
 	uint64_t cpu_busy, cpu_total; /* of /proc/stat, at the last look */
 	uint32_t cpu_load_percent;
 	uint64_t memory_free_bytes;

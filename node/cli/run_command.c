@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "node/config.h"
 #include "node/process.h"
 #include "proto/ipc.h"
 #include "proto/messages.h"
@@ -106,14 +107,28 @@ static int wait_until_ready(struct cli *c, int fd)
 	}
 }
 
+/* The time limits of the host's configuration. Its errors are tbmeshd's to tell; a user may not be able to read it. */
+static void load_config(const struct cli *c, struct node_config *ret)
+{
+	char error[512];
+	config_defaults(ret);
+	if (config_load(ret, c->paths.config, false, c->paths.config_directory, error, sizeof error) < 0)
+		config_defaults(ret);
+}
+
 static int start_session(struct cli *c, const char *gpu, const char *program, const char *socket)
 {
-	char path[NODE_PATH_MAX + 32], pid[16];
+	char path[NODE_PATH_MAX + 32], pid[16], migration_timeout[16], submit_timeout[16];
 	snprintf(path, sizeof path, "%s/tbmesh-session", c->paths.bin);
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	struct node_config config;
+	load_config(c, &config);
+	snprintf(migration_timeout, sizeof migration_timeout, "%u", config.migration_timeout_s);
+	snprintf(submit_timeout, sizeof submit_timeout, "%u", config.submit_timeout_s);
 	const char *base = strrchr(program, '/');
 	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid, "--program",
-		base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, gpu[0] ? "--gpu" : NULL, gpu, NULL };
+		base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, "--migration-timeout", migration_timeout, "--submit-timeout",
+		submit_timeout, gpu[0] ? "--gpu" : NULL, gpu, NULL };
 	__attribute__((cleanup(close_fd))) int log = open_log(c), ready = -1, theirs = -1;
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)

@@ -215,13 +215,13 @@ static int run_best(struct cli *c, int argc, char **argv)
 
 #define FOLLOW_TIMEOUT_MS 60000 /* the node answers earlier, if only with nothing */
 
-static int print_events(struct cli *c, const Tbmesh__EventList *list, bool follow)
+static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t since, bool follow)
 {
 	int r = EXIT_OK;
 	if (c->json && !follow)
 		return cli_print_json(document_events(list));
-	if (list->lost > 0 && !c->json)
-		fprintf(stderr, "tbmesh: %llu earlier events are no longer kept\n", (unsigned long long)list->lost);
+	if (list->lost > 0 && since > 0 && !c->json)
+		fprintf(stderr, "tbmesh: %llu events in between are no longer kept\n", (unsigned long long)list->lost);
 	for (size_t i = 0; i < list->n_events && r == EXIT_OK; i++) {
 		if (c->json)
 			r = cli_print_json(document_event(list->events[i]));
@@ -255,7 +255,7 @@ static int run_events(struct cli *c, int argc, char **argv)
 		if (reply->body_case != TBMESH__REPLY__BODY_EVENTS) {
 			r = cli_fail(c, EXIT_ERROR, "the node answered something else");
 		} else {
-			r = print_events(c, reply->events, follow);
+			r = print_events(c, reply->events, body.since, follow);
 			more = reply->events->n_events > 0;
 			body.since = reply->events->last;
 		}
