@@ -1,11 +1,13 @@
 /* tbmesh-exec: drives one GPU for one workload, or tells what GPUs there are. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -177,9 +179,22 @@ static _Noreturn void serve(struct executor *x, const struct options *o)
 	}
 }
 
+/* Drivers and layers print what they like to stdout: only descriptions may go where those belong. */
+static int probe(void)
+{
+	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (out < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+		log_error("no output: %s", strerror(errno));
+		return 1;
+	}
+	return probe_devices(out) ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct executor executor;
+	const struct rlimit none = { 0, 0 };
 	struct options options;
 	int error;
 
@@ -191,8 +206,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	/* Vulkan programs below tbmesh run are the other side of this. */
 	unsetenv(IPC_ENV_SESSION);
+	/* A GPU's memory is no use in a core file, and writing it would keep the GPU busy after a crash. */
+	setrlimit(RLIMIT_CORE, &none);
 	if (options.probe)
-		return probe_devices(STDOUT_FILENO) ? 1 : 0;
+		return probe();
 	error = open_link(&options, &executor.link);
 	if (error) {
 		log_error("%s: %s", options.socket ? options.socket : "the listening socket", strerror(-error));
