@@ -100,7 +100,7 @@ struct core_peer {
 	struct core_bandwidth aggregate_up, aggregate_down;
 	size_t aggregate_links;     /* up when it was measured */
 	uint64_t probe_due_ns;      /* 0: not due */
-	unsigned probe_failures;
+	unsigned probe_failures, probe_unsteady; /* in a row */
 };
 
 struct core_ops {

@@ -5,7 +5,8 @@
 #include "mesh/core_private.h"
 
 #define OLD_AGE (600 * CORE_SECOND)
-#define UNSTEADY_AGE (30 * CORE_SECOND)
+#define UNSTEADY_AGE (5 * CORE_SECOND) /* the first time; then twice as long each time */
+#define UNSTEADY_DOUBLINGS 6u
 #define CREDIT_MAX ((int64_t)(2 * CORE_SECOND))
 #define CREDIT_DIVISOR 100
 #define PROBE_LIMIT (20 * CORE_SECOND)
@@ -90,9 +91,10 @@ void core_probe_failed(struct core *c, uint64_t now_ns, struct core_peer *p)
 	p->probe_due_ns = now_ns + (RETRY << doublings) + c->ops->random(c->ctx) % CORE_SECOND;
 }
 
-static void measured(struct core *c, struct core_bandwidth *b, uint64_t bps)
+/* What came out of a probe that others disturbed is a lower bound. */
+static void measured(struct core *c, struct core_bandwidth *b, uint64_t bps, bool unsteady)
 {
-	if (bps)
+	if (bps > (unsteady ? b->bps : 0))
 		*b = (struct core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
 }
 
@@ -102,25 +104,32 @@ void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const
 	c->now_ns = now_ns;
 	core_probe_forget(c, p);
 	c->probe_credit_ns -= (int64_t)duration_ns;
+	uint64_t best_up = 0, best_down = 0;
 	size_t found = 0;
 	for (size_t i = 0; i < count; i++) {
 		list_for_each(l, &p->links, struct core_link, link) {
 			if (l->state == MESH_LINK_DOWN || memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
 				memcmp(&l->local, &rates[i].local, sizeof rates[i].local) != 0)
 				continue;
-			measured(c, &l->up, rates[i].up_bps);
-			measured(c, &l->down, rates[i].down_bps);
+			measured(c, &l->up, rates[i].up_bps, unsteady);
+			measured(c, &l->down, rates[i].down_bps, unsteady);
+			best_up = l->up.bps > best_up ? l->up.bps : best_up;
+			best_down = l->down.bps > best_down ? l->down.bps : best_down;
 			found++;
 		}
 	}
 	if (count > 1 && found == count) {
-		measured(c, &p->aggregate_up, aggregate_up_bps);
-		measured(c, &p->aggregate_down, aggregate_down_bps);
+		/* All together are never less than the best one alone: nobody has to use the others. */
+		measured(c, &p->aggregate_up, aggregate_up_bps > best_up ? aggregate_up_bps : best_up, unsteady && p->aggregate_links == count);
+		measured(c, &p->aggregate_down, aggregate_down_bps > best_down ? aggregate_down_bps : best_down,
+			unsteady && p->aggregate_links == count);
 		p->aggregate_links = count;
 	}
 	p->probe_failures = 0;
+	unsigned doublings = p->probe_unsteady < UNSTEADY_DOUBLINGS ? p->probe_unsteady : UNSTEADY_DOUBLINGS;
+	p->probe_unsteady = unsteady ? p->probe_unsteady + 1 : 0;
 	/* Links that came up meanwhile were not in it. */
-	p->probe_due_ns = now_ns + (found != core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE : OLD_AGE);
+	p->probe_due_ns = now_ns + (found != core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE << doublings : OLD_AGE);
 }
 
 void core_traffic(struct core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)

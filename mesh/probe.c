@@ -71,6 +71,7 @@ static void send_result(struct probe *p, const struct bulk *b)
 	result.n_rates = b->path_count;
 	result.aggregate_up_bps = b->aggregate_up_bps;
 	result.aggregate_down_bps = b->aggregate_down_bps;
+	result.unsteady = b->unsteady;
 	m.body_case = TBMESH__PEER_MESSAGE__BODY_PROBE_RESULT;
 	m.probe_result = &result;
 	p->callbacks->send(p->ctx, p->peer_id, &m);
@@ -264,7 +265,8 @@ static void handle_result(struct probe *p, const struct core_peer *peer, const T
 		to->down_bps = rate->up_bps;
 		count++;
 	}
-	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps, time_monotonic_ns() - p->served_ns, false);
+	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps, time_monotonic_ns() - p->served_ns,
+		r->unsteady);
 }
 
 void probe_message(struct probe *p, const struct core_peer *peer, const Tbmesh__PeerMessage *m)

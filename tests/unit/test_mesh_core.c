@@ -488,6 +488,15 @@ static void test_aggregate_belongs_to_the_links_that_were_in_it(void **state)
 	core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, 9000000000); /* measured, not 16 */
 	assert_int_equal(info.aggregate_down.bps, 8500000000);
+	/* A probe that others disturbed only tells a lower bound; and all links are never less than the best one. */
+	core_probe_done(a->core, s->now_ns, p, rates, 2, 9500000000, 1000, CORE_MS, true);
+	core_peer_read(s->now_ns, p, &info);
+	assert_int_equal(info.aggregate_up.bps, 9500000000);
+	assert_int_equal(info.aggregate_down.bps, 8500000000);
+	core_probe_done(a->core, s->now_ns, p, rates, 2, 1000, 1000, CORE_MS, false);
+	core_peer_read(s->now_ns, p, &info);
+	assert_int_equal(info.aggregate_up.bps, 8000000001);
+	assert_int_equal(info.aggregate_down.bps, 7000000001);
 	sim_carrier(s, c1, false);
 	core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, p->best->up.bps); /* what the one that is left can do */
@@ -542,7 +551,7 @@ static void test_random_troubles(void **state)
 {
 	(void)state;
 	const char *given = getenv("TBMESH_SEED");
-	uint64_t first = given ? strtoull(given, NULL, 0) : 1, last = given ? first : 12;
+	uint64_t first = given ? strtoull(given, NULL, 0) : 1, last = given ? first : 6;
 	for (uint64_t seed = first; seed <= last; seed++) {
 		struct sim_node *nodes[4];
 		uint64_t incarnation = 2000;
