@@ -594,7 +594,7 @@ uint64_t core_tick(struct core *c, uint64_t now_ns)
 		if (p->state == MESH_PEER_SUSPECT)
 			next = earlier(next, p->heard_ns + CORE_DEAD);
 		list_for_each(l, &p->links, struct core_link, link)
-			next = earlier(next, core_link_next(l));
+			next = earlier(next, core_link_next(c, l));
 	}
 	return next;
 }

@@ -119,12 +119,19 @@ static void set_state(struct core_link *l, enum mesh_link_state to)
 	l->state = to;
 }
 
-static void start_burst(struct core *c, struct core_link *l, unsigned count)
+static void start_burst(struct core *c, struct core_link *l)
 {
+	c->burster = l;
 	l->bursting = true;
-	l->burst_left = count;
+	l->burst_left = l->rtt.count ? BURST : FIRST_BURST;
 	l->next_burst_ns = c->now_ns;
 	rtt_burst_start(&l->burst);
+}
+
+static void end_burst(struct core *c, struct core_link *l)
+{
+	if (c->burster == l)
+		c->burster = NULL;
 }
 
 static void link_up(struct core *c, struct core_link *l)
@@ -146,7 +153,7 @@ static void link_up(struct core *c, struct core_link *l)
 		snprintf(fields[1].value, sizeof fields[1].value, "%s", l->name);
 		snprintf(fields[2].value, sizeof fields[2].value, "%s", l->domain);
 		mesh_address_text(&l->address.ip, fields[3].value);
-		start_burst(c, l, FIRST_BURST);
+		l->next_burst_ns = c->now_ns;
 		core_event(c, MESH_EVENT_LINK_UP, p, l->id, fields, ARRAY_SIZE(fields));
 		core_probe_want(c, p, CORE_SECOND);
 	}
@@ -160,6 +167,7 @@ void core_link_down(struct core *c, struct core_link *l, const char *why)
 	set_state(l, MESH_LINK_DOWN);
 	l->down_ns = c->now_ns;
 	l->bursting = false;
+	end_burst(c, l);
 	memset(l->pending, 0, sizeof l->pending);
 	memset(&l->rtt, 0, sizeof l->rtt); /* a cable that comes back is measured anew */
 	l->up = l->down = (struct core_bandwidth){ 0 };
@@ -215,13 +223,14 @@ static void tick_burst(struct core *c, struct core_link *l)
 	if (l->state != MESH_LINK_UP || c->now_ns < l->next_burst_ns)
 		return;
 	if (!l->bursting) {
-		if (c->probing == l->peer)
+		if (c->burster || c->probing == l->peer)
 			return; /* these are the times of an idle link */
-		start_burst(c, l, BURST);
+		start_burst(c, l);
 	}
 	if (l->burst_left) {
 		core_link_ask(c, l, true);
-		l->burst_left--;
+		if (--l->burst_left == 0)
+			end_burst(c, l);
 		l->next_burst_ns = c->now_ns + (l->burst_left ? BURST_INTERVAL : BURST_SETTLE);
 		return;
 	}
@@ -253,11 +262,12 @@ void core_link_tick(struct core *c, struct core_link *l, bool heartbeat)
 	tick_burst(c, l);
 }
 
-uint64_t core_link_next(const struct core_link *l)
+uint64_t core_link_next(const struct core *c, const struct core_link *l)
 {
 	if (l->state == MESH_LINK_UP) {
 		uint64_t suspect = l->heard_ns + CORE_SUSPECT;
-		return l->bursting && l->next_burst_ns < suspect ? l->next_burst_ns : suspect;
+		bool turn = l->bursting || (!c->burster && c->probing != l->peer);
+		return turn && l->next_burst_ns < suspect ? l->next_burst_ns : suspect;
 	}
 	return l->state == MESH_LINK_SUSPECT ? l->heard_ns + CORE_DEAD : UINT64_MAX;
 }

@@ -21,6 +21,8 @@ struct core {
 	struct core_address statics[CORE_MAX_STATIC];
 	size_t static_count;
 	uint64_t next_static_ns;
+	/* One link at a time sends its burst: two would keep each other's CPUs awake, and look faster than they are. */
+	struct core_link *burster; /* NULL: nobody */
 	bool dirty;                /* something that core_tick follows up */
 	bool twin_told;
 	/* Bandwidth probes: one at a time, paid from a credit of 1 % of the time. */
@@ -45,7 +47,7 @@ void core_link_down(struct core *c, struct core_link *l, const char *why); /* do
 void core_link_ask(struct core *c, struct core_link *l, bool burst);
 void core_link_goodbye(struct core *c, struct core_link *l);
 void core_link_tick(struct core *c, struct core_link *l, bool heartbeat);
-uint64_t core_link_next(const struct core_link *l);
+uint64_t core_link_next(const struct core *c, const struct core_link *l);
 void core_echo(struct core *c, unsigned ifindex, const struct core_address *from, const void *data, size_t size, int64_t received_ns);
 
 /* core_probe.c */
