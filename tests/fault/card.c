@@ -211,7 +211,7 @@ static void destroy_instance(VkInstance handle, const VkAllocationCallbacks *all
 
 static void card_fill_properties(const struct card *card, VkPhysicalDeviceProperties *properties)
 {
-	snprintf(properties->deviceName, sizeof(properties->deviceName), "%s", card->name);
+	memcpy(properties->deviceName, card->name, sizeof(card->name));
 	properties->deviceType = card->type;
 	properties->vendorID = card->vendor;
 	properties->deviceID = card->device;
