@@ -5,8 +5,8 @@ import unittest
 
 from labtest import LabCase, gpu_key, lab, main, on, plain, tbmesh
 
-SEQ = 5
-WORDS = ["xorshift", "--rounds", "1000"]
+SEQ = 2
+WORDS = ["xorshift", "--rounds", "3000"]
 
 
 class Peer(LabCase):

@@ -7,8 +7,8 @@ import unittest
 
 from labtest import LabCase, eventually, lab, main, plain, state, tbmesh
 
-SEQ = 10
-WORDS = ["xorshift", "--rounds", "2000"]
+SEQ = 2
+WORDS = ["xorshift", "--rounds", "3000"]
 
 
 class Processes(LabCase):

@@ -12,6 +12,11 @@ class Programs(LabCase):
     UP = ["1", "--start"]
     READY = ["--gpus", "1"]
 
+    def test_egpu_is_used(self):
+        run = self.run_on_mesh("alpha", "xorshift", "--rounds", "400")
+        self.assertEqual(run.reach(1)["gpu"], gpu_key("alpha", "egpu"))
+        self.assertEqual(run.finish(), plain("xorshift", "--rounds", "400"))
+
 
 def make_test(words):
     def test(self):
@@ -23,16 +28,6 @@ def make_test(words):
 
 for program_words in PROGRAMS:
     setattr(Programs, "test_" + program_words[0], make_test(program_words))
-
-
-class OnTheEgpu(LabCase):
-    UP = ["1", "--start"]
-    READY = ["--gpus", "1"]
-
-    def test_program_sees_and_uses_the_egpu(self):
-        run = self.run_on_mesh("alpha", "xorshift", "--rounds", "400")
-        self.assertEqual(run.reach(1)["gpu"], gpu_key("alpha", "egpu"))
-        self.assertEqual(run.finish(), plain("xorshift", "--rounds", "400"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import unittest
 
 from labtest import LabCase, events, gpu_key, lab, main, plain, tbmesh
 
-SEQ = 10
+SEQ = 2
 
 
 class Unplug(LabCase):
@@ -30,19 +30,19 @@ class Unplug(LabCase):
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
 
     def test_lost(self):
-        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "2000")
+        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "3000")
 
     def test_silent(self):
-        self.unplug_in_mid_run("silent", "neighbours", "--rounds", "2000")
+        self.unplug_in_mid_run("silent", "neighbours", "--rounds", "6000")
 
     def test_hang(self):
         self.unplug_in_mid_run("hang", "stencil", "--steps", "8000")
 
     def test_crash(self):
-        self.unplug_in_mid_run("crash", "mapped", "--rounds", "2000")
+        self.unplug_in_mid_run("crash", "mapped", "--rounds", "6000")
 
     def test_driver_fails_without_unplug(self):
-        words = ["signals", "--rounds", "1000"]
+        words = ["signals", "--rounds", "4000"]
         run = self.run_on_mesh("alpha", *words)
         run.reach(SEQ)
         lab("fail", "alpha", "egpu", "--how", "lost")
