@@ -18,6 +18,7 @@ NAME = os.path.basename(sys.argv[0]).removeprefix("test_").removesuffix(".py")
 DIR = f"/run/tbmesh-test-{hashlib.sha1(BUILD.encode()).hexdigest()[:6]}-{NAME}"
 SKIP = 77
 COMMAND_TIMEOUT_S = 60
+MID_RUN_S = 0.4
 
 
 def why_not():
@@ -110,15 +111,23 @@ class Run:
                 return workload
         return None
 
-    def reach(self, seq, timeout_s=20):
-        """Waits until so many submissions are complete while the program still runs; returns the workload."""
+    def wait_for_start(self, timeout_s=20):
+        """Until it has an executor; returns the workload."""
         def there():
             if self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.process.returncode} before submission {seq}:\n"
+                raise AssertionError(f"{self.name} ended with {self.process.returncode} at once:\n"
                                      + "".join(self.process.communicate()))
             workload = self.workload()
-            return workload if workload and workload["completed_seq"] >= seq and workload["executor_pid"] else None
-        return eventually(there, timeout_s, f"{self.name} is at submission {seq}")
+            return workload if workload and workload["executor_pid"] else None
+        return eventually(there, timeout_s, f"{self.name} has an executor")
+
+    def reach_mid_run(self):
+        """Lets it work for a moment after its start; returns the workload."""
+        workload = self.wait_for_start()
+        time.sleep(MID_RUN_S)
+        if not self.is_running():
+            raise AssertionError(f"{self.name} was over before its mid-run: give it more rounds")
+        return workload
 
     def is_running(self):
         return self.process.poll() is None

@@ -5,8 +5,7 @@ import unittest
 
 from labtest import LabCase, gpu_key, lab, main, on, plain, tbmesh
 
-SEQ = 2
-WORDS = ["xorshift", "--rounds", "3000"]
+WORDS = ["xorshift", "--rounds", "4000", "--words", "32768"]
 
 
 class Peer(LabCase):
@@ -26,12 +25,12 @@ class Peer(LabCase):
 
     def test_offload_to_the_card_of_a_peer(self):
         run = self.run_on_mesh("alpha", *WORDS)
-        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
         self.assertEqual(run.finish(), plain(*WORDS))
 
     def test_one_cable_cut(self):
         run = self.run_on_mesh("gamma", *WORDS)
-        run.reach(SEQ)
+        run.reach_mid_run()
         lab("cut", "beta", "gamma", 0)
         try:
             self.assertTrue(run.is_running())
@@ -42,7 +41,7 @@ class Peer(LabCase):
 
     def test_all_cables_cut(self):
         run = self.run_on_mesh("alpha", *WORDS)
-        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
         lab("cut", "alpha", "beta")
         try:
             self.assertTrue(run.is_running())
@@ -53,7 +52,7 @@ class Peer(LabCase):
 
     def test_peer_frozen_and_thawed(self):
         run = self.run_on_mesh("alpha", *WORDS)
-        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("beta", "card"))
+        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
         lab("pause", "beta")
         try:
             self.assertEqual(run.finish(), plain(*WORDS))

@@ -14,7 +14,7 @@ class Programs(LabCase):
 
     def test_egpu_is_used(self):
         run = self.run_on_mesh("alpha", "xorshift", "--rounds", "400")
-        self.assertEqual(run.reach(1)["gpu"], gpu_key("alpha", "egpu"))
+        self.assertEqual(run.wait_for_start()["gpu"], gpu_key("alpha", "egpu"))
         self.assertEqual(run.finish(), plain("xorshift", "--rounds", "400"))
 
 

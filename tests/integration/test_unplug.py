@@ -5,8 +5,6 @@ import unittest
 
 from labtest import LabCase, events, gpu_key, lab, main, plain, tbmesh
 
-SEQ = 2
-
 
 class Unplug(LabCase):
     UP = ["2", "--cables", "2", "--start"]
@@ -14,7 +12,7 @@ class Unplug(LabCase):
 
     def unplug_in_mid_run(self, how, *words):
         run = self.run_on_mesh("alpha", *words)
-        self.assertEqual(run.reach(SEQ)["gpu"], gpu_key("alpha", "egpu"))
+        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("alpha", "egpu"))
         before = len(events("alpha", "MigrationCompleted"))
         lab("unplug", "alpha", "egpu", "--how", how)
         self.assertTrue(run.is_running(), "the program was over before the eGPU was pulled: give it more rounds")
@@ -30,21 +28,21 @@ class Unplug(LabCase):
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
 
     def test_lost(self):
-        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "3000")
+        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "4000", "--words", "32768")
 
     def test_silent(self):
-        self.unplug_in_mid_run("silent", "neighbours", "--rounds", "6000")
+        self.unplug_in_mid_run("silent", "neighbours", "--rounds", "5000")
 
     def test_hang(self):
         self.unplug_in_mid_run("hang", "stencil", "--steps", "8000")
 
     def test_crash(self):
-        self.unplug_in_mid_run("crash", "mapped", "--rounds", "6000")
+        self.unplug_in_mid_run("crash", "mapped", "--rounds", "5000")
 
     def test_driver_fails_without_unplug(self):
         words = ["signals", "--rounds", "4000"]
         run = self.run_on_mesh("alpha", *words)
-        run.reach(SEQ)
+        run.reach_mid_run()
         lab("fail", "alpha", "egpu", "--how", "lost")
         self.assertTrue(run.is_running())
         self.assertEqual(run.finish(), plain(*words))
