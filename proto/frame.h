@@ -27,6 +27,10 @@ enum frame_kind {
 	FRAME_HEARTBEAT = 23, /* a = counter, b = seq that the GPU works on (0: idle) */
 };
 
+/* Of the VkResults in LOST two say more: the workload is to blame (no other executor would do better), and this GPU can't hold it. */
+#define FRAME_LOST_WORKLOAD (-1000011001) /* VK_ERROR_VALIDATION_FAILED_EXT */
+#define FRAME_LOST_UNFIT (-8)             /* VK_ERROR_FEATURE_NOT_PRESENT */
+
 /* The 24 bytes a, b, c and the kind and size travel as one 32-byte header. */
 struct frame_header {
 	uint32_t size; /* payload bytes */

@@ -9,6 +9,7 @@
 #include "migrate/session/core_private.h"
 
 #define MS 1000000ull
+#define BLAME_LOSSES 3 /* an executor that blames the workload counts for so many that only die of it */
 #define TICK_MAX_MS 400 /* a tick that comes later than this: this process did not run, so it heard nothing either */
 
 #define TO(phase) (1u << (phase))
@@ -52,6 +53,8 @@ const char *session_loss_name(enum session_loss loss)
 		return "its GPU is gone";
 	case SESSION_LOSS_UNFIT:
 		return "it cannot hold what the program has";
+	case SESSION_LOSS_WORKLOAD:
+		return "it says that the program is to blame";
 	}
 	return "?";
 }
@@ -165,7 +168,7 @@ static void lose_at(struct session_core *c, uint64_t now_ns, uint64_t noticed_ns
 {
 	assert(attached(c));
 	c->losses++;
-	c->losses_in_row++;
+	c->losses_in_row += loss == SESSION_LOSS_WORKLOAD ? BLAME_LOSSES : 1;
 	c->loss = loss;
 	snprintf(c->loss_text, sizeof(c->loss_text), "%s", text ? text : session_loss_name(loss));
 	snprintf(c->loss_gpu, sizeof(c->loss_gpu), "%s", c->gpu);
@@ -177,7 +180,10 @@ static void lose_at(struct session_core *c, uint64_t now_ns, uint64_t noticed_ns
 		snprintf(c->prefer, sizeof(c->prefer), "%s", c->gpu);
 	}
 	if (c->losses_in_row > c->config.max_losses) {
-		core_give_up(c, now_ns, "executor after executor dies of this workload");
+		char why[SESSION_TEXT];
+
+		snprintf(why, sizeof(why), "executor after executor dies of this workload; the last: %.120s", c->loss_text);
+		core_give_up(c, now_ns, why);
 		return;
 	}
 	if (c->phase != SESSION_ATTACH)
@@ -346,13 +352,15 @@ static void handle_allocated(struct session_core *c, uint64_t now_ns, const stru
 static void handle_lost(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
 {
 	char text[SESSION_TEXT];
+	int32_t result = (int32_t)(uint32_t)h->a;
 	int length = h->size < 120 ? (int)h->size : 120;
 
-	snprintf(text, sizeof(text), "VkResult %d: %.*s", (int)(int32_t)(uint32_t)h->a, length, (const char *)payload);
+	snprintf(text, sizeof(text), "VkResult %d: %.*s", (int)result, length, h->size ? (const char *)payload : "");
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
 			*p = '?'; /* an executor's words end up in logs and messages */
-	core_lose(c, now_ns, SESSION_LOSS_DEVICE, text);
+	core_lose(c, now_ns, result == FRAME_LOST_WORKLOAD ? SESSION_LOSS_WORKLOAD
+		: result == FRAME_LOST_UNFIT ? SESSION_LOSS_UNFIT : SESSION_LOSS_DEVICE, text);
 }
 
 void session_core_frame(struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *h, const void *payload)

@@ -44,6 +44,7 @@ enum session_loss {
 	SESSION_LOSS_STUCK,    /* no progress within submit_timeout */
 	SESSION_LOSS_GPU,      /* the node says that the GPU is gone */
 	SESSION_LOSS_UNFIT,    /* cannot hold what the program already has */
+	SESSION_LOSS_WORKLOAD, /* says that no executor can do what the program asks; believed after a few */
 };
 
 enum session_event {

@@ -25,7 +25,7 @@ void *map_take(struct map *m, uint64_t a, uint64_t b); /* removes; NULL when it 
 
 /* Walks all values; the map must not change meanwhile. */
 #define map_for_each(m, slot) \
-	for (struct map_slot *slot = (m)->slots; slot != (m)->slots + (m)->capacity; slot++) \
+	for (struct map_slot *slot = (m)->slots; slot && slot != (m)->slots + (m)->capacity; slot++) \
 		if (slot->value)
 
 #endif

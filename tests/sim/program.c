@@ -294,8 +294,10 @@ void program_poll(struct program *p)
 			break;
 		}
 	}
-	memmove(d->data, d->data + at, d->size - at);
-	d->size -= at;
+	if (at) {
+		memmove(d->data, d->data + at, d->size - at);
+		d->size -= at;
+	}
 }
 
 void program_check(struct program *p)

@@ -1,0 +1,1 @@
+tbmesh_fuzz(session_core LIBS tbmesh_session_core session_model_world)

@@ -1,0 +1,108 @@
+/* The delivery ring with a program that reads late, or lies about it. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "migrate/session/outbox.h"
+#include "tests/unit/test.h"
+
+#define CHUNK (1u << 20)
+
+struct world { struct ring log, delivery; struct outbox outbox; uint64_t position; };
+
+static int set_up(void **ctx)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_int_equal(ring_create(&w->log, "test-log", 1 << 20), 0);
+	assert_int_equal(outbox_init(&w->outbox, &w->log), 0);
+	assert_int_equal(ring_attach(&w->delivery, ring_reopen_read_only(&w->outbox.ring), RING_DELIVERY_BYTES, false), 0);
+	*ctx = w;
+	return 0;
+}
+
+static int tear_down(void **ctx)
+{
+	struct world *w = *ctx;
+
+	outbox_finish(&w->outbox);
+	ring_finish(&w->delivery);
+	ring_finish(&w->log);
+	free(w);
+	return 0;
+}
+
+/* Reads one record as a driver does; waits for it. */
+static struct delivery_header read_one(struct world *w)
+{
+	struct delivery_header h;
+	uint64_t head;
+
+	for (;;) {
+		uint32_t seen = ring_sequence(&w->delivery);
+
+		assert_int_equal(ring_read_head(&w->delivery, w->position, &head), 0);
+		if (head != w->position)
+			break;
+		assert_int_equal(ring_wait(&w->delivery, seen, 5000), 0);
+	}
+	memcpy(&h, ring_at(&w->delivery, w->position), sizeof(h));
+	w->position += h.size;
+	ring_release(&w->log, w->position);
+	return h;
+}
+
+static void test_late_reader(void **ctx)
+{
+	struct world *w = *ctx;
+	unsigned char *bytes = calloc(1, CHUNK);
+	const struct record_run run = { 0, CHUNK };
+	unsigned count = 150; /* more than twice the ring */
+
+	for (unsigned i = 0; i < count; i++) {
+		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes);
+		outbox_put(&w->outbox, DELIVERY_COMPLETE, i + 1, 0);
+	}
+	assert_true(outbox_crowded(&w->outbox));
+	for (unsigned i = 0; i < count; i++) {
+		struct delivery_header delta = read_one(w), complete = read_one(w);
+
+		assert_int_equal(delta.kind, DELIVERY_DELTA);
+		assert_int_equal(delta.subject, i + 1);
+		assert_int_equal(complete.kind, DELIVERY_COMPLETE);
+		assert_int_equal(complete.subject, i + 1);
+	}
+	assert_false(outbox_crowded(&w->outbox));
+	free(bytes);
+}
+
+static void test_lying_reader(void **ctx)
+{
+	struct world *w = *ctx;
+	unsigned char *bytes = calloc(1, CHUNK);
+	const struct record_run run = { 0, CHUNK };
+
+	ring_release(&w->log, 1ull << 40);
+	for (unsigned i = 0; i < 200; i++)
+		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes);
+	assert_false(outbox_crowded(&w->outbox)); /* it gets nothing more, and nobody waits for it */
+	free(bytes);
+}
+
+static void test_trim(void **ctx)
+{
+	struct world *w = *ctx;
+	uint64_t tail;
+
+	outbox_trim(&w->outbox, 4096);
+	assert_int_equal(ring_read_tail(&w->delivery, 8192, 1 << 20, &tail), 0);
+	assert_int_equal(tail, 4096);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = { TEST(test_late_reader), TEST(test_lying_reader), TEST(test_trim) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
