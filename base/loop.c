@@ -89,7 +89,8 @@ struct loop *loop_create(void)
 	struct event_config *config = event_config_new();
 	if (config) {
 		/* Timers count from now, not from when the last wait ended: a callback may take long. */
-		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME | EVENT_BASE_FLAG_PRECISE_TIMER);
+		event_config_set_flag(
+			config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME | EVENT_BASE_FLAG_PRECISE_TIMER);
 		l->base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
@@ -107,7 +108,8 @@ void loop_destroy(struct loop *l)
 {
 	if (!l)
 		return;
-	list_for_each_safe(s, &l->signals, struct loop_signal, link) {
+	list_for_each_safe(s, &l->signals, struct loop_signal, link)
+	{
 		event_free(s->event);
 		free(s);
 	}
@@ -190,7 +192,8 @@ void loop_io_destroy(struct loop_io *io)
 static void timer_arm(struct loop_timer *t, uint64_t delay_ns)
 {
 	uint64_t delay_us = (delay_ns + 999) / 1000;
-	event_add(t->event, &(struct timeval){ .tv_sec = (time_t)(delay_us / 1000000), .tv_usec = (suseconds_t)(delay_us % 1000000) });
+	event_add(t->event,
+		&(struct timeval){ .tv_sec = (time_t)(delay_us / 1000000), .tv_usec = (suseconds_t)(delay_us % 1000000) });
 }
 
 static void timer_dispatch(evutil_socket_t fd, short events, void *ctx)

@@ -143,7 +143,9 @@ int unix_recv(int fd, void *data, size_t size, size_t *ret_size, int *fds, size_
 	} control;
 	memset(&control, 0, sizeof(control));
 	struct iovec iov = { .iov_base = data, .iov_len = size };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)
+	};
 	ssize_t got;
 	do
 		got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);

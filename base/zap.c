@@ -26,7 +26,8 @@ struct zap {
 
 static struct zap_key *key_find(struct zap *a, const unsigned char *key)
 {
-	list_for_each(k, &a->keys, struct zap_key, link) {
+	list_for_each(k, &a->keys, struct zap_key, link)
+	{
 		if (memcmp(k->key, key, CURVE_KEY_BYTES) == 0)
 			return k;
 	}
@@ -51,8 +52,12 @@ static void zap_asked(void *ctx, const struct zpart *parts, size_t count, const 
 		a->refused++;
 	const char *code = k ? "200" : "400", *text = k ? "OK" : "unknown key", *user = k ? k->user_id : "";
 	struct zpart answer[] = {
-		{ "1.0", 3 }, { count > 1 ? parts[1].data : "", count > 1 ? parts[1].size : 0 },
-		{ code, 3 }, { text, strlen(text) }, { user, strlen(user) }, { "", 0 },
+		{ "1.0", 3 },
+		{ count > 1 ? parts[1].data : "", count > 1 ? parts[1].size : 0 },
+		{ code, 3 },
+		{ text, strlen(text) },
+		{ user, strlen(user) },
+		{ "", 0 },
 	};
 	zsock_send(a->socket, answer, sizeof(answer) / sizeof(answer[0]));
 }
@@ -115,7 +120,6 @@ void zap_destroy(struct zap *a)
 	assert(a->context->curve_servers == 0);
 	a->context->zap_running = false;
 	zsock_destroy(a->socket);
-	list_for_each_safe(k, &a->keys, struct zap_key, link)
-		free(k);
+	list_for_each_safe(k, &a->keys, struct zap_key, link) free(k);
 	free(a);
 }

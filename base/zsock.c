@@ -188,10 +188,10 @@ static bool set_options(struct zsock *s, enum zsock_type type, const struct zsoc
 {
 	int64_t max_message = (int64_t)o->max_message_bytes;
 	bool good = zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &max_message, sizeof(max_message)) == 0 &&
-		set_int(s, ZMQ_LINGER, 0) && set_int(s, ZMQ_IPV6, 1) &&
-		set_int(s, ZMQ_SNDHWM, HIGH_WATER_MARK) && set_int(s, ZMQ_RCVHWM, HIGH_WATER_MARK) &&
-		set_int(s, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(s, ZMQ_CONNECT_TIMEOUT, HANDSHAKE_MS) &&
-		set_int(s, ZMQ_RECONNECT_IVL, RECONNECT_MS) && set_int(s, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+		set_int(s, ZMQ_LINGER, 0) && set_int(s, ZMQ_IPV6, 1) && set_int(s, ZMQ_SNDHWM, HIGH_WATER_MARK) &&
+		set_int(s, ZMQ_RCVHWM, HIGH_WATER_MARK) && set_int(s, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+		set_int(s, ZMQ_CONNECT_TIMEOUT, HANDSHAKE_MS) && set_int(s, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
+		set_int(s, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
 	if (type == ZSOCK_SUB)
 		good = good && zmq_setsockopt(s->socket, ZMQ_SUBSCRIBE, "", 0) == 0;
 	if (type == ZSOCK_ROUTER)
@@ -199,17 +199,22 @@ static bool set_options(struct zsock *s, enum zsock_type type, const struct zsoc
 	good = good && set_text(s, ZMQ_ROUTING_ID, o->routing_id) && set_key(s, ZMQ_CURVE_PUBLICKEY, o->public_key) &&
 		set_key(s, ZMQ_CURVE_SECRETKEY, o->secret_key) && set_key(s, ZMQ_CURVE_SERVERKEY, o->server_key);
 	if (o->curve_server) {
-		good = good && o->secret_key && set_int(s, ZMQ_CURVE_SERVER, 1) && set_text(s, ZMQ_ZAP_DOMAIN, ZSOCK_ZAP_DOMAIN);
+		good = good && o->secret_key && set_int(s, ZMQ_CURVE_SERVER, 1) &&
+			set_text(s, ZMQ_ZAP_DOMAIN, ZSOCK_ZAP_DOMAIN);
 	}
 	return good;
 }
 
-struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, size_t max_parts,
-	zsock_fn *received, void *ctx)
+struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o,
+	size_t max_parts, zsock_fn *received, void *ctx)
 {
 	static const int types[] = {
-		[ZSOCK_ROUTER] = ZMQ_ROUTER, [ZSOCK_DEALER] = ZMQ_DEALER, [ZSOCK_PUB] = ZMQ_PUB,
-		[ZSOCK_SUB] = ZMQ_SUB, [ZSOCK_REP] = ZMQ_REP, [ZSOCK_REQ] = ZMQ_REQ,
+		[ZSOCK_ROUTER] = ZMQ_ROUTER,
+		[ZSOCK_DEALER] = ZMQ_DEALER,
+		[ZSOCK_PUB] = ZMQ_PUB,
+		[ZSOCK_SUB] = ZMQ_SUB,
+		[ZSOCK_REP] = ZMQ_REP,
+		[ZSOCK_REQ] = ZMQ_REQ,
 	};
 	assert(o->max_message_bytes > 0 && max_parts <= MAX_PARTS);
 	assert(!o->curve_server || z->zap_running);
@@ -217,7 +222,9 @@ struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type
 	struct zsock *s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
-	*s = (struct zsock){ .context = z, .max_parts = max_parts, .received = received, .ctx = ctx, .curve_server = o->curve_server };
+	*s = (struct zsock){
+		.context = z, .max_parts = max_parts, .received = received, .ctx = ctx, .curve_server = o->curve_server
+	};
 	s->socket = zmq_socket(z->context, types[type]);
 	if (!s->socket) {
 		free(s);
@@ -239,7 +246,8 @@ struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type
 	return s;
 }
 
-struct zsock *zsock_create(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, zsock_fn *received, void *ctx)
+struct zsock *zsock_create(
+	struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, zsock_fn *received, void *ctx)
 {
 	return zsock_create_parts(z, l, type, o, ZSOCK_MAX_PARTS, received, ctx);
 }

@@ -21,7 +21,8 @@ static bool libcrypto_start(void *gcm, const unsigned char nonce[GCM_NONCE_BYTES
 {
 	int done;
 	/* The key and the direction stay: -1 */
-	return EVP_CipherInit_ex(gcm, NULL, NULL, NULL, nonce, -1) == 1 && EVP_CipherUpdate(gcm, NULL, &done, associated, (int)size) == 1;
+	return EVP_CipherInit_ex(gcm, NULL, NULL, NULL, nonce, -1) == 1 &&
+		EVP_CipherUpdate(gcm, NULL, &done, associated, (int)size) == 1;
 }
 
 static bool libcrypto_update(void *gcm, const void *in, size_t size, void *out)
@@ -33,14 +34,16 @@ static bool libcrypto_update(void *gcm, const void *in, size_t size, void *out)
 static bool libcrypto_tag(void *gcm, unsigned char tag[GCM_TAG_BYTES])
 {
 	int done;
-	return EVP_CipherFinal_ex(gcm, tag, &done) == 1 && EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_GET_TAG, GCM_TAG_BYTES, tag) == 1;
+	return EVP_CipherFinal_ex(gcm, tag, &done) == 1 &&
+		EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_GET_TAG, GCM_TAG_BYTES, tag) == 1;
 }
 
 static bool libcrypto_verify(void *gcm, const unsigned char tag[GCM_TAG_BYTES])
 {
 	unsigned char nothing[GCM_TAG_BYTES];
 	int done;
-	return EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_SET_TAG, GCM_TAG_BYTES, (void *)tag) == 1 && EVP_CipherFinal_ex(gcm, nothing, &done) == 1;
+	return EVP_CIPHER_CTX_ctrl(gcm, EVP_CTRL_GCM_SET_TAG, GCM_TAG_BYTES, (void *)tag) == 1 &&
+		EVP_CipherFinal_ex(gcm, nothing, &done) == 1;
 }
 
 const struct gcm_backend gcm_libcrypto = {

@@ -34,7 +34,8 @@ static void budget_free(void *data, void *pointer)
 }
 
 /* Strings longer than a name, in any message. */
-static const char *const text_fields[] = { "message", "reason", "why", "value", "warnings", "refusals", "egpu_reason", "socket" };
+static const char *const text_fields[] = { "message", "reason", "why", "value", "warnings", "refusals", "egpu_reason",
+	"socket" };
 
 static const struct {
 	const char *field;
@@ -163,7 +164,8 @@ static bool bytes_good(const ProtobufCFieldDescriptor *field, const ProtobufCBin
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bytes_caps); i++) {
 		if (strcmp(bytes_caps[i].field, field->name) == 0)
-			return bytes->len == 0 || (bytes_caps[i].exact ? bytes->len == bytes_caps[i].max : bytes->len <= bytes_caps[i].max);
+			return bytes->len == 0 ||
+				(bytes_caps[i].exact ? bytes->len == bytes_caps[i].max : bytes->len <= bytes_caps[i].max);
 	}
 	return bytes->len <= MESSAGE_MAX_BYTES_FIELD;
 }
@@ -171,7 +173,8 @@ static bool bytes_good(const ProtobufCFieldDescriptor *field, const ProtobufCBin
 static bool number_good(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field, uint32_t number)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(number_ranges); i++) {
-		if (strcmp(number_ranges[i].message, type->short_name) == 0 && strcmp(number_ranges[i].field, field->name) == 0)
+		if (strcmp(number_ranges[i].message, type->short_name) == 0 &&
+			strcmp(number_ranges[i].field, field->name) == 0)
 			return number >= number_ranges[i].min && number <= number_ranges[i].max;
 	}
 	return true;
@@ -187,7 +190,8 @@ static size_t item_cap(const char *name)
 }
 
 /* Checks one value; a message in it is put off to pending. */
-static bool value_good(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field, const void *value, struct buf *pending)
+static bool value_good(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field, const void *value,
+	struct buf *pending)
 {
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_STRING:

@@ -172,6 +172,8 @@ static void local_shutdown(struct channel *base)
 {
 	struct channel_local *c = (struct channel_local *)base;
 	set_end(c, -ESHUTDOWN);
+	/* Before the caller cuts the ring, if it is one to be cut: nobody can be woken there afterwards. */
+	ring_nudge(&c->in);
 	/* The other side learns it now, not when all this is freed. */
 	shutdown(c->socket, SHUT_RDWR);
 	wake_watcher(c);
@@ -206,7 +208,12 @@ struct channel *channel_create_local(struct ring *out, struct ring *in, int sock
 	unsigned char *payload = malloc(FRAME_MAX_PAYLOAD);
 	int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c)
-		*c = (struct channel_local){ .base.kind = &local_kind, .out = *out, .in = *in, .socket = socket, .stop_fd = stop_fd, .payload = payload };
+		*c = (struct channel_local){ .base.kind = &local_kind,
+			.out = *out,
+			.in = *in,
+			.socket = socket,
+			.stop_fd = stop_fd,
+			.payload = payload };
 	bool good = c && payload && stop_fd >= 0;
 	if (good) {
 		pthread_mutex_init(&c->send_mutex, NULL);

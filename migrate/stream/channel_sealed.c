@@ -128,7 +128,8 @@ static int sealed_send(struct channel *base, const struct frame_header *header, 
 	if (r < 0)
 		c->out_broken = true;
 	else
-		atomic_fetch_add_explicit(&c->base.bytes_sent, sizeof(*header) + header->size + SEAL_TAG_BYTES, memory_order_relaxed);
+		atomic_fetch_add_explicit(
+			&c->base.bytes_sent, sizeof(*header) + header->size + SEAL_TAG_BYTES, memory_order_relaxed);
 	pthread_mutex_unlock(&c->send_mutex);
 	return r;
 }

@@ -70,7 +70,9 @@ static int ring_make(struct ring *r, const char *name, uint64_t size, bool write
 {
 	if (!size_is_good(size))
 		return -EINVAL;
-	struct ring made = { .size = size, .fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), .writer = writer, .sealed = writer };
+	struct ring made = {
+		.size = size, .fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), .writer = writer, .sealed = writer
+	};
 	if (made.fd < 0)
 		return -errno;
 	int error = ftruncate(made.fd, (off_t)(PAGE_BYTES + size)) < 0 ? -errno : ring_map(&made, writer);
@@ -296,7 +298,8 @@ int ring_wait(const struct ring *r, uint32_t seen, int timeout_ms)
 			uint64_t now = time_monotonic_ns();
 			if (now >= end)
 				return ring_sequence(r) != seen ? 0 : -ETIMEDOUT;
-			left = (struct timespec){ .tv_sec = (time_t)((end - now) / 1000000000u), .tv_nsec = (long)((end - now) % 1000000000u) };
+			left = (struct timespec){ .tv_sec = (time_t)((end - now) / 1000000000u),
+				.tv_nsec = (long)((end - now) % 1000000000u) };
 		}
 		if (futex(&r->page->sequence, FUTEX_WAIT, seen, timeout_ms < 0 ? NULL : &left) == 0)
 			return 0;

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memory_size %= 1u << 16;
 	data += sizeof(memory_size);
 	size -= sizeof(memory_size);
-	unsigned char *payload = malloc(size + 1), *memory = calloc(1, memory_size + 1), *before = calloc(1, memory_size + 1);
+	unsigned char *payload = malloc(size + 1), *memory = calloc(1, memory_size + 1),
+		      *before = calloc(1, memory_size + 1);
 	memcpy(payload, data, size);
 	struct delta_view view;
 	if (delta_parse(payload, size, memory_size, &view) == 0)

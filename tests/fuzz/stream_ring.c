@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data += sizeof(words);
 	size -= sizeof(words);
 	if (ring_create(&feed, "feed", SIZE) < 0 || ring_create_result(&result, "result", SIZE) < 0 ||
-		ring_attach(&evil, dup(result.fd), SIZE, true) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		ring_attach(&evil, dup(result.fd), SIZE, true) < 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		abort();
 	memcpy(ring_at(&evil, 0), data, size < SIZE ? size : SIZE);
 	ring_publish(&evil, words[0]);

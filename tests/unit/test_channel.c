@@ -103,7 +103,9 @@ static void *send_frames(void *ctx)
 		for (size_t k = 0; k < size; k++)
 			payload[k] = pattern(i, k);
 		struct iovec iov[] = { { payload, size / 3 }, { payload + size / 3, size - size / 3 } };
-		struct frame_header header = { .size = (uint32_t)size, .kind = FRAME_RESULT, .a = i, .b = 5, .c = UINT64_MAX };
+		struct frame_header header = {
+			.size = (uint32_t)size, .kind = FRAME_RESULT, .a = i, .b = 5, .c = UINT64_MAX
+		};
 		if (channel_send(ctx, &header, iov, 2) < 0)
 			abort();
 	}
@@ -166,7 +168,8 @@ static void *call_until_end(void *ctx)
 	do {
 		struct frame_header header = { .size = sizeof(payload), .kind = FRAME_MEMORY };
 		const void *received;
-		call->result = call->sends ? channel_send(call->channel, &header, &iov, 1) : channel_recv(call->channel, &header, &received);
+		call->result = call->sends ? channel_send(call->channel, &header, &iov, 1)
+					   : channel_recv(call->channel, &header, &received);
 	} while (call->result == 0);
 	call->end_ns = time_monotonic_ns();
 	return NULL;
@@ -202,7 +205,8 @@ static void test_kill_of_the_other_side(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		for (uint64_t i = 0; i < 5; i++)
-			channel_send(p.b, &(struct frame_header){ .size = 3, .kind = FRAME_DONE, .a = i }, &(struct iovec){ (void *)"abc", 3 }, 1);
+			channel_send(p.b, &(struct frame_header){ .size = 3, .kind = FRAME_DONE, .a = i },
+				&(struct iovec){ (void *)"abc", 3 }, 1);
 		close(pipes[0]);
 		close(pipes[1]);
 		for (;;)

@@ -92,7 +92,8 @@ static void test_waits_read_only(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		struct ring mine, out;
-		if (ring_attach(&mine, ring_reopen_read_only(&r), SIZE, false) < 0 || ring_attach(&out, dup(answer.fd), SIZE, true) < 0)
+		if (ring_attach(&mine, ring_reopen_read_only(&r), SIZE, false) < 0 ||
+			ring_attach(&out, dup(answer.fd), SIZE, true) < 0)
 			_exit(1);
 		for (uint64_t position = 0; position < 1000;) {
 			uint32_t seen = ring_sequence(&mine);

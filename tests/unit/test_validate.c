@@ -57,8 +57,20 @@ static void test_texts(void **state)
 	assert_int_equal(reply_with_message(""), 0);
 	assert_int_equal(reply_with_message("Grüße, 你好, 🎉"), 0);
 	static const char *const bad[] = {
-		"line\nbreak", "\x1b[31m", "\x7f", "\xc2\x85", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
-		"cut \xc3", "cut \xe4\xbd", "cut \xf0\x9f\x8e", "\x80", "\xff",
+		"line\nbreak",
+		"\x1b[31m",
+		"\x7f",
+		"\xc2\x85",
+		"\xc0\xaf",
+		"\xe0\x80\xaf",
+		"\xed\xa0\x80",
+		"\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"cut \xc3",
+		"cut \xe4\xbd",
+		"cut \xf0\x9f\x8e",
+		"\x80",
+		"\xff",
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(reply_with_message(bad[i]), -EBADMSG);
