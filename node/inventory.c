@@ -357,7 +357,8 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 	for (size_t n = 0; n < m->n_drm_nodes && g->drm_count < DEVICE_DRM_MAX; n++)
 		copy(g->drm_nodes[g->drm_count++], sizeof g->drm_nodes[0], m->drm_nodes[n]);
 	memset(g->device_uuid, 0, sizeof g->device_uuid);
-	memcpy(g->device_uuid, m->device_uuid.data, m->device_uuid.len < sizeof g->device_uuid ? m->device_uuid.len : sizeof g->device_uuid);
+	if (m->device_uuid.len == sizeof g->device_uuid)
+		memcpy(g->device_uuid, m->device_uuid.data, sizeof g->device_uuid);
 	g->state = GPU_GONE;
 	for (size_t n = 0; n < ARRAY_SIZE(state_names); n++)
 		if (strcmp(m->state, state_names[n]) == 0)
