@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define EVENT_RING 1024
-#define EVENT_FIELDS 10
+#define EVENT_FIELDS 14
 #define EVENT_NAME_SIZE 32
 #define EVENT_VALUE_SIZE 160
 

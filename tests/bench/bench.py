@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+"""Benchmarks in the lab, each figure beside its baseline from the same run. Called by deploy/bench."""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+LAB = os.path.join(TOP, "deploy", "lab")
+PROGRAMS = {
+    "xorshift": ["--rounds", "2000"],
+    "stencil": ["--steps", "2000", "--side", "256"],
+    "mapped": ["--rounds", "500"],
+    "neighbours": ["--rounds", "300"],
+    "signals": ["--rounds", "400"],
+}
+STATE_ROUNDS = {16: 400, 256: 40, 1024: 12}  # MiB of state: rounds, so that the unplug meets the middle
+
+
+class Bench:
+    def __init__(self, build, as_json):
+        self.build = build
+        self.as_json = as_json
+        self.environment = dict(os.environ, TBMESH_BUILD=build)
+
+    def emit(self, name, value, unit, baseline, baseline_name, better):
+        ratio = value / baseline if baseline else None
+        if self.as_json:
+            print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "baseline": round(baseline, 4),
+                              "ratio": None if ratio is None else round(ratio, 4), "better": better}), flush=True)
+            return
+        times = "" if ratio is None else f", ratio {ratio:.3f}"
+        print(f"{name:<22} {value:10.3f} {unit:<5} | {baseline_name}: {baseline:.3f} {unit}{times} ({better} is better)", flush=True)
+
+    # the lab
+
+    def lab(self, *words, check=True, timeout=180):
+        return subprocess.run([LAB, *words], check=check, timeout=timeout, capture_output=True, text=True, env=self.environment)
+
+    def on(self, host, *words, timeout=900):
+        done = self.lab("exec", host, "--", *words, check=False, timeout=timeout)
+        if done.returncode != 0:
+            raise RuntimeError(f"{host}: {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def start(self, host, *words):
+        return subprocess.Popen([LAB, "exec", host, "--", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env=self.environment)
+
+    def up(self, cables):
+        self.lab("down", check=False)
+        self.lab("up", "2", "--topology", "pair", "--cables", str(cables), "--start")
+        self.on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--measured", "--timeout", "60")
+
+    def tbmesh(self, host, *words):
+        return json.loads(self.on(host, "tbmesh", "--json", *words))
+
+    def target(self):
+        """beta's address, as alpha reaches it over the first cable"""
+        text = self.on("beta", "ip", "-6", "-o", "addr", "show", "dev", "thunderbolt0", "scope", "link")
+        return re.search(r"inet6 (fe80::[0-9a-f:]+)", text).group(1) + "%thunderbolt0"
+
+    def pid_of(self, host, name):
+        inside = self.on(host, "readlink", "/proc/self/ns/net").strip()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+                    if comm.read().strip() == name and os.readlink(f"/proc/{pid}/ns/net") == inside:
+                        return int(pid)
+            except OSError:
+                continue
+        raise RuntimeError(f"no {name} on {host}")
+
+    # groups
+
+    def bulk(self):
+        self.up(1)
+        target = self.target()
+        sealed, plain = [], []
+        for _ in range(3):
+            server = self.start("beta", "iperf3", "-s", "-1", "--forceflush")
+            server.stdout.readline()
+            for line in server.stdout:
+                if "listening" in line:
+                    break
+            report = json.loads(self.on("alpha", "iperf3", "-6", "-c", target, "-t", "3", "-J"))
+            server.communicate(timeout=20)
+            plain.append(report["end"]["sum_received"]["bits_per_second"] / 1e9)
+            sealed.append(self.bulk_once(target))
+        self.emit("bulk_gbps", statistics.median(sealed), "Gb/s", statistics.median(plain), "iperf3", "higher")
+
+    def bulk_once(self, target):
+        tool = os.path.join(self.build, "bin", "tbmesh-bench-bulk")
+        server = self.start("beta", tool, "server")
+        port = re.search(r"port (\d+)", server.stdout.readline()).group(1)
+        self.on("alpha", tool, "client", target, port, "3")
+        text = server.communicate(timeout=20)[0]
+        return float(re.search(r"([0-9.]+) Gb/s", text).group(1))
+
+    def rtt(self):
+        self.up(1)
+        target = self.target()
+        ours, pings = [], []
+        for _ in range(3):  # interleaved, at the node's own pacing within a burst
+            text = self.on("alpha", "ping", "-6", "-c", "100", "-i", "0.01", target)
+            pings.append(statistics.median(float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text)))
+            time.sleep(3)
+            ours.append(self.tbmesh("alpha", "links")["links"][0]["rtt"]["p50_us"])
+        self.emit("rtt_p50_us", statistics.median(ours), "us", statistics.median(pings), "ping -i 0.01", "lower")
+
+    def overhead(self):
+        self.up(2)
+        for name, words in PROGRAMS.items():
+            program = os.path.join(self.build, "programs", name)
+            pairs = []
+            for turn in range(4):
+                pair = (self.timed("tbmesh", "run", "--", program, *words), self.timed(program, *words))
+                if turn:  # the first one fills the shader caches
+                    pairs.append(pair)
+            ours, plain = sorted(pairs, key=lambda p: p[0] / p[1])[1]
+            self.emit(f"overhead:{name}", ours, "s", plain, "plain driver", "lower")
+
+    def timed(self, *words):
+        began = time.monotonic()
+        self.on("alpha", *words)
+        return time.monotonic() - began
+
+    def recovery(self):
+        for mib, rounds in STATE_ROUNDS.items():
+            self.up(2)
+            program = os.path.join(self.build, "programs", "state")
+            run = self.start("alpha", "tbmesh", "run", "--", program, "--mib", str(mib), "--rounds", str(rounds))
+            seen = 0
+            for line in run.stdout:
+                seen += line.startswith("state round=")
+                if seen == 4:
+                    break
+            gpu = next(g["id"] for g in self.tbmesh("alpha", "gpus")["gpus"] if g["egpu"] and g["local"])
+            self.lab("unplug", "alpha", gpu)
+            text = run.communicate(timeout=600)[0]
+            if run.returncode != 0 or "right" not in text:
+                raise RuntimeError(f"state --mib {mib} after the unplug: exit {run.returncode}\n{text}")
+            events = self.tbmesh("alpha", "events")["events"]
+            done = [e for e in events if e["type"] == "MigrationCompleted"][-1]["fields"]
+            floor = float(done["streamed_bytes"]) * 8 / (float(done["streamed_gbps"]) * 1e9) * 1000
+            self.emit(f"recovery_ms:{mib}MiB", float(done["duration_ms"]), "ms", floor, "state / goodput", "lower")
+
+    def idle(self):
+        self.up(1)
+        server = self.start("alpha", "iperf3", "-s")
+        time.sleep(5)  # past the bursts of a new link
+        pids = {"node": self.pid_of("alpha", "tbmeshd"), "iperf3": self.pid_of("alpha", "iperf3")}
+        before = {k: cpu_seconds(p) for k, p in pids.items()}
+        time.sleep(10)
+        cpu = {k: (cpu_seconds(p) - before[k]) * 10 for k, p in pids.items()}
+        self.emit("idle_cpu_percent", cpu["node"], "%", cpu["iperf3"], "idle iperf3 -s", "lower")
+        self.emit("idle_rss_mib", rss_mib(pids["node"]), "MiB", rss_mib(pids["iperf3"]), "idle iperf3 -s", "lower")
+        os.kill(pids["iperf3"], 15)
+        server.wait(5)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+GROUPS = ["bulk", "rtt", "overhead", "recovery", "idle"]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="deploy/bench", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"one or more of: {' '.join(GROUPS)}; all by default")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    unknown = [g for g in args.groups if g not in GROUPS]
+    if unknown:
+        parser.error(f"unknown group {unknown[0]}; there are: {' '.join(GROUPS)}")
+    bench = Bench(args.build, args.json)
+    status = 0
+    try:
+        for group in args.groups or GROUPS:
+            try:
+                getattr(bench, group)()
+            except (RuntimeError, subprocess.SubprocessError, KeyError, IndexError, StopIteration, OSError) as error:
+                print(f"{group}: {error}", file=sys.stderr)
+                status = 1
+    finally:
+        bench.lab("down", check=False)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
