@@ -1,6 +1,6 @@
 /* tbmesh-bench-bulk: goodput of one sealed channel over TCP, in frames of 1 MiB, counted by the receiver.
  *
- *   tbmesh-bench-bulk listen PORT            serves one sender, then exits
+ *   tbmesh-bench-bulk listen PORT            says "listening", serves one sender, then exits
  *   tbmesh-bench-bulk send ADDRESS PORT S    sends for S seconds, prints the goodput in Gb/s
  */
 #include <netdb.h>
@@ -82,6 +82,8 @@ static int listen_on(const char *port)
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listener, 1) < 0)
 		return -1;
+	puts("listening");
+	fflush(stdout);
 	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
