@@ -152,7 +152,12 @@ def parse_signal(text):
 
 
 def forward(name, *keys):
-    return lambda layout, args: ask(layout, name, **{k: getattr(args, k) for k in keys})
+    """A command for the keeper; with --when, prints the time at which it began (CLOCK_MONOTONIC, seconds)."""
+    def command(layout, args):
+        began = ask(layout, name, **{k: getattr(args, k) for k in keys})
+        if getattr(args, "when", False):
+            print(f"{began:.9f}")
+    return command
 
 
 def carrier(layout, args):
@@ -227,6 +232,7 @@ def make_parser():
         c.add_argument("a")
         c.add_argument("b")
         c.add_argument("cable", type=int, nargs="?", help="its number, from 0")
+        c.add_argument("--when", action="store_true", help="print when it happened: CLOCK_MONOTONIC in seconds")
     c = add("carrier", carrier, "A's carrier off or on, by B's interface going and coming")
     c.add_argument("a")
     c.add_argument("b")
@@ -236,6 +242,7 @@ def make_parser():
         c = add(name, forward(name, "host", "gpu", "how"), text)
         c.add_argument("host")
         c.add_argument("gpu", help="egpu, card, or its id")
+        c.add_argument("--when", action="store_true", help="print when it happened: CLOCK_MONOTONIC in seconds")
         c.add_argument("--how", choices=list(gpus.WAYS), default="silent" if name == "unplug" else "lost",
                        help="how its driver behaves from then on (%(default)s)")
     c = add("plug", forward("plug", "host", "gpu"), "plug a GPU in again")

@@ -294,10 +294,12 @@ class Keeper:
         words = " ".join(f"{k}={v}" for k, v in request["arguments"].items())
         print(time.strftime("%H:%M:%S"), request["command"], words, flush=True)
         if request["command"] == "down":
-            connection.sendall(b'{"result": null}\n')
+            connection.sendall(b'{"result": 0}\n')
             return False
         try:
-            reply = {"result": getattr(self, "do_" + request["command"])(**request["arguments"])}
+            began = time.clock_gettime(time.CLOCK_MONOTONIC)
+            getattr(self, "do_" + request["command"])(**request["arguments"])
+            reply = {"result": began}
         except LabError as error:
             reply = {"error": str(error)}
         print("  ", json.dumps(reply), flush=True)
