@@ -16,8 +16,10 @@ static void copy_clean(char *out, size_t size, const char *in, size_t in_size)
 static const char *type_name(VkPhysicalDeviceType type)
 {
 	static const char *const names[] = { [VK_PHYSICAL_DEVICE_TYPE_OTHER] = "other",
-		[VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = "integrated", [VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = "discrete",
-		[VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = "virtual", [VK_PHYSICAL_DEVICE_TYPE_CPU] = "cpu" };
+		[VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = "integrated",
+		[VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = "discrete",
+		[VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = "virtual",
+		[VK_PHYSICAL_DEVICE_TYPE_CPU] = "cpu" };
 	return (unsigned)type < sizeof names / sizeof names[0] ? names[type] : "other";
 }
 
@@ -65,8 +67,8 @@ int gpu_summarize(const struct description *d, struct gpu_summary *ret)
 	const VkPhysicalDevicePCIBusInfoPropertiesEXT *pci =
 		description_struct(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT, sizeof *pci);
 	if (pci && pci->pciDomain <= 0xffff && pci->pciBus <= 0xff && pci->pciDevice <= 0x1f && pci->pciFunction <= 7)
-		snprintf(ret->pci_address, sizeof ret->pci_address, "%04x:%02x:%02x.%x", pci->pciDomain & 0xffff, pci->pciBus & 0xff,
-			pci->pciDevice & 0x1f, pci->pciFunction & 7);
+		snprintf(ret->pci_address, sizeof ret->pci_address, "%04x:%02x:%02x.%x", pci->pciDomain & 0xffff,
+			pci->pciBus & 0xff, pci->pciDevice & 0x1f, pci->pciFunction & 7);
 	const VkPhysicalDeviceDrmPropertiesEXT *drm =
 		description_struct(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT, sizeof *drm);
 	if (drm && drm->hasRender && drm->renderMinor >= 0 && drm->renderMinor < 1 << 20)

@@ -91,7 +91,8 @@ static void send_events(struct api *c, const struct api_route *to, uint64_t requ
 	list.lost = event_log_lost(log, since);
 	list.last = since;
 	const struct node_event *e;
-	for (uint64_t at = since; list.events && list.n_events < max && (e = event_log_next(log, at)) != NULL; at = e->number) {
+	for (uint64_t at = since; list.events && list.n_events < max && (e = event_log_next(log, at)) != NULL;
+		at = e->number) {
 		list.events[list.n_events++] = view_event(c->node, e, &a);
 		list.last = e->number;
 	}
@@ -148,7 +149,10 @@ static void handle_events(struct api *c, const struct api_route *from, uint64_t 
 		api_fail(c, from, id, 1, "out of memory");
 		return;
 	}
-	*f = (struct follower){ .route = *from, .request = id, .since = r->since, .max = max,
+	*f = (struct follower){ .route = *from,
+		.request = id,
+		.since = r->since,
+		.max = max,
 		.deadline_ns = time_monotonic_ns() + FOLLOW_MS * 1000000ull };
 	list_append(&c->followers, &f->link);
 	c->follower_count++;

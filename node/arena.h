@@ -1,5 +1,5 @@
-/* Memory of one reply: allocated piece by piece, freed at once. Zero-initialised is empty. Failure is fatal to the reply alone: failed is
- * set and NULL returned. */
+/* Memory of one reply: allocated piece by piece, freed at once. Zero-initialised is empty. Failure is fatal to the reply
+ * alone: failed is set and NULL returned. */
 #ifndef TBMESH_NODE_ARENA_H
 #define TBMESH_NODE_ARENA_H
 

@@ -21,8 +21,13 @@ bool config_name_valid(const char *name)
 
 void config_defaults(struct node_config *c)
 {
-	*c = (struct node_config){ .manage_links = true, .probe_bandwidth = true, .migration_timeout_s = 30, .submit_timeout_s = 300,
-		.prefer_cpu_fallback = true, .max_executors = 16, .devices = "linux" };
+	*c = (struct node_config){ .manage_links = true,
+		.probe_bandwidth = true,
+		.migration_timeout_s = 30,
+		.submit_timeout_s = 300,
+		.prefer_cpu_fallback = true,
+		.max_executors = 16,
+		.devices = "linux" };
 	if (gethostname(c->name, sizeof c->name) < 0)
 		c->name[0] = '\0';
 	c->name[sizeof c->name - 1] = '\0';
@@ -34,8 +39,11 @@ void config_defaults(struct node_config *c)
 /* Each sets one value; false: `want` says what it should have been. */
 static bool parse_bool(const char *value, bool *ret)
 {
-	static const struct { const char *text; bool value; } words[] = { { "true", true }, { "yes", true }, { "on", true },
-		{ "1", true }, { "false", false }, { "no", false }, { "off", false }, { "0", false } };
+	static const struct {
+		const char *text;
+		bool value;
+	} words[] = { { "true", true }, { "yes", true }, { "on", true }, { "1", true }, { "false", false }, { "no", false },
+		{ "off", false }, { "0", false } };
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(value, words[i].text) == 0) {
 			*ret = words[i].value;
@@ -232,7 +240,8 @@ static int is_conf(const struct dirent *entry)
 	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
 }
 
-int config_load(struct node_config *c, const char *file, bool required, const char *directory, char *error, size_t error_size)
+int config_load(
+	struct node_config *c, const char *file, bool required, const char *directory, char *error, size_t error_size)
 {
 	if (required || access(file, F_OK) == 0) {
 		int r = load_file(c, file, error, error_size);

@@ -15,9 +15,9 @@
 
 struct event_log {
 	struct node_event ring[EVENT_RING]; /* number n lies at n % EVENT_RING */
-	uint64_t first;                /* smallest number since the start of this process */
+	uint64_t first;                     /* smallest number since the start of this process */
 	uint64_t next;
-	uint64_t reserved;             /* numbers below are ours */
+	uint64_t reserved; /* numbers below are ours */
 	char *number_path;
 	void (*added)(void *ctx, const struct node_event *e);
 	void *ctx;

@@ -1,4 +1,5 @@
-/* What happened on this node, numbered, in a ring. Numbers go on over restarts: a block of them is reserved in a file at a time. */
+/* What happened on this node, numbered, in a ring. Numbers go on over restarts: a block of them is reserved in a file at
+ * a time. */
 #ifndef TBMESH_NODE_EVENT_H
 #define TBMESH_NODE_EVENT_H
 
@@ -15,10 +16,10 @@ struct node_event_field {
 	char value[EVENT_VALUE_SIZE];
 };
 struct node_event {
-	uint64_t number;       /* given by event_log_add */
+	uint64_t number;            /* given by event_log_add */
 	char type[EVENT_NAME_SIZE]; /* names of DESIGN §7 */
-	uint64_t realtime_us;  /* 0: event_log_add takes the time of monotonic_ns */
-	uint64_t monotonic_ns; /* 0: now */
+	uint64_t realtime_us;       /* 0: event_log_add takes the time of monotonic_ns */
+	uint64_t monotonic_ns;      /* 0: now */
 	char subject[EVENT_VALUE_SIZE];
 	struct node_event_field fields[EVENT_FIELDS];
 	size_t field_count;
@@ -33,7 +34,7 @@ struct event_log;
 struct event_log *event_log_create(const char *number_path, void (*added)(void *ctx, const struct node_event *e), void *ctx);
 void event_log_destroy(struct event_log *l);
 uint64_t event_log_add(struct event_log *l, const struct node_event *e); /* its number */
-uint64_t event_log_last(const struct event_log *l);                 /* 0: none yet */
+uint64_t event_log_last(const struct event_log *l);                      /* 0: none yet */
 /* Numbers behind `since` that the ring has dropped. */
 uint64_t event_log_lost(const struct event_log *l, uint64_t since);
 /* The first event with a number larger than since, or NULL. Valid until the next add. */

@@ -142,7 +142,8 @@ static void ended(void *ctx, unsigned events)
 		if (e->text_size > 0)
 			snprintf(text, sizeof text, "%s", e->text);
 		else
-			snprintf(text, sizeof text, "the executor on %s ended before it was ready (status %#x)", e->gpu, (unsigned)status);
+			snprintf(text, sizeof text, "the executor on %s ended before it was ready (status %#x)", e->gpu,
+				(unsigned)status);
 		answer(e, -EIO, text, 0);
 	}
 	forget(e);
@@ -172,7 +173,8 @@ static void write_record(struct executor *e)
 {
 	char text[512];
 	int length = snprintf(text, sizeof text, "%d %" PRIu64 "\n%s\n%s\n%s\n%s\n", (int)e->process.pid,
-		process_start_time(e->process.pid), e->gpu, e->workload, e->peer, strrchr(e->socket, '/') ? strrchr(e->socket, '/') + 1 : "");
+		process_start_time(e->process.pid), e->gpu, e->workload, e->peer,
+		strrchr(e->socket, '/') ? strrchr(e->socket, '/') + 1 : "");
 	snprintf(e->record, sizeof e->record, "%s/%" PRIu64 ".pid", e->owner->paths->exec, e->ticket);
 	if (length >= (int)sizeof text || file_write_atomic(e->record, text, (size_t)length, 0600) < 0)
 		e->record[0] = '\0';
@@ -246,12 +248,15 @@ static void adopt_all(struct executors *x)
 
 /* ---- from outside ---- */
 
-struct executors *executors_create(struct loop *l, const struct node_paths *paths, uint32_t limit, void (*changed)(void *ctx), void *ctx)
+struct executors *executors_create(
+	struct loop *l, const struct node_paths *paths, uint32_t limit, void (*changed)(void *ctx), void *ctx)
 {
 	struct executors *x = calloc(1, sizeof *x);
 	if (!x)
 		return NULL;
-	*x = (struct executors){ .loop = l, .paths = paths, .limit = limit, .changed = changed, .ctx = ctx, .next_ticket = 1 };
+	*x = (struct executors){
+		.loop = l, .paths = paths, .limit = limit, .changed = changed, .ctx = ctx, .next_ticket = 1
+	};
 	list_init(&x->list);
 	/* Not this process's stderr: that may be a pipe that dies with us, and executors outlive us. */
 	char log_path[NODE_PATH_MAX + 32];
@@ -285,8 +290,13 @@ static int spawn(struct executor *e, int secret_fd, int ready_fd)
 	const char *local[] = { path, "--gpu", e->gpu, "--socket", e->socket, "--ready-fd", "3", "--cache", cache, NULL };
 	const char *remote[] = { path, "--gpu", e->gpu, "--listen", "--ready-fd", "3", "--secret-fd", "4", NULL };
 	const int fds[] = { ready_fd, secret_fd };
-	struct process_options o = { .path = path, .argv = secret_fd >= 0 ? remote : local, .fds = fds, .fd_count = secret_fd >= 0 ? 2 : 1,
-		.output = -1, .errors = e->owner->log_fd, .new_session = true };
+	struct process_options o = { .path = path,
+		.argv = secret_fd >= 0 ? remote : local,
+		.fds = fds,
+		.fd_count = secret_fd >= 0 ? 2 : 1,
+		.output = -1,
+		.errors = e->owner->log_fd,
+		.new_session = true };
 	return process_spawn(&o, &e->process);
 }
 
@@ -313,7 +323,8 @@ static bool over_limit(const struct executors *x, const struct executor_request 
 	return executors_load(x, r->gpu) >= x->limit || of_peer >= x->limit;
 }
 
-int executors_start(struct executors *x, const struct executor_request *request, executor_ready_fn *ready, void *ctx, uint64_t *ret_ticket)
+int executors_start(struct executors *x, const struct executor_request *request, executor_ready_fn *ready, void *ctx,
+	uint64_t *ret_ticket)
 {
 	if (over_limit(x, request))
 		return -EDQUOT;

@@ -1,5 +1,5 @@
-/* Executors on this host: started for a session here or for a peer's, found again after a restart of the node, killed without
- * waiting when their GPU is gone. They outlive tbmeshd and end by themselves with their session. */
+/* Executors on this host: started for a session here or for a peer's, found again after a restart of the node, killed
+ * without waiting when their GPU is gone. They outlive tbmeshd and end by themselves with their session. */
 #ifndef TBMESH_NODE_EXECUTOR_H
 #define TBMESH_NODE_EXECUTOR_H
 
@@ -16,27 +16,29 @@
 struct executors;
 
 struct executor_request {
-	const char *gpu;        /* id on this host */
+	const char *gpu; /* id on this host */
 	const char *workload;
-	const char *peer;       /* id of the node that asks; "": a session of this host */
+	const char *peer;            /* id of the node that asks; "": a session of this host */
 	const unsigned char *secret; /* EXECUTOR_SECRET_BYTES, for a peer; else NULL */
 };
 struct executor_ready {
-	int error;              /* 0, or negative errno and text says why */
+	int error; /* 0, or negative errno and text says why */
 	const char *text;
-	const char *socket;     /* for a session of this host */
-	uint16_t port;          /* for a peer */
+	const char *socket; /* for a session of this host */
+	uint16_t port;      /* for a peer */
 	pid_t pid;
 };
 /* Called once for each start that returned a ticket, unless it was cancelled. */
 typedef void executor_ready_fn(void *ctx, const struct executor_ready *r);
 
 /* changed: the load of some GPU is another. Adopts what runs already. NULL when out of memory. */
-struct executors *executors_create(struct loop *l, const struct node_paths *paths, uint32_t limit, void (*changed)(void *ctx), void *ctx);
+struct executors *executors_create(
+	struct loop *l, const struct node_paths *paths, uint32_t limit, void (*changed)(void *ctx), void *ctx);
 void executors_destroy(struct executors *x); /* they run on */
 /* 0, -EDQUOT (too many for that GPU or peer) or what starting a process gives. */
-int executors_start(struct executors *x, const struct executor_request *r, executor_ready_fn *ready, void *ctx, uint64_t *ret_ticket);
-void executors_cancel(struct executors *x, uint64_t ticket); /* kills one that is not ready yet; ready is not called */
+int executors_start(
+	struct executors *x, const struct executor_request *r, executor_ready_fn *ready, void *ctx, uint64_t *ret_ticket);
+void executors_cancel(struct executors *x, uint64_t ticket);   /* kills one that is not ready yet; ready is not called */
 void executors_kill_gpu(struct executors *x, const char *gpu); /* SIGKILL; returns at once; starts that wait get -ENODEV */
 uint32_t executors_load(const struct executors *x, const char *gpu);
 size_t executors_count(const struct executors *x);

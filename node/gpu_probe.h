@@ -8,8 +8,8 @@
 #include "node/paths.h"
 
 struct gpu_probe;
-/* error 0: data holds, for each device, a uint32_t size and a description (gpu/description.h), not checked. Else negative errno and
- * text says why. */
+/* error 0: data holds, for each device, a uint32_t size and a description (gpu/description.h), not checked. Else
+ * negative errno and text says why. */
 typedef void gpu_probe_done_fn(void *ctx, int error, const char *text, const unsigned char *data, size_t size);
 
 struct gpu_probe *gpu_probe_create(struct loop *l, const struct node_paths *paths, gpu_probe_done_fn *done, void *ctx);

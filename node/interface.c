@@ -42,8 +42,12 @@ static void hand_over(struct interface *one, struct mesh *m)
 	unsigned ifindex = if_nametoindex(one->netdev.interface);
 	if (ifindex == 0 || ifindex == one->ifindex)
 		return;
-	struct mesh_interface i = { .ifindex = ifindex, .name = one->netdev.interface, .domain = one->netdev.domain,
-		.xdomain = one->netdev.xdomain, .negotiated_rx_bps = one->netdev.rx_bps, .negotiated_tx_bps = one->netdev.tx_bps };
+	struct mesh_interface i = { .ifindex = ifindex,
+		.name = one->netdev.interface,
+		.domain = one->netdev.domain,
+		.xdomain = one->netdev.xdomain,
+		.negotiated_rx_bps = one->netdev.rx_bps,
+		.negotiated_tx_bps = one->netdev.tx_bps };
 	int r = mesh_interface_add(m, &i);
 	if (r < 0) {
 		log_warn("interface %s cannot be used: %s", one->netdev.interface, strerror(-r));

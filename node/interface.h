@@ -1,5 +1,6 @@
-/* Network interfaces that the mesh may use: Thunderbolt ones as udev tells of them, others as the configuration names them. Joins names
- * with indexes: udev may tell of an interface before it is in this network namespace, or under a name that it loses. */
+/* Network interfaces that the mesh may use: Thunderbolt ones as udev tells of them, others as the configuration names
+ * them. Joins names with indexes: udev may tell of an interface before it is in this network namespace, or under a name
+ * that it loses. */
 #ifndef TBMESH_NODE_INTERFACE_H
 #define TBMESH_NODE_INTERFACE_H
 

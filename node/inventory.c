@@ -23,7 +23,9 @@ struct inventory {
 	struct list gpus;
 };
 
-static const char *const state_names[] = { [GPU_ACTIVE] = "active", [GPU_GONE] = "gone", [GPU_WITHOUT_DRIVER] = "no driver" };
+static const char *const state_names[] = {
+	[GPU_ACTIVE] = "active", [GPU_GONE] = "gone", [GPU_WITHOUT_DRIVER] = "no driver"
+};
 
 const char *inventory_state_name(enum inventory_state s)
 {
@@ -222,7 +224,8 @@ static int take_description(struct inventory *i, const unsigned char *data, size
 	const struct device_gpu *device = find_device(g, devices);
 	if (device)
 		join_device(g, device);
-	/* A driver may still list what has been pulled out. A PCI function that sysfs never had is the driver's word alone. */
+	/* A driver may still list what has been pulled out. A PCI function that sysfs never had is the driver's word
+	 * alone. */
 	bool left = device ? device->gone : g->state == GPU_GONE && g->is_egpu && g->pci_address[0];
 	g->state = left ? GPU_GONE : GPU_ACTIVE;
 	return 0;
@@ -298,7 +301,8 @@ bool inventory_device_changed(struct inventory *i, const struct device_gpu *d)
 	return news;
 }
 
-void inventory_device_gone(struct inventory *i, const struct device_gpu *d, void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx)
+void inventory_device_gone(
+	struct inventory *i, const struct device_gpu *d, void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx)
 {
 	bool any = false;
 	list_for_each(e, &i->gpus, struct entry, link)
@@ -374,7 +378,7 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 /* The key HOST/ID must be unambiguous. */
 static bool id_acceptable(const char *id)
 {
-	return id[0] && strlen(id) < sizeof ((struct inventory_gpu *)0)->id && !strchr(id, '/');
+	return id[0] && strlen(id) < sizeof((struct inventory_gpu *)0)->id && !strchr(id, '/');
 }
 
 void inventory_peer_state(struct inventory *i, const char *peer, const char *host, const Tbmesh__NodeState *s)

@@ -1,5 +1,5 @@
-/* The GPUs of the mesh as this node knows them: its own (what the probe executor says of Vulkan, joined with sysfs) and its peers'
- * (what they say of theirs), with their descriptions. */
+/* The GPUs of the mesh as this node knows them: its own (what the probe executor says of Vulkan, joined with sysfs) and
+ * its peers' (what they say of theirs), with their descriptions. */
 #ifndef TBMESH_NODE_INVENTORY_H
 #define TBMESH_NODE_INVENTORY_H
 
@@ -20,8 +20,8 @@ struct Tbmesh__NodeState;
 enum inventory_state { GPU_ACTIVE, GPU_GONE, GPU_WITHOUT_DRIVER };
 
 struct inventory_gpu {
-	char host[64];             /* node name */
-	char peer[64];             /* node id, "" on this host */
+	char host[64]; /* node name */
+	char peer[64]; /* node id, "" on this host */
 	char id[96];
 	char key[POLICY_KEY_SIZE]; /* HOST/ID */
 	char name[256], driver[256], driver_info[256];
@@ -35,10 +35,10 @@ struct inventory_gpu {
 	char drm_nodes[DEVICE_DRM_MAX][32];
 	unsigned drm_count;
 	uint8_t device_uuid[16];
-	uint32_t load;             /* a peer's word; of this host's GPUs ask executors_load */
+	uint32_t load; /* a peer's word; of this host's GPUs ask executors_load */
 	struct description description;
 	bool described;
-	uint64_t hash;             /* of the description, 0 none */
+	uint64_t hash; /* of the description, 0 none */
 };
 
 struct inventory;
@@ -57,12 +57,14 @@ const struct inventory_gpu *inventory_find_local(const struct inventory *i, cons
 unsigned inventory_active(const struct inventory *i, const char *peer, bool with_cpu_drivers);
 bool inventory_incomplete(const struct inventory *i); /* a description is still on its way */
 
-/* What the probe said (gpu_probe.h). Returns how many descriptions were of no use. devices: what sysfs knows, may be NULL. */
+/* What the probe said (gpu_probe.h). Returns how many descriptions were of no use. devices: what sysfs knows, may be
+ * NULL. */
 size_t inventory_probed(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices);
 /* True when the device has a DRM node that its GPU here has not: a driver came, a probe may tell more. */
 bool inventory_device_changed(struct inventory *i, const struct device_gpu *g);
 /* Marks what is on that PCI function as gone; each id is told to `gone`. */
-void inventory_device_gone(struct inventory *i, const struct device_gpu *g, void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx);
+void inventory_device_gone(struct inventory *i, const struct device_gpu *g,
+	void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx);
 /* Is there a device on this host that has no Vulkan driver (yet)? */
 bool inventory_lacks_driver(const struct inventory *i);
 

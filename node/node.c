@@ -21,9 +21,9 @@
 #include "node/workload.h"
 
 #define STATE_PERIOD_NS 2000000000ull
-#define STATE_DELAY_MS 20          /* what changes together is told together */
+#define STATE_DELAY_MS 20 /* what changes together is told together */
 #define PROBE_DELAY_MS 300
-#define PROBE_RETRIES 3            /* a driver may take its time after a GPU has come */
+#define PROBE_RETRIES 3 /* a driver may take its time after a GPU has come */
 #define PROBE_RETRY_MS 2000
 #define CLEAN_PERIOD_NS 60000000000ull
 
@@ -68,7 +68,8 @@ static void event_added(void *ctx, const struct node_event *e)
 	char fields[512] = "";
 	size_t length = 0;
 	for (size_t i = 0; i < e->field_count && length < sizeof fields; i++)
-		length += (size_t)snprintf(fields + length, sizeof fields - length, " %s=%s", e->fields[i].name, e->fields[i].value);
+		length += (size_t)snprintf(
+			fields + length, sizeof fields - length, " %s=%s", e->fields[i].name, e->fields[i].value);
 	log_info("event %" PRIu64 " %s %s%s", e->number, e->type, e->subject, fields);
 	if (n->api)
 		api_event_added(n->api, e);
@@ -253,7 +254,9 @@ static void mesh_warning(void *ctx, const char *subject, const char *text)
 	node_warn(ctx, subject, text);
 }
 
-static const struct mesh_callbacks mesh_callbacks = { .event = mesh_event_seen, .message = mesh_message, .warning = mesh_warning };
+static const struct mesh_callbacks mesh_callbacks = {
+	.event = mesh_event_seen, .message = mesh_message, .warning = mesh_warning
+};
 
 static void executors_changed(void *ctx)
 {
@@ -269,8 +272,10 @@ static void look_at_load(struct node *n)
 	__attribute__((cleanup(free_pointer))) char *text = NULL, *memory = NULL;
 	size_t size;
 	uint64_t f[8] = { 0 };
-	if (file_read("/proc/stat", 1 << 20, &text, &size) == 0 && sscanf(text, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-		" %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6], &f[7]) == 8) {
+	if (file_read("/proc/stat", 1 << 20, &text, &size) == 0 &&
+		sscanf(text,
+			"cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+			&f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6], &f[7]) == 8) {
 		uint64_t total = 0;
 		for (size_t i = 0; i < ARRAY_SIZE(f); i++)
 			total += f[i];
@@ -316,7 +321,8 @@ static int take_lock(struct node *n)
 	n->lock_fd = open(n->paths.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (n->lock_fd < 0) {
 		int r = -errno;
-		log_error("cannot open %s: %s; run it as a user who may write there, or give another --root", n->paths.lock, strerror(-r));
+		log_error("cannot open %s: %s; run it as a user who may write there, or give another --root", n->paths.lock,
+			strerror(-r));
 		return r;
 	}
 	if (flock(n->lock_fd, LOCK_EX | LOCK_NB) < 0) {
@@ -324,7 +330,8 @@ static int take_lock(struct node *n)
 		ssize_t length = pread(n->lock_fd, pid, sizeof pid - 1, 0);
 		pid[length > 0 ? length : 0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
-		log_error("another node (pid %s) runs with %s; stop it, or give this one another --root", pid[0] ? pid : "unknown", n->paths.run);
+		log_error("another node (pid %s) runs with %s; stop it, or give this one another --root",
+			pid[0] ? pid : "unknown", n->paths.run);
 		return -EBUSY;
 	}
 	char pid[16];
@@ -337,13 +344,16 @@ static int take_lock(struct node *n)
 static int make_directories(struct node *n)
 {
 	/* run and exec are entered by the sessions of other users, too. */
-	const struct { const char *path; unsigned mode; } directories[] = { { n->paths.etc, 0755 }, { n->paths.var, 0755 },
-		{ n->paths.run, 0755 }, { n->paths.exec, 0711 }, { n->paths.sessions, 01777 } };
+	const struct {
+		const char *path;
+		unsigned mode;
+	} directories[] = { { n->paths.etc, 0755 }, { n->paths.var, 0755 }, { n->paths.run, 0755 }, { n->paths.exec, 0711 },
+		{ n->paths.sessions, 01777 } };
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
 		int r = directory_make(directories[i].path, directories[i].mode);
 		if (r < 0) {
-			log_error("cannot make %s: %s; run it as a user who may write there, or give another --root", directories[i].path,
-				strerror(-r));
+			log_error("cannot make %s: %s; run it as a user who may write there, or give another --root",
+				directories[i].path, strerror(-r));
 			return r;
 		}
 	}
@@ -356,7 +366,8 @@ static int load_keys(struct node *n, struct mesh_key *ret_key)
 	char error[512] = "";
 	int r = mesh_key_load(n->paths.mesh_key, ret_key, error, sizeof error);
 	if (r == -ENOENT) {
-		log_error("this host is in no mesh yet (no %s): run `tbmesh init` on the first host, `tbmesh join KEY` on the others",
+		log_error("this host is in no mesh yet (no %s): run `tbmesh init` on the first host, `tbmesh join KEY` on "
+			  "the others",
 			n->paths.mesh_key);
 		return r;
 	}
@@ -374,8 +385,13 @@ static int start_mesh(struct node *n, const struct mesh_key *key)
 		log_error("cannot write %s", n->paths.incarnation);
 		return -EIO;
 	}
-	struct mesh_config c = { .identity = &n->identity, .key = key, .name = n->config.name, .incarnation = n->incarnation,
-		.beacon_port = n->config.port, .control_port = n->config.control_port, .manage_links = n->config.manage_links,
+	struct mesh_config c = { .identity = &n->identity,
+		.key = key,
+		.name = n->config.name,
+		.incarnation = n->incarnation,
+		.beacon_port = n->config.port,
+		.control_port = n->config.control_port,
+		.manage_links = n->config.manage_links,
 		.no_probes = !n->config.probe_bandwidth };
 	int r = mesh_create(n->loop, n->zmq, &c, &mesh_callbacks, n, &n->mesh);
 	if (r < 0) {
@@ -388,8 +404,8 @@ static int start_mesh(struct node *n, const struct mesh_key *key)
 	for (size_t i = 0; i < n->config.peer_count; i++) {
 		r = mesh_static_peer_add(n->mesh, n->config.peers[i]);
 		if (r < 0) {
-			log_error("peer \"%s\" of the configuration is not an address like \"[2001:db8::1]:%d\"", n->config.peers[i],
-				MESH_DEFAULT_PORT);
+			log_error("peer \"%s\" of the configuration is not an address like \"[2001:db8::1]:%d\"",
+				n->config.peers[i], MESH_DEFAULT_PORT);
 			return r;
 		}
 	}
@@ -406,7 +422,8 @@ static int create_parts(struct node *n)
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
-	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->events || !n->inventory || !n->workloads || !n->placement)
+	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->events || !n->inventory || !n->workloads ||
+		!n->placement)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->probe = gpu_probe_create(n->loop, &n->paths, probed, n);
@@ -450,8 +467,8 @@ int node_init(struct node *n, const char *root, const char *name, const char *co
 		return r;
 	}
 	config_defaults(&n->config);
-	r = config_load(&n->config, config_file ? config_file : n->paths.config, config_file != NULL, n->paths.config_directory, error,
-		sizeof error);
+	r = config_load(&n->config, config_file ? config_file : n->paths.config, config_file != NULL,
+		n->paths.config_directory, error, sizeof error);
 	if (r < 0) {
 		log_error("%s", error);
 		return r;

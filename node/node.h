@@ -47,28 +47,28 @@ struct node {
 	struct workloads *workloads;
 	struct placement *placement;
 	struct api *api;
-	struct loop_timer *tick;      /* each second */
+	struct loop_timer *tick; /* each second */
 	/* State of node.c's own. */
 	unsigned probe_retries;
-	uint64_t state_version;       /* of NodeState */
-	bool state_dirty;             /* NodeState differs from what was sent */
+	uint64_t state_version; /* of NodeState */
+	bool state_dirty;       /* NodeState differs from what was sent */
 	struct loop_timer *state_timer;
 	uint64_t state_sent_ns, cleaned_ns;
 	uint64_t cpu_busy, cpu_total; /* of /proc/stat, at the last look */
 	uint32_t cpu_load_percent;
 	uint64_t memory_free_bytes;
-	char probe_error[256];        /* "" or why the last probe failed */
+	char probe_error[256]; /* "" or why the last probe failed */
 	char warnings[NODE_WARNINGS][256];
 	size_t warning_count;
 };
 
 /* 0, or negative errno after a message to the user has been logged. */
 int node_init(struct node *n, const char *root, const char *name, const char *config_file);
-int node_run(struct node *n);   /* until SIGINT or SIGTERM */
+int node_run(struct node *n); /* until SIGINT or SIGTERM */
 void node_finish(struct node *n);
 
 void node_warn(struct node *n, const char *subject, const char *text); /* shown by `tbmesh status`; logged once */
-void node_state_changed(struct node *n); /* tell the peers soon */
+void node_state_changed(struct node *n);                               /* tell the peers soon */
 uint64_t node_event(struct node *n, const struct node_event *e);
 
 #endif

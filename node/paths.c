@@ -45,7 +45,8 @@ int node_paths_init(struct node_paths *p, const char *root)
 			return -errno;
 		else
 			fits = snprintf(absolute, sizeof absolute, "%.*s/%s", NODE_PATH_MAX, here, root) < NODE_PATH_MAX;
-		fits = fits && join(p->etc, absolute, "etc") && join(p->var, absolute, "var") && join(p->run, absolute, "run");
+		fits = fits && join(p->etc, absolute, "etc") && join(p->var, absolute, "var") &&
+			join(p->run, absolute, "run");
 	} else {
 		strcpy(p->etc, "/etc/tbmesh");
 		strcpy(p->var, "/var/lib/tbmesh");
@@ -57,7 +58,7 @@ int node_paths_init(struct node_paths *p, const char *root)
 		join(p->lock, p->run, "lock") && join(p->control, p->run, "control") && join(p->exec, p->run, "exec") &&
 		join(p->sessions, p->run, "sessions");
 	fits = fits && snprintf(p->control_endpoint, sizeof p->control_endpoint, "ipc://%s", p->control) < NODE_PATH_MAX;
-	if (!fits || strlen(p->sessions) + SOCKET_NAME_MAX >= sizeof ((struct sockaddr_un *)0)->sun_path)
+	if (!fits || strlen(p->sessions) + SOCKET_NAME_MAX >= sizeof((struct sockaddr_un *)0)->sun_path)
 		return -ENAMETOOLONG;
 	return find_programs(p);
 }

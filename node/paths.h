@@ -1,5 +1,5 @@
-/* Where a node keeps its things: DIR/etc, DIR/var, DIR/run below --root, or the places of an installed system. Shared by tbmeshd and
- * the CLI. */
+/* Where a node keeps its things: DIR/etc, DIR/var, DIR/run below --root, or the places of an installed system. Shared by
+ * tbmeshd and the CLI. */
 #ifndef TBMESH_NODE_PATHS_H
 #define TBMESH_NODE_PATHS_H
 
@@ -19,7 +19,8 @@ struct node_paths {
 	char bin[NODE_PATH_MAX];              /* where the programs of this build are */
 };
 
-/* root: NULL or "" for TBMESH_ROOT, else the installed places. 0, -ENAMETOOLONG (Unix sockets have room for 107 bytes) or -errno. */
+/* root: NULL or "" for TBMESH_ROOT, else the installed places. 0, -ENAMETOOLONG (Unix sockets have room for 107 bytes)
+ * or -errno. */
 int node_paths_init(struct node_paths *p, const char *root);
 
 #endif

@@ -141,8 +141,10 @@ bool peer_facts(void *node, const char *peer, struct mesh_facts *ret)
 	const struct peer_facts_entry *e = find(n->peers, peer);
 	if (!e)
 		return false;
-	*ret = (struct mesh_facts){ .gpus = inventory_active(n->inventory, peer, false), .gpu_fit = -1,
-		.cpu_load_percent = e->cpu_load_percent, .memory_free_bytes = e->memory_free_bytes };
+	*ret = (struct mesh_facts){ .gpus = inventory_active(n->inventory, peer, false),
+		.gpu_fit = -1,
+		.cpu_load_percent = e->cpu_load_percent,
+		.memory_free_bytes = e->memory_free_bytes };
 	const struct inventory_gpu *g;
 	bool any = false;
 	for (size_t i = 0; (g = inventory_at(n->inventory, i)) != NULL; i++) {
@@ -210,8 +212,8 @@ struct peer_start {
 	uint64_t request;
 };
 
-static void reply_executor(struct node *n, const char *peer, uint64_t request, uint32_t code, const char *text, uint16_t port,
-	uint32_t pid, const char *gpu_name)
+static void reply_executor(struct node *n, const char *peer, uint64_t request, uint32_t code, const char *text,
+	uint16_t port, uint32_t pid, const char *gpu_name)
 {
 	Tbmesh__ExecutorReply body = TBMESH__EXECUTOR_REPLY__INIT;
 	Tbmesh__PeerMessage message = TBMESH__PEER_MESSAGE__INIT;
@@ -229,8 +231,8 @@ static void reply_executor(struct node *n, const char *peer, uint64_t request, u
 static void executor_ready(void *ctx, const struct executor_ready *r)
 {
 	struct peer_start *s = ctx;
-	reply_executor(s->node, s->peer, s->request, r->error == 0 ? 0 : 1, r->error == 0 ? "" : r->text, r->port, (uint32_t)r->pid,
-		s->gpu_name);
+	reply_executor(s->node, s->peer, s->request, r->error == 0 ? 0 : 1, r->error == 0 ? "" : r->text, r->port,
+		(uint32_t)r->pid, s->gpu_name);
 	free(s);
 }
 
@@ -275,7 +277,7 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 	case TBMESH__PEER_MESSAGE__BODY_EXECUTOR_REPLY:
 		placement_peer_reply(n->placement, peer, m->executor_reply);
 		break;
-	case TBMESH__PEER_MESSAGE__BODY_EVENT: /* events of other nodes are asked for there */
+	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* events of other nodes are asked for there */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST: /* the mesh's own */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REPLY:
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_RESULT:

@@ -20,9 +20,9 @@
 #define KNOWLEDGE_MS 15000 /* how long a request waits for the probe and for descriptions that are under way */
 
 enum job_state {
-	JOB_WAITING,  /* for GPUs that are not known yet */
-	JOB_LOCAL,    /* an executor of this host starts */
-	JOB_PEER,     /* a peer was asked for one */
+	JOB_WAITING, /* for GPUs that are not known yet */
+	JOB_LOCAL,   /* an executor of this host starts */
+	JOB_PEER,    /* a peer was asked for one */
 };
 
 struct job {
@@ -31,13 +31,16 @@ struct job {
 	struct api_route from;
 	Tbmesh__Request *request; /* owned; an offer or an acquire */
 	enum job_state state;
-	uint64_t number;          /* of an ExecutorRequest */
-	uint64_t ticket;          /* of an executor */
+	uint64_t number; /* of an ExecutorRequest */
+	uint64_t ticket; /* of an executor */
 	char key[POLICY_KEY_SIZE], gpu_name[256], peer[64], host[64];
 	unsigned char secret[EXECUTOR_SECRET_BYTES];
 	struct loop_timer *timer;
-	uint64_t deadline_ns;     /* of waiting for knowledge */
-	struct { char gpu[POLICY_KEY_SIZE]; char why[POLICY_WHY_SIZE]; } refusals[REFUSALS_MAX]; /* of GPUs that were tried */
+	uint64_t deadline_ns; /* of waiting for knowledge */
+	struct {
+		char gpu[POLICY_KEY_SIZE];
+		char why[POLICY_WHY_SIZE];
+	} refusals[REFUSALS_MAX]; /* of GPUs that were tried */
 	size_t refusal_count;
 };
 
@@ -113,8 +116,13 @@ size_t placement_gpus(struct node *n, struct policy_gpu **ret)
 	struct mesh_peer_info *peers = get_peers(n, &peer_count);
 	for (size_t i = 0; gpus && peers && i < count; i++) {
 		const struct inventory_gpu *g = inventory_at(n->inventory, i);
-		gpus[i] = (struct policy_gpu){ .key = g->key, .name = g->name, .type = g->type, .active = g->state == GPU_ACTIVE,
-			.local = !g->peer[0], .load_limit = n->config.max_executors, .memory_bytes = g->memory_bytes,
+		gpus[i] = (struct policy_gpu){ .key = g->key,
+			.name = g->name,
+			.type = g->type,
+			.active = g->state == GPU_ACTIVE,
+			.local = !g->peer[0],
+			.load_limit = n->config.max_executors,
+			.memory_bytes = g->memory_bytes,
 			.load = g->peer[0] ? g->load : executors_load(n->executors, g->id),
 			.description = g->described ? &g->description : NULL };
 		if (g->peer[0])
@@ -129,7 +137,9 @@ struct gpu_need *placement_needs(Tbmesh__Need *const *needs, size_t count)
 {
 	struct gpu_need *list = count > 0 ? calloc(count, sizeof *list) : NULL;
 	for (size_t i = 0; list && i < count; i++)
-		list[i] = (struct gpu_need){ .kind = needs[i]->kind, .a = needs[i]->a, .b = needs[i]->b, .c = needs[i]->c, .text = needs[i]->text };
+		list[i] = (struct gpu_need){
+			.kind = needs[i]->kind, .a = needs[i]->a, .b = needs[i]->b, .c = needs[i]->c, .text = needs[i]->text
+		};
 	return list;
 }
 
@@ -164,7 +174,9 @@ static void offer(struct job *j)
 	__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
 	size_t count = placement_gpus(n, &gpus);
 	__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
-	struct policy_request r = { .prefer = wish, .only_preferred = wish[0], .cpu_fallback = n->config.prefer_cpu_fallback,
+	struct policy_request r = { .prefer = wish,
+		.only_preferred = wish[0],
+		.cpu_fallback = n->config.prefer_cpu_fallback,
 		.covers = description_covers };
 	if (!gpus || !verdicts) {
 		api_fail(n->api, &j->from, j->request->id, 1, "out of memory");
@@ -202,8 +214,8 @@ static void offer(struct job *j)
 		}
 	if (!known && count == 0)
 		api_fail(n->api, &j->from, j->request->id, 4,
-			"there is no GPU on this host or its peers%s%s; `tbmesh gpus` shows what is known", n->probe_error[0] ? ": " : "",
-			n->probe_error);
+			"there is no GPU on this host or its peers%s%s; `tbmesh gpus` shows what is known",
+			n->probe_error[0] ? ": " : "", n->probe_error);
 	else if (!known && wish[0])
 		api_fail(n->api, &j->from, j->request->id, 4, "no GPU is called \"%s\"; there are: %s", wish, text);
 	else if (!known)
@@ -224,8 +236,8 @@ static void refuse(struct job *j, const char *why)
 	j->refusal_count++;
 }
 
-static void fill_refusals(const struct job *j, const struct policy_gpu *gpus, const struct policy_verdict *verdicts, size_t count,
-	Tbmesh__AcquireReply *body, struct arena *a)
+static void fill_refusals(const struct job *j, const struct policy_gpu *gpus, const struct policy_verdict *verdicts,
+	size_t count, Tbmesh__AcquireReply *body, struct arena *a)
 {
 	size_t max = j->refusal_count + count;
 	Tbmesh__Refusal *out = arena_alloc(a, (max + 1) * sizeof *out);
@@ -364,8 +376,13 @@ static void acquire(struct job *j)
 	}
 	for (size_t i = 0; i < excluded; i++)
 		exclude[i] = i < request->n_exclude ? request->exclude[i] : j->refusals[i - request->n_exclude].gpu;
-	struct policy_request r = { .needs = needs, .need_count = request->n_needs, .exclude = exclude, .exclude_count = excluded,
-		.prefer = request->prefer, .cpu_fallback = n->config.prefer_cpu_fallback, .covers = description_covers };
+	struct policy_request r = { .needs = needs,
+		.need_count = request->n_needs,
+		.exclude = exclude,
+		.exclude_count = excluded,
+		.prefer = request->prefer,
+		.cpu_fallback = n->config.prefer_cpu_fallback,
+		.covers = description_covers };
 	if (policy_rank(&r, gpus, count, verdicts) == 0) {
 		if (may_know_more(j))
 			wait_for_knowledge(j);

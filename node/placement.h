@@ -1,4 +1,5 @@
-/* Answers "which GPU?" of sessions: ranks (migrate/policy), starts the executor here or asks the peer for it, tries the next on failure. */
+/* Answers "which GPU?" of sessions: ranks (migrate/policy), starts the executor here or asks the peer for it, tries the
+ * next on failure. */
 #ifndef TBMESH_NODE_PLACEMENT_H
 #define TBMESH_NODE_PLACEMENT_H
 

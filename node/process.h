@@ -26,10 +26,10 @@ struct process_options {
 int process_spawn(const struct process_options *o, struct process *ret);
 /* A process that an earlier incarnation of this node started. -ESRCH if it is not that process any more. */
 int process_adopt(pid_t pid, uint64_t start_time, struct process *ret);
-void process_kill(const struct process *p);            /* SIGKILL, without waiting */
-int process_reap(struct process *p);                   /* after the end: exit status as of wait, 0 for an adopted one; closes fd */
-void process_release(struct process *p);               /* closes fd; the process goes on */
-uint64_t process_start_time(pid_t pid);                /* clock ticks since boot (proc(5), stat field 22); 0: no such process */
+void process_kill(const struct process *p); /* SIGKILL, without waiting */
+int process_reap(struct process *p);        /* after the end: exit status as of wait, 0 for an adopted one; closes fd */
+void process_release(struct process *p);    /* closes fd; the process goes on */
+uint64_t process_start_time(pid_t pid);     /* clock ticks since boot (proc(5), stat field 22); 0: no such process */
 bool process_alive(pid_t pid);
 
 #endif

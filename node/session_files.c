@@ -19,8 +19,8 @@ static bool is_left_over(int directory, const char *name)
 	char *end;
 	long pid = strtol(name, &end, 10);
 	struct stat s;
-	if (pid <= 0 || end == name || (strcmp(end, ".sock") != 0 && strcmp(end, ".log") != 0) || process_alive((pid_t)pid) ||
-		fstatat(directory, name, &s, AT_SYMLINK_NOFOLLOW) < 0)
+	if (pid <= 0 || end == name || (strcmp(end, ".sock") != 0 && strcmp(end, ".log") != 0) ||
+		process_alive((pid_t)pid) || fstatat(directory, name, &s, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	return S_ISSOCK(s.st_mode) || (S_ISREG(s.st_mode) && (s.st_size == 0 || time(NULL) - s.st_mtime > KEEP_LOG_S));
 }

@@ -56,12 +56,14 @@ static struct mesh_peer_info *get_peers(struct node *n, struct arena *a, size_t 
 	return peers;
 }
 
-static void clash_warnings(struct node *n, const struct mesh_peer_info *peers, size_t count, Tbmesh__NodeStatus *m, struct arena *a)
+static void clash_warnings(
+	struct node *n, const struct mesh_peer_info *peers, size_t count, Tbmesh__NodeStatus *m, struct arena *a)
 {
 	for (size_t i = 0; i < count && m->n_warnings < NODE_WARNINGS + 8; i++)
 		if (peers[i].state == MESH_PEER_UP && strcmp(peers[i].name, n->config.name) == 0)
-			m->warnings[m->n_warnings++] = arena_printf(a, "peer %s is called \"%s\" like this node; set `name` in one of them",
-				peers[i].id, peers[i].name);
+			m->warnings[m->n_warnings++] =
+				arena_printf(a, "peer %s is called \"%s\" like this node; set `name` in one of them",
+					peers[i].id, peers[i].name);
 }
 
 Tbmesh__NodeStatus *view_status(struct node *n, struct arena *a)
@@ -214,8 +216,12 @@ Tbmesh__GpuList *view_gpus(struct node *n, struct arena *a)
 
 Tbmesh__BestReply *view_best(struct node *n, const Tbmesh__BestRequest *r, struct arena *a)
 {
-	struct mesh_query q = { .width = r->width, .height = r->height, .fps = r->fps, .bits_per_pixel = r->bits_per_pixel,
-		.facts = peer_facts, .facts_ctx = n };
+	struct mesh_query q = { .width = r->width,
+		.height = r->height,
+		.fps = r->fps,
+		.bits_per_pixel = r->bits_per_pixel,
+		.facts = peer_facts,
+		.facts_ctx = n };
 	if (mesh_criterion_parse(r->criterion, &q.criterion) < 0)
 		return NULL;
 	struct mesh_candidate *found = arena_alloc(a, MESH_MAX_PEERS * sizeof *found);

@@ -17,7 +17,8 @@ struct Tbmesh__NodeStatus *view_status(struct node *n, struct arena *a);
 struct Tbmesh__PeerList *view_peers(struct node *n, struct arena *a);
 struct Tbmesh__LinkList *view_links(struct node *n, struct arena *a);
 struct Tbmesh__GpuList *view_gpus(struct node *n, struct arena *a);
-struct Tbmesh__BestReply *view_best(struct node *n, const struct Tbmesh__BestRequest *r, struct arena *a); /* NULL: bad criterion */
+struct Tbmesh__BestReply *view_best(
+	struct node *n, const struct Tbmesh__BestRequest *r, struct arena *a); /* NULL: bad criterion */
 struct Tbmesh__Event *view_event(const struct node *n, const struct node_event *e, struct arena *a);
 
 #endif

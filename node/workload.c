@@ -16,8 +16,8 @@
 #include "node/process.h"
 #include "proto/messages.h"
 
-#define SILENT_NS 5000000000ull      /* after that a session whose process is gone counts as dead */
-#define REMEMBER_NS 600000000000ull  /* what has ended stays in the list for so long */
+#define SILENT_NS 5000000000ull     /* after that a session whose process is gone counts as dead */
+#define REMEMBER_NS 600000000000ull /* what has ended stays in the list for so long */
 
 struct workload {
 	struct list link;
@@ -144,7 +144,8 @@ static void mark_lost(struct workloads *w, struct workload *one)
 		return;
 	free(one->message->state);
 	one->message->state = lost;
-	log_warn("workload %s of %s: its session %u is gone", one->message->id, one->message->program, one->message->session_pid);
+	log_warn("workload %s of %s: its session %u is gone", one->message->id, one->message->program,
+		one->message->session_pid);
 	struct node_event e;
 	node_event_init(&e, "WorkloadLost", one->message->id);
 	node_event_field(&e, "program", "%s", one->message->program);
@@ -201,7 +202,10 @@ static void judge(const struct workloads *w, Tbmesh__Workload *m, struct arena *
 	m->refusals = arena_alloc(a, (count + 1) * sizeof *m->refusals);
 	if (!verdicts || !m->could_take || !m->refusals || (m->n_needs > 0 && !needs))
 		return;
-	struct policy_request r = { .needs = needs, .need_count = m->n_needs, .prefer = "", .covers = description_covers,
+	struct policy_request r = { .needs = needs,
+		.need_count = m->n_needs,
+		.prefer = "",
+		.covers = description_covers,
 		.cpu_fallback = w->node->config.prefer_cpu_fallback };
 	policy_rank(&r, gpus, count, verdicts);
 	for (size_t i = 0; i < count && m->n_could_take < 256 && m->n_refusals < 256; i++) {
@@ -215,7 +219,8 @@ static void judge(const struct workloads *w, Tbmesh__Workload *m, struct arena *
 
 size_t workloads_fill(const struct workloads *w, Tbmesh__Workload ***ret, struct arena *a)
 {
-	Tbmesh__Workload **list = arena_alloc(a, (w->count + 1) * sizeof *list), *out = arena_alloc(a, (w->count + 1) * sizeof *out);
+	Tbmesh__Workload **list = arena_alloc(a, (w->count + 1) * sizeof *list),
+			 *out = arena_alloc(a, (w->count + 1) * sizeof *out);
 	size_t count = 0;
 	if (!list || !out)
 		return 0;

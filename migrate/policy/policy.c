@@ -7,14 +7,14 @@
 /* Points. The tiers are further apart than anything within them. */
 #define TIER_PREFERRED 10000.0
 #define TIER_GPU 1000.0
-#define POINTS_LOCAL 30.0     /* as much as two workloads beside it */
-#define POINTS_LOAD 15.0      /* off, for each executor */
+#define POINTS_LOCAL 30.0 /* as much as two workloads beside it */
+#define POINTS_LOAD 15.0  /* off, for each executor */
 #define POINTS_LOAD_MAX 120.0
 #define POINTS_DISCRETE 10.0
-#define POINTS_MEMORY 2.0     /* for each doubling over 1 GiB */
+#define POINTS_MEMORY 2.0 /* for each doubling over 1 GiB */
 #define POINTS_MEMORY_MAX 16.0
-#define POINTS_GOODPUT 10.0   /* at 40 Gb/s */
-#define POINTS_RTT 10.0       /* off, at 2 ms */
+#define POINTS_GOODPUT 10.0 /* at 40 Gb/s */
+#define POINTS_RTT 10.0     /* off, at 2 ms */
 
 static bool is_cpu(const struct policy_gpu *g)
 {
@@ -83,7 +83,8 @@ static int compare(const void *a, const void *b)
 	return x->gpu < y->gpu ? -1 : x->gpu > y->gpu;
 }
 
-size_t policy_rank(const struct policy_request *r, const struct policy_gpu *gpus, size_t count, struct policy_verdict *verdicts)
+size_t policy_rank(
+	const struct policy_request *r, const struct policy_gpu *gpus, size_t count, struct policy_verdict *verdicts)
 {
 	size_t fits = 0;
 	for (size_t i = 0; i < count; i++) {

@@ -39,16 +39,17 @@ struct command {
 	const char *usage;   /* whole help text */
 	/* argv[0] is the command's name. Returns an exit code. */
 	int (*run)(struct cli *c, int argc, char **argv);
-	bool takes_program;  /* global options are not looked for behind its name */
+	bool takes_program; /* global options are not looked for behind its name */
 };
-extern const struct command command_init, command_join, command_status, command_peers, command_links, command_gpus, command_best,
-	command_events, command_run, command_ps, command_wait, command_version;
+extern const struct command command_init, command_join, command_status, command_peers, command_links, command_gpus,
+	command_best, command_events, command_run, command_ps, command_wait, command_version;
 
 /* ---- messages ---- */
 
 /* On stderr, or with --json as tbmesh.error/1 on stdout. Returns code. */
 int cli_fail(const struct cli *c, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int cli_usage(const struct cli *c, const struct command *command, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int cli_usage(const struct cli *c, const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Handles --help and complains of every argument: for commands that take none. -1: go on, else the exit code. */
 int cli_no_arguments(const struct cli *c, const struct command *command, int argc, char **argv);
 /* A whole number of at most max. */
@@ -56,12 +57,13 @@ bool cli_number(const char *text, uint64_t max, uint64_t *ret);
 
 /* ---- client.c ---- */
 
-/* Asks the node. EXIT_OK and a reply that the caller frees with message_free_reply, or an exit code after a message has been shown.
- * A reply with a code other than 0 counts as failure and is shown. */
+/* Asks the node. EXIT_OK and a reply that the caller frees with message_free_reply, or an exit code after a message has
+ * been shown. A reply with a code other than 0 counts as failure and is shown. */
 int client_ask(struct cli *c, struct Tbmesh__Request *request, uint64_t timeout_ms, struct Tbmesh__Reply **ret);
 /* The same without messages; *ret is NULL unless a reply came, whatever its code. 0, -ETIMEDOUT, -ECONNREFUSED, -EACCES … */
 int client_ask_quietly(struct cli *c, struct Tbmesh__Request *request, uint64_t timeout_ms, struct Tbmesh__Reply **ret);
-int client_explain(struct cli *c, int error); /* shows a message for what client_ask_quietly returned; returns the exit code */
+int client_explain(
+	struct cli *c, int error); /* shows a message for what client_ask_quietly returned; returns the exit code */
 void client_close(struct client *client);
 
 #define CLIENT_TIMEOUT_MS 10000
@@ -71,7 +73,8 @@ void client_close(struct client *client);
 /* Columns as wide as their widest cell. Cells are copied; a column whose header starts with '>' is aligned to the right. */
 struct table;
 struct table *table_create(const char *const *headers, size_t columns);
-void table_cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3))); /* the next one, row by row */
+void table_cell(struct table *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3))); /* the next one, row by row */
 void table_print(const struct table *t, FILE *out, bool color);
 void table_destroy(struct table *t);
 

@@ -85,7 +85,9 @@ static int open_client(struct cli *c)
 	client->loop = loop_create();
 	client->zmq = zctx_create();
 	client->timer = client->loop ? loop_timer_create(client->loop, late, client) : NULL;
-	client->socket = client->timer && client->zmq ? zsock_create(client->zmq, client->loop, ZSOCK_DEALER, &o, received, client) : NULL;
+	client->socket = client->timer && client->zmq
+		? zsock_create(client->zmq, client->loop, ZSOCK_DEALER, &o, received, client)
+		: NULL;
 	r = client->socket ? zsock_connect(client->socket, c->paths.control_endpoint) : -ENOMEM;
 	if (r < 0) {
 		client_close(client);
@@ -127,12 +129,14 @@ int client_explain(struct cli *c, int error)
 {
 	if (error == -ENOENT || error == -ECONNREFUSED) {
 		if (strcmp(c->paths.run, "/run/tbmesh") == 0)
-			return cli_fail(c, EXIT_UNREACHABLE, "no node runs on this host (%s); start it with `systemctl start tbmeshd`", c->paths.control);
-		return cli_fail(c, EXIT_UNREACHABLE, "no node runs here (%s); start it with `tbmeshd --root %.*s`", c->paths.control,
-			(int)(strlen(c->paths.run) - strlen("/run")), c->paths.run);
+			return cli_fail(c, EXIT_UNREACHABLE,
+				"no node runs on this host (%s); start it with `systemctl start tbmeshd`", c->paths.control);
+		return cli_fail(c, EXIT_UNREACHABLE, "no node runs here (%s); start it with `tbmeshd --root %.*s`",
+			c->paths.control, (int)(strlen(c->paths.run) - strlen("/run")), c->paths.run);
 	}
 	if (error == -EACCES || error == -EPERM)
-		return cli_fail(c, EXIT_UNAUTHORIZED, "you may not use %s; ask for membership in its group, or use sudo", c->paths.control);
+		return cli_fail(c, EXIT_UNAUTHORIZED, "you may not use %s; ask for membership in its group, or use sudo",
+			c->paths.control);
 	if (error == -ETIMEDOUT)
 		return cli_fail(c, EXIT_TIMED_OUT, "the node at %s did not answer in time", c->paths.control);
 	return cli_fail(c, EXIT_ERROR, "cannot ask the node at %s: %s", c->paths.control, strerror(-error));

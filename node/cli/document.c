@@ -151,7 +151,8 @@ static void append_gpus(json_t *list, Tbmesh__Gpu *const *gpus, size_t count, co
 		set_text(m, "type", g->type);
 		set_text(m, "driver", g->driver);
 		set_text(m, "driver_info", g->driver_info);
-		snprintf(text, sizeof text, "%u.%u.%u", g->api_version >> 22 & 0x7f, g->api_version >> 12 & 0x3ff, g->api_version & 0xfff);
+		snprintf(text, sizeof text, "%u.%u.%u", g->api_version >> 22 & 0x7f, g->api_version >> 12 & 0x3ff,
+			g->api_version & 0xfff);
 		set_text(m, "api_version", text);
 		set_number(m, "vendor_id", g->vendor_id);
 		set_number(m, "device_id", g->device_id);

@@ -1,5 +1,5 @@
-/* JSON documents and tables of what the node answers. Pure: message in, text out. Every document carries its schema; fields are added,
- * never changed (golden tests hold them). */
+/* JSON documents and tables of what the node answers. Pure: message in, text out. Every document carries its schema;
+ * fields are added, never changed (golden tests hold them). */
 #ifndef TBMESH_NODE_CLI_DOCUMENT_H
 #define TBMESH_NODE_CLI_DOCUMENT_H
 

@@ -8,15 +8,17 @@
 #include "base/log.h"
 #include "base/util.h"
 
-static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers, &command_links,
-	&command_gpus, &command_best, &command_events, &command_run, &command_ps, &command_wait, &command_version };
+static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers,
+	&command_links, &command_gpus, &command_best, &command_events, &command_run, &command_ps, &command_wait,
+	&command_version };
 
 static void show_usage(FILE *out)
 {
 	fputs("Usage: tbmesh [--root DIR] [--json] COMMAND [ARGUMENT]…\n"
 	      "A Vulkan GPU anywhere on your Thunderbolt mesh.\n"
 	      "\n"
-	      "Commands:\n", out);
+	      "Commands:\n",
+		out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
@@ -26,7 +28,8 @@ static void show_usage(FILE *out)
 	      "  --help      this text; `tbmesh COMMAND --help` tells more\n"
 	      "\n"
 	      "Exit codes: 0 ok, 1 error, 2 usage, 3 no node runs, 4 not found, 5 timed out, 6 degraded, 7 unauthorized.\n"
-	      "NO_COLOR in the environment turns colors off.\n", out);
+	      "NO_COLOR in the environment turns colors off.\n",
+		out);
 }
 
 static const struct command *find_command(const char *name)
@@ -86,7 +89,8 @@ int main(int argc, char **argv)
 		argv[1] = (char *)command_version.name;
 	const struct command *command = find_command(argv[1]);
 	if (!command)
-		return cli_fail(&c, EXIT_USAGE, "%s \"%s\"; see `tbmesh --help`", argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1]);
+		return cli_fail(&c, EXIT_USAGE, "%s \"%s\"; see `tbmesh --help`",
+			argv[1][0] == '-' ? "unknown option" : "unknown command", argv[1]);
 	if (help) {
 		fputs(command->usage, stdout);
 		return EXIT_OK;

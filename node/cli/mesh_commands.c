@@ -14,7 +14,8 @@ static int save(struct cli *c, const struct mesh_key *key)
 	char error[512] = "";
 	int r = directory_make(c->paths.etc, 0755);
 	if (r < 0)
-		return cli_fail(c, r == -EACCES ? EXIT_UNAUTHORIZED : EXIT_ERROR, "cannot make %s: %s", c->paths.etc, strerror(-r));
+		return cli_fail(
+			c, r == -EACCES ? EXIT_UNAUTHORIZED : EXIT_ERROR, "cannot make %s: %s", c->paths.etc, strerror(-r));
 	r = mesh_key_save(c->paths.mesh_key, key, error, sizeof error);
 	return r < 0 ? cli_fail(c, r == -EACCES ? EXIT_UNAUTHORIZED : EXIT_ERROR, "%s", error) : EXIT_OK;
 }
@@ -40,7 +41,8 @@ static int run_init(struct cli *c, int argc, char **argv)
 	if (r < 0)
 		return EXIT_ERROR;
 	if (r > 0)
-		return cli_fail(c, EXIT_ERROR, "this host is in a mesh already (%s); remove that file to start another mesh", c->paths.mesh_key);
+		return cli_fail(c, EXIT_ERROR, "this host is in a mesh already (%s); remove that file to start another mesh",
+			c->paths.mesh_key);
 	r = mesh_key_create(&key);
 	if (r < 0)
 		return cli_fail(c, EXIT_ERROR, "cannot make a key: %s", strerror(-r));
@@ -55,7 +57,8 @@ static int run_init(struct cli *c, int argc, char **argv)
 		json_object_set_new(o, "file", json_string(c->paths.mesh_key));
 		return cli_print_json(o);
 	}
-	printf("A new mesh. Its key is in %s; on each other host run\n\n  tbmesh join %s\n\nand start tbmeshd. Who has the key is in the mesh.\n",
+	printf("A new mesh. Its key is in %s; on each other host run\n\n  tbmesh join %s\n\nand start tbmeshd. Who has the "
+	       "key is in the mesh.\n",
 		c->paths.mesh_key, text);
 	return EXIT_OK;
 }
@@ -81,7 +84,8 @@ static int run_join(struct cli *c, int argc, char **argv)
 	if (r < 0)
 		return EXIT_ERROR;
 	if (r > 0 && memcmp(&old, &key, sizeof key) != 0 && !replace)
-		return cli_fail(c, EXIT_ERROR, "this host is in another mesh (%s); `tbmesh join --replace KEY` leaves that one", c->paths.mesh_key);
+		return cli_fail(c, EXIT_ERROR,
+			"this host is in another mesh (%s); `tbmesh join --replace KEY` leaves that one", c->paths.mesh_key);
 	r = save(c, &key);
 	explicit_bzero(&key, sizeof key);
 	if (r != EXIT_OK)
@@ -110,18 +114,25 @@ static int run_version(struct cli *c, int argc, char **argv)
 }
 
 const struct command command_init = {
-	.name = "init", .summary = "make a new mesh and its key", .run = run_init,
+	.name = "init",
+	.summary = "make a new mesh and its key",
+	.run = run_init,
 	.usage = "Usage: tbmesh init\n"
 		 "Makes a mesh key on the first host and says how the others join.\n",
 };
 const struct command command_join = {
-	.name = "join", .summary = "join a mesh by its key", .run = run_join,
+	.name = "join",
+	.summary = "join a mesh by its key",
+	.run = run_join,
 	.usage = "Usage: tbmesh join [--replace] KEY\n"
-		 "Puts this host into the mesh that KEY belongs to; `-` reads the key from stdin, so that it is in no history.\n"
+		 "Puts this host into the mesh that KEY belongs to; `-` reads the key from stdin, so that it is in no "
+		 "history.\n"
 		 "\n"
 		 "  --replace  leave the mesh that this host is in\n",
 };
 const struct command command_version = {
-	.name = "version", .summary = "show the version", .run = run_version,
+	.name = "version",
+	.summary = "show the version",
+	.run = run_version,
 	.usage = "Usage: tbmesh version\n",
 };

@@ -64,9 +64,11 @@ void table_cell(struct table *t, const char *format, ...)
 
 static const char *color_of(const char *text)
 {
-	static const struct { const char *text, *color; } words[] = { { "up", "\033[32m" }, { "active", "\033[32m" },
-		{ "running", "\033[32m" }, { "finished", "\033[32m" }, { "suspect", "\033[33m" }, { "moving", "\033[33m" },
-		{ "starting", "\033[33m" }, { "down", "\033[31m" }, { "dead", "\033[31m" }, { "gone", "\033[31m" }, { "lost", "\033[31m" } };
+	static const struct {
+		const char *text, *color;
+	} words[] = { { "up", "\033[32m" }, { "active", "\033[32m" }, { "running", "\033[32m" }, { "finished", "\033[32m" },
+		{ "suspect", "\033[33m" }, { "moving", "\033[33m" }, { "starting", "\033[33m" }, { "down", "\033[31m" },
+		{ "dead", "\033[31m" }, { "gone", "\033[31m" }, { "lost", "\033[31m" } };
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (strcmp(words[i].text, text) == 0)
 			return words[i].color;

@@ -16,7 +16,7 @@
 #include "proto/messages.h"
 #include "proto/validate.h"
 
-#define OFFER_TIMEOUT_MS 25000  /* a node that just started asks its drivers first */
+#define OFFER_TIMEOUT_MS 25000 /* a node that just started asks its drivers first */
 #define SESSION_TIMEOUT_MS 30000
 #define EXIT_NOT_EXECUTABLE 126 /* as env(1) and shells say */
 #define EXIT_NO_PROGRAM 127
@@ -102,9 +102,29 @@ static int wait_until_ready(struct cli *c, int fd)
 			return EXIT_OK;
 		if (n <= 0 || size == sizeof text - 1) {
 			text[strcspn(text, "\n")] = '\0';
-			return cli_fail(c, EXIT_ERROR, "the session could not start: %s", text[0] ? text : "it ended without a word");
+			return cli_fail(c, EXIT_ERROR, "the session could not start: %s",
+				text[0] ? text : "it ended without a word");
 		}
 	}
+}
+
+/* The program takes over this process with its children, and must not find one that it does not know. */
+static int spawn_orphan(struct cli *c, const struct process_options *o)
+{
+	client_close(c->client); /* its threads do not survive fork */
+	c->client = NULL;
+	pid_t middle = fork();
+	if (middle < 0)
+		return -errno;
+	if (middle == 0) {
+		struct process session;
+		_exit(-process_spawn(o, &session));
+	}
+	int status;
+	while (waitpid(middle, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
 /* The time limits of the host's configuration. Its errors are tbmeshd's to tell; a user may not be able to read it. */
@@ -126,29 +146,24 @@ static int start_session(struct cli *c, const char *gpu, const char *program, co
 	snprintf(migration_timeout, sizeof migration_timeout, "%u", config.migration_timeout_s);
 	snprintf(submit_timeout, sizeof submit_timeout, "%u", config.submit_timeout_s);
 	const char *base = strrchr(program, '/');
-	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid, "--program",
-		base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, "--migration-timeout", migration_timeout, "--submit-timeout",
-		submit_timeout, gpu[0] ? "--gpu" : NULL, gpu, NULL };
+	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid,
+		"--program", base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, "--migration-timeout",
+		migration_timeout, "--submit-timeout", submit_timeout, gpu[0] ? "--gpu" : NULL, gpu, NULL };
 	__attribute__((cleanup(close_fd))) int log = open_log(c), ready = -1, theirs = -1;
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return cli_fail(c, EXIT_ERROR, "cannot make a pipe: %s", strerror(errno));
 	ready = fds[0];
 	theirs = fds[1];
-	struct process session;
-	struct process_options o = { .path = path, .argv = argv, .fds = &theirs, .fd_count = 1, .output = -1, .errors = log, .new_session = true };
-	int r = process_spawn(&o, &session);
+	struct process_options o = {
+		.path = path, .argv = argv, .fds = &theirs, .fd_count = 1, .output = -1, .errors = log, .new_session = true
+	};
+	int r = spawn_orphan(c, &o);
 	if (r < 0)
 		return cli_fail(c, EXIT_ERROR, "cannot start %s: %s", path, strerror(-r));
 	close_fd(&theirs);
 	theirs = -1;
-	r = wait_until_ready(c, ready);
-	if (r != EXIT_OK) {
-		process_kill(&session);
-		(void)process_reap(&session);
-	}
-	process_release(&session);
-	return r;
+	return wait_until_ready(c, ready); /* if that fails, this process ends, and with it the session */
 }
 
 static int become(struct cli *c, char **argv, const char *socket, const char *manifest)
@@ -191,20 +206,24 @@ static int run_run(struct cli *c, int argc, char **argv)
 		return r == -ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_EXECUTABLE;
 	}
 	if (find_manifest(c, manifest) < 0)
-		return cli_fail(c, EXIT_ERROR, "the driver's manifest tbmesh_icd.json is not beside %s; is the installation whole?", c->paths.bin);
+		return cli_fail(c, EXIT_ERROR,
+			"the driver's manifest tbmesh_icd.json is not beside %s; is the installation whole?", c->paths.bin);
 	r = check_offer(c, gpu);
 	if (r != EXIT_OK)
 		return r;
-	/* The program keeps this pid, and its parent what it waits for: the session must not be a child that nobody reaps for long. */
 	snprintf(socket, sizeof socket, "%s/%d.sock", c->paths.sessions, (int)getpid());
 	r = start_session(c, gpu, argv[i], socket);
 	return r == EXIT_OK ? become(c, argv + i, socket, manifest) : r;
 }
 
 const struct command command_run = {
-	.name = "run", .summary = "run a Vulkan program on the mesh", .run = run_run, .takes_program = true,
+	.name = "run",
+	.summary = "run a Vulkan program on the mesh",
+	.run = run_run,
+	.takes_program = true,
 	.usage = "Usage: tbmesh run [--gpu GPU] [--] PROGRAM [ARGUMENT]…\n"
-		 "Runs a Vulkan compute program on the best GPU of the mesh. When that GPU goes away it carries on on another.\n"
+		 "Runs a Vulkan compute program on the best GPU of the mesh. When that GPU goes away it carries on on "
+		 "another.\n"
 		 "Exit code, signals and terminal are the program's.\n"
 		 "\n"
 		 "  --gpu GPU  start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n",

@@ -30,9 +30,10 @@ static void rtt_cells(struct table *t, const Tbmesh__Rtt *r)
 void show_status(const Tbmesh__NodeStatus *s, FILE *out)
 {
 	char up[FORMAT_SIZE], down[FORMAT_SIZE], age[FORMAT_SIZE];
-	fprintf(out, "Node       %s (%s), tbmesh %s, up for %s\n", s->name, s->node_id, s->version, format_age(s->uptime_ms, age));
-	fprintf(out, "Mesh       %" PRIu32 " peer%s over %" PRIu32 " link%s", s->peers_up, s->peers_up == 1 ? "" : "s", s->links_up,
-		s->links_up == 1 ? "" : "s");
+	fprintf(out, "Node       %s (%s), tbmesh %s, up for %s\n", s->name, s->node_id, s->version,
+		format_age(s->uptime_ms, age));
+	fprintf(out, "Mesh       %" PRIu32 " peer%s over %" PRIu32 " link%s", s->peers_up, s->peers_up == 1 ? "" : "s",
+		s->links_up, s->links_up == 1 ? "" : "s");
 	if (s->mesh_up_bps || s->mesh_down_bps)
 		fprintf(out, ", %s up, %s down", format_bps(s->mesh_up_bps, up), format_bps(s->mesh_down_bps, down));
 	fputc('\n', out);
@@ -46,8 +47,8 @@ void show_status(const Tbmesh__NodeStatus *s, FILE *out)
 
 void show_peers(const Tbmesh__PeerList *l, FILE *out, bool color)
 {
-	static const char *const headers[] = { "PEER", "STATE", ">LINKS", "BEST LINK", ">RTT p50", ">p99", ">AGGREGATE UP", ">DOWN",
-		">GPUS", "NODE" };
+	static const char *const headers[] = { "PEER", "STATE", ">LINKS", "BEST LINK", ">RTT p50", ">p99", ">AGGREGATE UP",
+		">DOWN", ">GPUS", "NODE" };
 	char text[FORMAT_SIZE];
 	if (l->n_peers == 0) {
 		fputs("No peers. `tbmesh links` shows the cables, `tbmesh status` warnings.\n", out);
@@ -71,8 +72,8 @@ void show_peers(const Tbmesh__PeerList *l, FILE *out, bool color)
 
 void show_links(const Tbmesh__LinkList *l, FILE *out, bool color)
 {
-	static const char *const headers[] = { "LINK", "STATE", "INTERFACE", "CONTROLLER", ">NEGOTIATED", ">RTT p50", ">p99", ">UP", ">DOWN",
-		"MEASURED" };
+	static const char *const headers[] = { "LINK", "STATE", "INTERFACE", "CONTROLLER", ">NEGOTIATED", ">RTT p50", ">p99",
+		">UP", ">DOWN", "MEASURED" };
 	char text[FORMAT_SIZE];
 	if (l->n_links == 0) {
 		fputs("No links: no peer was found on a Thunderbolt interface.\n", out);
@@ -119,8 +120,8 @@ static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, co
 
 void show_gpus(const Tbmesh__GpuList *l, const char *host, FILE *out, bool color)
 {
-	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", "eGPU", "ENCLOSURE", "TB", "TB LINK",
-		">LOAD", "DRIVER" };
+	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", "eGPU", "ENCLOSURE", "TB",
+		"TB LINK", ">LOAD", "DRIVER" };
 	struct table *t = table_create(headers, ARRAY_SIZE(headers));
 	size_t count = l->n_gpus;
 	gpu_rows(t, l->gpus, l->n_gpus, host);
@@ -177,7 +178,8 @@ void show_event(const Tbmesh__Event *e, FILE *out)
 	char text[32] = "?";
 	if (localtime_r(&seconds, &local))
 		strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
-	fprintf(out, "%6" PRIu64 "  %s.%03u  %-18s %s", e->number, text, (unsigned)(e->realtime_us / 1000 % 1000), e->type, e->subject);
+	fprintf(out, "%6" PRIu64 "  %s.%03u  %-18s %s", e->number, text, (unsigned)(e->realtime_us / 1000 % 1000), e->type,
+		e->subject);
 	for (size_t i = 0; i < e->n_fields; i++) {
 		const char *value = e->fields[i]->value;
 		fprintf(out, strchr(value, ' ') ? "  %s=\"%s\"" : "  %s=%s", e->fields[i]->name, value);
@@ -187,8 +189,8 @@ void show_event(const Tbmesh__Event *e, FILE *out)
 
 void show_workloads(const Tbmesh__WorkloadList *l, FILE *out, bool color)
 {
-	static const char *const headers[] = { "WORKLOAD", "PROGRAM", ">PID", "STATE", "GPU", "NAME", ">EPOCH", ">DONE", ">SAVED", ">MEMORY",
-		">MOVES", "COULD TAKE IT" };
+	static const char *const headers[] = { "WORKLOAD", "PROGRAM", ">PID", "STATE", "GPU", "NAME", ">EPOCH", ">DONE",
+		">SAVED", ">MEMORY", ">MOVES", "COULD TAKE IT" };
 	char text[FORMAT_SIZE];
 	if (l->n_workloads == 0) {
 		fputs("No workloads. `tbmesh run -- PROGRAM` starts one.\n", out);
@@ -200,7 +202,8 @@ void show_workloads(const Tbmesh__WorkloadList *l, FILE *out, bool color)
 		char takers[400] = "";
 		size_t length = 0;
 		for (size_t n = 0; n < w->n_could_take && length < sizeof takers; n++)
-			length += (size_t)snprintf(takers + length, sizeof takers - length, "%s%s", n ? ", " : "", w->could_take[n]);
+			length += (size_t)snprintf(
+				takers + length, sizeof takers - length, "%s%s", n ? ", " : "", w->could_take[n]);
 		table_cell(t, "%s", w->id);
 		table_cell(t, "%s", w->program);
 		table_cell(t, "%" PRIu32, w->pid);

@@ -137,8 +137,11 @@ static bool parse_size(const char *text, uint32_t *ret_width, uint32_t *ret_heig
 /* Bits a pixel, of the layouts that raw frames have. */
 static bool parse_format(const char *text, uint32_t *ret_bits)
 {
-	static const struct { const char *name; uint32_t bits; } formats[] = { { "rgba", 32 }, { "rgb", 24 }, { "rgba16f", 64 },
-		{ "p010", 24 }, { "nv12", 12 }, { "yuv420", 12 }, { "yuv422", 16 }, { "yuv444", 24 } };
+	static const struct {
+		const char *name;
+		uint32_t bits;
+	} formats[] = { { "rgba", 32 }, { "rgb", 24 }, { "rgba16f", 64 }, { "p010", 24 }, { "nv12", 12 }, { "yuv420", 12 },
+		{ "yuv422", 16 }, { "yuv444", 24 } };
 	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
 		if (strcmp(text, formats[i].name) == 0) {
 			*ret_bits = formats[i].bits;
@@ -170,7 +173,9 @@ static int parse_best(struct cli *c, int argc, char **argv, Tbmesh__BestRequest 
 			body->fps = (uint32_t)number;
 		} else if (strcmp(option, "--format") == 0) {
 			if (!parse_format(value, &body->bits_per_pixel))
-				return cli_usage(c, &command_best, "--format must be rgba, rgb, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not \"%s\"",
+				return cli_usage(c, &command_best,
+					"--format must be rgba, rgb, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not "
+					"\"%s\"",
 					value);
 		} else {
 			return cli_usage(c, &command_best, "unknown option \"%s\"", option);
@@ -268,34 +273,46 @@ static int run_events(struct cli *c, int argc, char **argv)
 }
 
 const struct command command_status = {
-	.name = "status", .summary = "this node and its mesh at a glance", .run = run_status,
+	.name = "status",
+	.summary = "this node and its mesh at a glance",
+	.run = run_status,
 	.usage = "Usage: tbmesh status [--check]\n"
 		 "Shows this node, its mesh and warnings.\n"
 		 "\n"
 		 "  --check  exit code 6 when there are warnings\n",
 };
 const struct command command_peers = {
-	.name = "peers", .summary = "the other nodes, how far and how wide", .run = run_peers,
+	.name = "peers",
+	.summary = "the other nodes, how far and how wide",
+	.run = run_peers,
 	.usage = "Usage: tbmesh peers\n"
 		 "Lists peers: best link, round trip, and bandwidth each way measured on all links at the same time.\n",
 };
 const struct command command_links = {
-	.name = "links", .summary = "every cable with its measurements", .run = run_links,
+	.name = "links",
+	.summary = "every cable with its measurements",
+	.run = run_links,
 	.usage = "Usage: tbmesh links\n"
 		 "Lists links: one local interface to one peer address. UP is what this host sends.\n",
 };
 const struct command command_gpus = {
-	.name = "gpus", .summary = "the GPUs of all hosts", .run = run_gpus,
+	.name = "gpus",
+	.summary = "the GPUs of all hosts",
+	.run = run_gpus,
 	.usage = "Usage: tbmesh gpus\n"
 		 "Lists the GPUs of this host and of its peers, with enclosure and Thunderbolt version of eGPUs.\n",
 };
 const struct command command_ps = {
-	.name = "ps", .summary = "running programs and who could take them", .run = run_ps,
+	.name = "ps",
+	.summary = "running programs and who could take them",
+	.run = run_ps,
 	.usage = "Usage: tbmesh ps\n"
 		 "Lists the workloads of this host, where they run, which GPUs could take them now and why others can't.\n",
 };
 const struct command command_best = {
-	.name = "best", .summary = "which peer is best for what, and why", .run = run_best,
+	.name = "best",
+	.summary = "which peer is best for what, and why",
+	.run = run_best,
 	.usage = "Usage: tbmesh best [--for CRITERION] [--size WxH] [--fps N] [--format F] [--explain]\n"
 		 "Ranks the peers. Exit code 4 when none is good enough.\n"
 		 "\n"
@@ -305,7 +322,9 @@ const struct command command_best = {
 		 "  --explain        show every term of the score\n",
 };
 const struct command command_events = {
-	.name = "events", .summary = "what happened, numbered", .run = run_events,
+	.name = "events",
+	.summary = "what happened, numbered",
+	.run = run_events,
 	.usage = "Usage: tbmesh events [--since N] [--follow]\n"
 		 "Shows events with numbers larger than N (default: all that are kept).\n"
 		 "\n"

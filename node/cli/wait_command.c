@@ -43,8 +43,12 @@ static int parse(struct cli *c, int argc, char **argv, struct wanted *w)
 	*w = (struct wanted){ .timeout_ms = DEFAULT_TIMEOUT_MS };
 	for (int i = 1; i < argc; i++) {
 		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
-		struct { const char *name; bool *set; uint64_t *number; } numbers[] = { { "--peers", &w->peers_set, &w->peers },
-			{ "--links", &w->links_set, &w->links }, { "--gpus", &w->gpus_set, &w->gpus } };
+		struct {
+			const char *name;
+			bool *set;
+			uint64_t *number;
+		} numbers[] = { { "--peers", &w->peers_set, &w->peers }, { "--links", &w->links_set, &w->links },
+			{ "--gpus", &w->gpus_set, &w->gpus } };
 		bool done = false;
 		for (size_t n = 0; n < ARRAY_SIZE(numbers); n++) {
 			if (strcmp(option, numbers[n].name) != 0)
@@ -196,14 +200,16 @@ static int run_wait(struct cli *c, int argc, char **argv)
 		/* A node that is just starting counts as "not yet". */
 		bool starting = r == -ENOENT || r == -ECONNREFUSED || r == -ETIMEDOUT;
 		if (r == -ENOENT && w.workload && c->client)
-			return cli_fail(c, EXIT_NOT_FOUND, "there is no workload \"%s\"; `tbmesh ps` lists them", w.workload);
+			return cli_fail(
+				c, EXIT_NOT_FOUND, "there is no workload \"%s\"; `tbmesh ps` lists them", w.workload);
 		if (r == -ECANCELED)
 			return cli_fail(c, EXIT_ERROR, "workload %s was lost", w.workload);
 		if (r < 0 && !starting)
 			return client_explain(c, r);
 		if (time_monotonic_ns() - start_ns >= w.timeout_ms * 1000000ull)
-			return starting ? client_explain(c, r) : cli_fail(c, EXIT_TIMED_OUT, "it did not come to that within %.1f s",
-				(double)w.timeout_ms / 1000);
+			return starting ? client_explain(c, r)
+					: cli_fail(c, EXIT_TIMED_OUT, "it did not come to that within %.1f s",
+						  (double)w.timeout_ms / 1000);
 		struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
 		nanosleep(&pause, NULL);
 	}
@@ -215,7 +221,9 @@ static int run_wait(struct cli *c, int argc, char **argv)
 }
 
 const struct command command_wait = {
-	.name = "wait", .summary = "wait until the mesh is as asked for", .run = run_wait,
+	.name = "wait",
+	.summary = "wait until the mesh is as asked for",
+	.run = run_wait,
 	.usage = "Usage: tbmesh wait [--peers N] [--links N] [--gpus N [--cpu]] [--measured] [WORKLOAD] [--timeout S]\n"
 		 "Waits until all that is asked for holds; exit code 5 when it does not within S seconds (default 30).\n"
 		 "\n"

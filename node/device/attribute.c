@@ -99,7 +99,9 @@ bool device_pci_address(const char *name)
 		return false;
 	for (size_t i = 0; i < sizeof pattern - 1; i++) {
 		unsigned char c = (unsigned char)name[i];
-		if (pattern[i] == 'x' ? !isxdigit(c) : pattern[i] == 'o' ? c < '0' || c > '7' : c != (unsigned char)pattern[i])
+		if (pattern[i] == 'x'               ? !isxdigit(c)
+				: pattern[i] == 'o' ? c < '0' || c > '7'
+						    : c != (unsigned char)pattern[i])
 			return false;
 	}
 	return true;

@@ -68,7 +68,8 @@ static void enumerate(struct linux_state *s)
 			return;
 		}
 		struct udev_list_entry *entry;
-		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(e)) {
+		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(e))
+		{
 			struct udev_device *d = udev_device_new_from_syspath(s->udev, udev_list_entry_get_name(entry));
 			if (d)
 				feed(s, d, false, now_ns);
@@ -159,7 +160,8 @@ static int linux_start(struct device_watch *w, struct loop *l, struct device_mod
 		if (r < 0)
 			goto fail;
 	}
-	(void)udev_monitor_set_receive_buffer_size(s->monitor, MONITOR_BUFFER_BYTES); /* needs CAP_NET_ADMIN; lost events are noticed */
+	(void)udev_monitor_set_receive_buffer_size(
+		s->monitor, MONITOR_BUFFER_BYTES); /* needs CAP_NET_ADMIN; lost events are noticed */
 	r = udev_monitor_enable_receiving(s->monitor);
 	if (r < 0)
 		goto fail;

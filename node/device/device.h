@@ -1,8 +1,8 @@
 /* What is plugged into this host: GPUs, their enclosures and Thunderbolt network interfaces, as sysfs and udev tell it.
  *
- * A pure model joins records of the subsystems pci, thunderbolt, drm, net and devlink; a backend feeds it. No GPU is opened or
- * woken: only attributes that the kernel answers from memory are read (no link or config attributes).
- * All calls from the loop's thread. Facts: kernel Documentation/admin-guide/thunderbolt.rst, drivers/thunderbolt/switch.c,
+ * A pure model joins records of the subsystems pci, thunderbolt, drm, net and devlink; a backend feeds it. No GPU is
+ * opened or woken: only attributes that the kernel answers from memory are read (no link or config attributes). All
+ * calls from the loop's thread. Facts: kernel Documentation/admin-guide/thunderbolt.rst, drivers/thunderbolt/switch.c,
  * Documentation/ABI/testing/sysfs-bus-{pci,thunderbolt}. */
 #ifndef TBMESH_NODE_DEVICE_DEVICE_H
 #define TBMESH_NODE_DEVICE_DEVICE_H
@@ -18,29 +18,29 @@
 #define DEVICE_DRM_MAX 4
 
 struct device_gpu {
-	char path[DEVICE_PATH_MAX];     /* sysfs path of the PCI function */
-	char pci_address[16];           /* "0000:04:00.0" */
-	uint32_t vendor_id, device_id;  /* 0 unknown */
+	char path[DEVICE_PATH_MAX];    /* sysfs path of the PCI function */
+	char pci_address[16];          /* "0000:04:00.0" */
+	uint32_t vendor_id, device_id; /* 0 unknown */
 	bool is_egpu;
 	char egpu_reason[DEVICE_TEXT_MAX];
 	char enclosure[DEVICE_TEXT_MAX]; /* "VENDOR NAME", "ambiguous", or "" when there is none or it has no name */
 	char enclosure_uuid[64];
 	char enclosure_path[DEVICE_PATH_MAX]; /* its router, "" unless exactly one fits */
-	char tb_version[8];             /* "TB4", "" unknown */
-	char tb_link[64];               /* "2 x 20.0 Gb/s", "" unknown */
+	char tb_version[8];                   /* "TB4", "" unknown */
+	char tb_link[64];                     /* "2 x 20.0 Gb/s", "" unknown */
 	char drm_nodes[DEVICE_DRM_MAX][32];
 	unsigned drm_count;
-	bool gone;                      /* its enclosure left; the PCI function may linger for a while */
+	bool gone; /* its enclosure left; the PCI function may linger for a while */
 	uint64_t gone_at_ns;
 };
 
 struct device_netdev {
 	char path[DEVICE_PATH_MAX];
 	char interface[32];
-	char xdomain[32];      /* "0-1", "" unknown */
-	char domain[16];       /* PCI address of the controller (NHI), "" unknown */
+	char xdomain[32];                /* "0-1", "" unknown */
+	char domain[16];                 /* PCI address of the controller (NHI), "" unknown */
 	char peer_name[DEVICE_TEXT_MAX]; /* what the other host calls itself; a hint, never believed */
-	uint64_t rx_bps, tx_bps; /* negotiated, 0 unknown */
+	uint64_t rx_bps, tx_bps;         /* negotiated, 0 unknown */
 };
 
 /* Told in the order in which things happen. at_ns: CLOCK_MONOTONIC when the first sign arrived. */
@@ -48,7 +48,7 @@ struct device_observer {
 	void (*gpu_connected)(void *ctx, const struct device_gpu *g);
 	/* Once a GPU and unplug. sign: subsystem of the uevent that told it first. */
 	void (*gpu_disconnected)(void *ctx, const struct device_gpu *g, uint64_t at_ns, const char *sign);
-	void (*gpu_changed)(void *ctx, const struct device_gpu *g);      /* enclosure, link or DRM nodes */
+	void (*gpu_changed)(void *ctx, const struct device_gpu *g); /* enclosure, link or DRM nodes */
 	void (*link_speed_changed)(void *ctx, const struct device_gpu *g, const char *before);
 	void (*gpu_wedged)(void *ctx, const struct device_gpu *g, const char *how); /* the driver gave up (WEDGED=) */
 	void (*netdev_added)(void *ctx, const struct device_netdev *n);
@@ -72,8 +72,9 @@ struct device_input {
 };
 
 struct device_model;
-struct device_model *device_model_create(const struct device_observer *observer, void *ctx); /* observer outlives the model */
-void device_model_destroy(struct device_model *m); /* tells nobody */
+struct device_model *device_model_create(
+	const struct device_observer *observer, void *ctx); /* observer outlives the model */
+void device_model_destroy(struct device_model *m);          /* tells nobody */
 
 /* A device appeared, or is seen (again) with perhaps other attributes. arrival: an "add" uevent, i.e. a GPU that was gone at
  * this path is a new one. Devices of no interest are ignored. */
@@ -81,8 +82,9 @@ void device_model_update(struct device_model *m, const struct device_input *in, 
 void device_model_remove(struct device_model *m, const char *path, uint64_t now_ns);
 void device_model_wedged(struct device_model *m, const char *path, const char *how);
 
-/* After lost events or an unplug: begin, update what exists, end. Whatever was not seen in between is removed; a GPU that was
- * taken for gone, but whose function and enclosure have both been there for DEVICE_RETURN_NS, is connected again. */
+/* After lost events or an unplug: begin, update what exists, end. Whatever was not seen in between is removed; a GPU
+ * that was taken for gone, but whose function and enclosure have both been there for DEVICE_RETURN_NS, is connected
+ * again. */
 #define DEVICE_RETURN_NS 2000000000ull
 void device_model_sweep_begin(struct device_model *m);
 void device_model_sweep_end(struct device_model *m, uint64_t now_ns);
@@ -95,10 +97,10 @@ const struct device_gpu *device_model_find_gpu(const struct device_model *m, con
 
 /* Each returns false for NULL, empty, binary, overlong or senseless text and leaves the output alone. */
 bool device_parse_hex16(const char *text, uint32_t *ret_value);
-bool device_parse_lanes(const char *text, uint32_t *ret_lanes);         /* 1 … 4 */
-bool device_parse_speed(const char *text, uint32_t *ret_mbps);          /* "20.0 Gb/s", 1 … 400 Gb/s */
-bool device_parse_text(const char *text, char *ret_text, size_t size);  /* printable UTF-8, below `size` bytes */
-bool device_pci_address(const char *name);                              /* "0000:04:00.0"? */
+bool device_parse_lanes(const char *text, uint32_t *ret_lanes);        /* 1 … 4 */
+bool device_parse_speed(const char *text, uint32_t *ret_mbps);         /* "20.0 Gb/s", 1 … 400 Gb/s */
+bool device_parse_text(const char *text, char *ret_text, size_t size); /* printable UTF-8, below `size` bytes */
+bool device_pci_address(const char *name);                             /* "0000:04:00.0"? */
 
 /* ---- backends ---- */
 
@@ -118,7 +120,8 @@ struct device_watch {
 	void *state;                /* the backend's */
 };
 /* backend: "linux" or "null". 0, -EINVAL for an unknown name, or what the backend says. */
-int device_watch_init(struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx);
+int device_watch_init(
+	struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx);
 void device_watch_finish(struct device_watch *w);
 
 #endif

@@ -8,8 +8,11 @@
 #include "base/util.h"
 
 enum record_subsystem { RECORD_PCI, RECORD_THUNDERBOLT, RECORD_DRM, RECORD_NET, RECORD_DEVLINK };
-static const char *const subsystem_names[] = { [RECORD_PCI] = "pci", [RECORD_THUNDERBOLT] = "thunderbolt", [RECORD_DRM] = "drm",
-	[RECORD_NET] = "net", [RECORD_DEVLINK] = "devlink" };
+static const char *const subsystem_names[] = { [RECORD_PCI] = "pci",
+	[RECORD_THUNDERBOLT] = "thunderbolt",
+	[RECORD_DRM] = "drm",
+	[RECORD_NET] = "net",
+	[RECORD_DEVLINK] = "devlink" };
 enum thunderbolt_kind { THUNDERBOLT_OTHER, THUNDERBOLT_ROUTER, THUNDERBOLT_XDOMAIN, THUNDERBOLT_SERVICE };
 enum tristate { UNKNOWN, NO, YES };
 
@@ -62,17 +65,17 @@ struct device_model {
 
 #define INTEL 0x8086u
 
-/* Bridges inside Thunderbolt controllers and the root ports of integrated ones (pci.ids; Linux drivers/thunderbolt/nhi.h). A host
- * puts nothing of its own below them, so what is there came through a cable. */
+/* Bridges inside Thunderbolt controllers and the root ports of integrated ones (pci.ids; Linux
+ * drivers/thunderbolt/nhi.h). A host puts nothing of its own below them, so what is there came through a cable. */
 static const uint16_t thunderbolt_bridges[] = {
 	0x1513, 0x151a, 0x151b, 0x1547, 0x1548, 0x1549, 0x1567, 0x1569, 0x156b, 0x156d, 0x157e, /* Thunderbolt 1 and 2 */
 	0x1576, 0x1578, 0x15c0, 0x15d3, 0x15da, 0x15e7, 0x15ea, 0x15ef,                         /* Alpine, Titan Ridge */
 	0x1133, 0x1136, 0x0b26,                                                                 /* Maple, Goshen Ridge */
 	0x5780, 0x5783, 0x5786, 0x57a4,                                                         /* Barlow Ridge */
 	0x8a1d, 0x8a1f, 0x8a21, 0x8a23, 0x9a23, 0x9a25, 0x9a27, 0x9a29, 0x9a2b, 0x9a2d, 0x9a2f, 0x9a31, /* Ice, Tiger Lake */
-	0x466e, 0x463f, 0x462f, 0x461f, 0xa76e, 0xa73f, 0xa72f, 0xa71f,                         /* Alder, Raptor Lake */
-	0x7eb4, 0x7eb5, 0x7eb6, 0x7eb7, 0x7ec4, 0x7ec5, 0x7ec6, 0x7ec7,                         /* Meteor, Arrow Lake */
-	0xa84e, 0xa84f, 0xa860, 0xa861,                                                         /* Lunar Lake */
+	0x466e, 0x463f, 0x462f, 0x461f, 0xa76e, 0xa73f, 0xa72f, 0xa71f, /* Alder, Raptor Lake */
+	0x7eb4, 0x7eb5, 0x7eb6, 0x7eb7, 0x7ec4, 0x7ec5, 0x7ec6, 0x7ec7, /* Meteor, Arrow Lake */
+	0xa84e, 0xa84f, 0xa860, 0xa861,                                 /* Lunar Lake */
 };
 /* Of those, the ones of a Thunderbolt 5 enclosure. */
 static const uint16_t thunderbolt5_hubs[] = { 0x5786 };
@@ -227,11 +230,13 @@ static void describe_link(const struct record *router, char *out, size_t size)
 			tx->count, tx->mbps / 1000, tx->mbps % 1000 / 100);
 }
 
-/* sysfs says generation 4 for Thunderbolt 4 and 5 alike: a 40 Gb/s lane, a third lane or a Thunderbolt 5 hub tells them apart. */
+/* sysfs says generation 4 for Thunderbolt 4 and 5 alike: a 40 Gb/s lane, a third lane or a Thunderbolt 5 hub tells them
+ * apart. */
 static const char *thunderbolt_version(const struct record *router, bool thunderbolt5)
 {
 	static const char *const names[] = { "", "TB1", "TB2", "TB3", "TB4", "TB5" };
-	if (thunderbolt5 || router->rx.mbps >= 40000 || router->tx.mbps >= 40000 || router->rx.count >= 3 || router->tx.count >= 3)
+	if (thunderbolt5 || router->rx.mbps >= 40000 || router->tx.mbps >= 40000 || router->rx.count >= 3 ||
+		router->tx.count >= 3)
 		return "TB5";
 	return names[router->generation];
 }
@@ -242,10 +247,12 @@ static void join_gpu(const struct device_model *m, struct gpu *g)
 	struct thunderbolt_view v;
 	look_up_the_tree(m, g->record, &v);
 	p->is_egpu = v.removable || v.bridge || v.controller;
-	p->egpu_reason[0] = p->enclosure[0] = p->enclosure_uuid[0] = p->enclosure_path[0] = p->tb_version[0] = p->tb_link[0] = '\0';
+	p->egpu_reason[0] = p->enclosure[0] = p->enclosure_uuid[0] = p->enclosure_path[0] = p->tb_version[0] =
+		p->tb_link[0] = '\0';
 	p->drm_count = 0;
 	list_for_each(r, &m->records, struct record, link)
-		if (r->subsystem == RECORD_DRM && p->drm_count < DEVICE_DRM_MAX && path_below(r->path, p->path) && r->node[0])
+		if (r->subsystem == RECORD_DRM && p->drm_count < DEVICE_DRM_MAX && path_below(r->path, p->path) &&
+			r->node[0])
 			memcpy(p->drm_nodes[p->drm_count++], r->node, sizeof r->node);
 	if (!p->is_egpu)
 		return;
@@ -413,7 +420,10 @@ static void read_lanes(struct lanes *l, const struct device_input *in, const cha
 
 static bool read_thunderbolt(struct record *r, const struct device_input *in)
 {
-	static const struct { const char *devtype; enum thunderbolt_kind kind; } kinds[] = {
+	static const struct {
+		const char *devtype;
+		enum thunderbolt_kind kind;
+	} kinds[] = {
 		{ "thunderbolt_device", THUNDERBOLT_ROUTER },
 		{ "thunderbolt_xdomain", THUNDERBOLT_XDOMAIN },
 		{ "thunderbolt_service", THUNDERBOLT_SERVICE },
@@ -431,7 +441,8 @@ static bool read_thunderbolt(struct record *r, const struct device_input *in)
 	if (device_parse_text(read_attribute(in, "authorized"), word, sizeof word) && word[1] == '\0')
 		r->authorized = word[0] == '0' ? NO : word[0] == '1' || word[0] == '2' ? YES : UNKNOWN;
 	r->generation = 0;
-	if (device_parse_text(read_attribute(in, "generation"), word, sizeof word) && word[1] == '\0' && word[0] >= '1' && word[0] <= '5')
+	if (device_parse_text(read_attribute(in, "generation"), word, sizeof word) && word[1] == '\0' && word[0] >= '1' &&
+		word[0] <= '5')
 		r->generation = (uint32_t)(word[0] - '0');
 	r->device = 0;
 	(void)device_parse_hex16(read_attribute(in, "device"), &r->device);
@@ -531,9 +542,9 @@ static void disconnect_gpu(struct device_model *m, struct gpu *g, uint64_t now_n
 void device_model_update(struct device_model *m, const struct device_input *in, bool arrival, uint64_t now_ns)
 {
 	enum record_subsystem subsystem;
-	char name[sizeof ((struct record *)0)->name];
-	if (!subsystem_from_text(in->subsystem, &subsystem) || !device_parse_text(in->name, name, sizeof name) || !in->path ||
-		strlen(in->path) >= DEVICE_PATH_MAX)
+	char name[sizeof((struct record *)0)->name];
+	if (!subsystem_from_text(in->subsystem, &subsystem) || !device_parse_text(in->name, name, sizeof name) ||
+		!in->path || strlen(in->path) >= DEVICE_PATH_MAX)
 		return;
 	struct record *r = find_record(m, in->path), *fresh = NULL;
 	if (!r) {

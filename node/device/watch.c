@@ -7,7 +7,8 @@
 
 static const struct device_backend *const backends[] = { &device_backend_linux, &device_backend_null };
 
-int device_watch_init(struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx)
+int device_watch_init(
+	struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx)
 {
 	*w = (struct device_watch){ 0 };
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)

@@ -76,8 +76,13 @@ static void netdev_removed(void *ctx, const struct device_netdev *n)
 }
 
 static const struct device_observer observer = {
-	.gpu_connected = gpu_connected, .gpu_disconnected = gpu_disconnected, .gpu_changed = gpu_changed,
-	.link_speed_changed = link_speed_changed, .gpu_wedged = gpu_wedged, .netdev_added = netdev_added, .netdev_removed = netdev_removed,
+	.gpu_connected = gpu_connected,
+	.gpu_disconnected = gpu_disconnected,
+	.gpu_changed = gpu_changed,
+	.link_speed_changed = link_speed_changed,
+	.gpu_wedged = gpu_wedged,
+	.netdev_added = netdev_added,
+	.netdev_removed = netdev_removed,
 };
 
 static void late(void *ctx)
@@ -184,7 +189,8 @@ static void test_there_at_start(void **state)
 	assert_int_equal(g->drm_count, 2);
 }
 
-/* Retimer, router, then DRM and PCI from the bottom up: told once, at the router, in a few milliseconds. Then plugged in again. */
+/* Retimer, router, then DRM and PCI from the bottom up: told once, at the router, in a few milliseconds. Then plugged in
+ * again. */
 static void test_unplug_and_plug(void **state)
 {
 	struct scene *s = *state;
@@ -199,8 +205,9 @@ static void test_unplug_and_plug(void **state)
 		run(s, LIMIT_MS, "-0000:04:00.0(thunderbolt) ");
 		assert_string_equal(s->story, "-0000:04:00.0(thunderbolt) ");
 		assert_true(s->heard_ns - s->sent_ns < 500000000);
-		static const char *const rest[] = { GPU "/drm/renderD129", GPU "/drm/card1", GPU, SWITCH "/0000:03:00.0/0000:04:00.1",
-			SWITCH "/0000:03:00.0", SWITCH "/0000:03:01.0", SWITCH "/0000:03:02.0", SWITCH "/0000:03:03.0", SWITCH };
+		static const char *const rest[] = { GPU "/drm/renderD129", GPU "/drm/card1", GPU,
+			SWITCH "/0000:03:00.0/0000:04:00.1", SWITCH "/0000:03:00.0", SWITCH "/0000:03:01.0",
+			SWITCH "/0000:03:02.0", SWITCH "/0000:03:03.0", SWITCH };
 		for (size_t i = 0; i < ARRAY_SIZE(rest); i++) {
 			remove_device(s, rest[i]);
 			run(s, 2, NULL);
@@ -264,7 +271,7 @@ int main(void)
 		return 77;
 	}
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-	const struct CMUnitTest tests[] = { T(test_there_at_start), T(test_unplug_and_plug), T(test_speed_change), T(test_peer_comes_and_goes),
-		T(test_null) };
+	const struct CMUnitTest tests[] = { T(test_there_at_start), T(test_unplug_and_plug), T(test_speed_change),
+		T(test_peer_comes_and_goes), T(test_null) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

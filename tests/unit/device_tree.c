@@ -13,7 +13,9 @@
 struct block {
 	char path[DEVICE_PATH_MAX];
 	const char *subsystem, *devtype, *driver, *node;
-	struct { const char *name, *value; } attributes[ATTRIBUTES_MAX];
+	struct {
+		const char *name, *value;
+	} attributes[ATTRIBUTES_MAX];
 	size_t attribute_count;
 };
 
@@ -63,8 +65,14 @@ static void feed(struct device_model *m, struct block *b, bool arrival, uint64_t
 {
 	if (!b->path[0])
 		return;
-	struct device_input in = { .path = b->path, .subsystem = b->subsystem, .name = strrchr(b->path, '/') + 1, .devtype = b->devtype,
-		.driver = b->driver, .node = b->node, .attribute = block_attribute, .source = b };
+	struct device_input in = { .path = b->path,
+		.subsystem = b->subsystem,
+		.name = strrchr(b->path, '/') + 1,
+		.devtype = b->devtype,
+		.driver = b->driver,
+		.node = b->node,
+		.attribute = block_attribute,
+		.source = b };
 	device_model_update(m, &in, arrival, now_ns);
 	memset(b, 0, sizeof *b);
 }

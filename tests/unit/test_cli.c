@@ -1,4 +1,5 @@
-/* Documents and tables of the command line, held against golden files in tests/data/cli. TBMESH_UPDATE_GOLDEN=1 writes them anew. */
+/* Documents and tables of the command line, held against golden files in tests/data/cli. TBMESH_UPDATE_GOLDEN=1 writes
+ * them anew. */
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -39,13 +40,14 @@ static void golden_json(const char *name, json_t *document)
 }
 
 /* What a show_… function writes. */
-#define SHOWN(call) do { \
-	text = NULL; \
-	FILE *out = open_memstream(&text, &size); \
-	assert_non_null(out); \
-	call; \
-	fclose(out); \
-} while (0)
+#define SHOWN(call)                                                                                                         \
+	do {                                                                                                                \
+		text = NULL;                                                                                                \
+		FILE *out = open_memstream(&text, &size);                                                                   \
+		assert_non_null(out);                                                                                       \
+		call;                                                                                                       \
+		fclose(out);                                                                                                \
+	} while (0)
 
 static Tbmesh__Rtt rtt;
 static Tbmesh__Bandwidth up, down;
@@ -272,7 +274,8 @@ static void test_events(void **state)
 static void test_workloads(void **state)
 {
 	(void)state;
-	char *text, *takers[] = { (char *)"beta/pci-0000:03:00.0" }, *refusals[] = { (char *)"beta/cpu-x: needs shaderInt64" };
+	char *text, *takers[] = { (char *)"beta/pci-0000:03:00.0" },
+		    *refusals[] = { (char *)"beta/cpu-x: needs shaderInt64" };
 	size_t size;
 	Tbmesh__Workload w = TBMESH__WORKLOAD__INIT, *list[] = { &w };
 	Tbmesh__WorkloadList l = TBMESH__WORKLOAD_LIST__INIT;
@@ -326,8 +329,14 @@ int main(void)
 {
 	fill_numbers();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status), cmocka_unit_test(test_peers), cmocka_unit_test(test_links), cmocka_unit_test(test_gpus),
-		cmocka_unit_test(test_best), cmocka_unit_test(test_events), cmocka_unit_test(test_workloads), cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_peers),
+		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_gpus),
+		cmocka_unit_test(test_best),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_workloads),
+		cmocka_unit_test(test_formats),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

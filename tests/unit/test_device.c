@@ -74,8 +74,13 @@ static void netdev_removed(void *ctx, const struct device_netdev *n)
 }
 
 static const struct device_observer observer = {
-	.gpu_connected = gpu_connected, .gpu_disconnected = gpu_disconnected, .gpu_changed = gpu_changed,
-	.link_speed_changed = link_speed_changed, .gpu_wedged = gpu_wedged, .netdev_added = netdev_added, .netdev_removed = netdev_removed,
+	.gpu_connected = gpu_connected,
+	.gpu_disconnected = gpu_disconnected,
+	.gpu_changed = gpu_changed,
+	.link_speed_changed = link_speed_changed,
+	.gpu_wedged = gpu_wedged,
+	.netdev_added = netdev_added,
+	.netdev_removed = netdev_removed,
 };
 
 struct bed {
@@ -231,17 +236,20 @@ static void test_lost_events(void **state)
 	assert_null(device_model_gpu(b->model, 0));
 }
 
-static const char other_router[] = "P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-3\n"
-				   "E: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-				   "A: authorized=1\\n\nA: device=0x1234\\n\nA: device_name=Core X\\n\nA: vendor_name=Razer\\n\nA: generation=3\\n\n";
+static const char other_router[] =
+	"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-3\n"
+	"E: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
+	"A: authorized=1\\n\nA: device=0x1234\\n\nA: device_name=Core X\\n\nA: vendor_name=Razer\\n\nA: generation=3\\n\n";
 
 static void without_removable(struct bed *b, const char *subsystem_device)
 {
 	char text[1024];
 	snprintf(text, sizeof text,
-		"P: /devices/pci0000:00/0000:00:07.0/0000:02:00.0\nE: SUBSYSTEM=pci\nA: class=0x060400\\n\nA: vendor=0x8086\\n\nA: device=0x15ef\\n\n\n"
+		"P: /devices/pci0000:00/0000:00:07.0/0000:02:00.0\nE: SUBSYSTEM=pci\nA: class=0x060400\\n\nA: "
+		"vendor=0x8086\\n\nA: device=0x15ef\\n\n\n"
 		"P: /devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:00.0\nE: SUBSYSTEM=pci\nA: class=0x030200\\n\n"
-		"A: vendor=0x10de\\n\nA: device=0x1b80\\n\nA: subsystem_device=%s\\n\n", subsystem_device);
+		"A: vendor=0x10de\\n\nA: device=0x1b80\\n\nA: subsystem_device=%s\\n\n",
+		subsystem_device);
 	add(b, text);
 }
 
@@ -258,14 +266,19 @@ static void test_ambiguous(void **state)
 	assert_string_equal(gpu(b, "0000:03:00.0")->enclosure, "Razer Core X");
 	assert_string_equal(gpu(b, "0000:03:00.0")->tb_version, "TB3");
 	assert_string_equal(gpu(b, "0000:03:00.0")->tb_link, "");
-	add(b, "P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-	       "A: authorized=1\\n\nA: device=0x41b6\\n\nA: device_name=AORUS RTX5090 AI BOX\\n\nA: generation=4\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: "
+		"DEVTYPE=thunderbolt_device\n"
+		"A: authorized=1\\n\nA: device=0x41b6\\n\nA: device_name=AORUS RTX5090 AI BOX\\n\nA: generation=4\\n\n");
 	assert_string_equal(gpu(b, "0000:03:00.0")->enclosure, "ambiguous");
 	assert_string_equal(gpu(b, "0000:03:00.0")->enclosure_path, "");
 	/* Never fence a healthy GPU: wait for its PCI function. */
 	device_model_remove(b->model, "/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-3", 2 * SECOND);
 	expect(b, "");
-	device_model_remove(b->model, "/sys" "/devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:00.0", 3 * SECOND);
+	device_model_remove(b->model,
+		"/sys"
+		"/devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:00.0",
+		3 * SECOND);
 	expect(b, "-0000:03:00.0(pci) ");
 }
 
@@ -283,11 +296,15 @@ static void test_tie_breaker(void **state)
 static void test_two_ports_one_router(void **state)
 {
 	struct bed *b = *state;
-	add(b, "P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-3\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-	       "A: authorized=1\\n\nA: device=0x1234\\n\nA: device_name=Core X\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-3\nE: SUBSYSTEM=thunderbolt\nE: "
+		"DEVTYPE=thunderbolt_device\n"
+		"A: authorized=1\\n\nA: device=0x1234\\n\nA: device_name=Core X\\n\n");
 	without_removable(b, "0x0001");
 	assert_string_equal(gpu(b, "0000:03:00.0")->enclosure, "Core X");
-	add(b, "P: /devices/pci0000:00/0000:00:1c.0/0000:50:00.0\nE: SUBSYSTEM=pci\nA: class=0x030000\\n\nA: removable=removable\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:1c.0/0000:50:00.0\nE: SUBSYSTEM=pci\nA: class=0x030000\\n\nA: "
+		"removable=removable\\n\n");
 	assert_string_equal(gpu(b, "0000:03:00.0")->enclosure, "ambiguous");
 	assert_string_equal(gpu(b, "0000:50:00.0")->enclosure, "ambiguous");
 	b->story.text[0] = '\0';
@@ -309,8 +326,11 @@ static void test_link_speed(void **state)
 {
 	struct bed *b = *state;
 	attach(b);
-	add(b, "P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-	       "A: authorized=1\\n\nA: device=0x41b6\\n\nA: rx_lanes=3\\n\nA: tx_lanes=1\\n\nA: rx_speed=40.0 Gb/s\\n\nA: tx_speed=40.0 Gb/s\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: "
+		"DEVTYPE=thunderbolt_device\n"
+		"A: authorized=1\\n\nA: device=0x41b6\\n\nA: rx_lanes=3\\n\nA: tx_lanes=1\\n\nA: rx_speed=40.0 Gb/s\\n\nA: "
+		"tx_speed=40.0 Gb/s\\n\n");
 	expect(b, "speed(2 x 20.0 Gb/s->rx 3 x 40.0, tx 1 x 40.0 Gb/s) ");
 }
 
@@ -318,29 +338,36 @@ static void test_link_speed(void **state)
 static void test_garbage_attributes(void **state)
 {
 	struct bed *b = *state;
-	static const char *const garbage[] = { "", "255", "-1", "0x", "\x01\x02", "\xff\xfe", "NaN Gb/s", "999999999999 Gb/s", "20.0 Gb/s extra",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	static const char *const garbage[] = { "", "255", "-1", "0x", "\x01\x02", "\xff\xfe", "NaN Gb/s",
+		"999999999999 Gb/s", "20.0 Gb/s extra",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 	attach(b);
 	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
 		char text[4096];
 		snprintf(text, sizeof text,
-			"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-			"A: authorized=1\\n\nA: device=%s\nA: device_name=%s\nA: vendor_name=%s\nA: generation=%s\nA: unique_id=%s\n"
+			"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: "
+			"DEVTYPE=thunderbolt_device\n"
+			"A: authorized=1\\n\nA: device=%s\nA: device_name=%s\nA: vendor_name=%s\nA: generation=%s\nA: "
+			"unique_id=%s\n"
 			"A: rx_lanes=%s\nA: tx_lanes=%s\nA: rx_speed=%s\nA: tx_speed=%s\n\n",
-			garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i]);
+			garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i], garbage[i],
+			garbage[i]);
 		add(b, text);
 		const struct device_gpu *g = gpu(b, "0000:04:00.0");
 		assert_string_equal(g->enclosure_path, ROUTER);
 		assert_string_equal(g->tb_link, "");
 		assert_true(strcmp(g->tb_version, "TB5") == 0); /* the hub says so, whatever the router does */
 		snprintf(text, sizeof text,
-			"P: /devices/pci0000:00/0000:00:02.0\nE: SUBSYSTEM=pci\nA: class=0x030000\\n\nA: vendor=%s\nA: device=%s\nA: removable=%s\n",
+			"P: /devices/pci0000:00/0000:00:02.0\nE: SUBSYSTEM=pci\nA: class=0x030000\\n\nA: vendor=%s\nA: "
+			"device=%s\nA: removable=%s\n",
 			garbage[i], garbage[i], garbage[i]);
 		add(b, text);
 		assert_false(gpu(b, "0000:00:02.0")->is_egpu);
 		assert_int_equal(gpu(b, "0000:00:02.0")->vendor_id, 0);
 		device_model_remove(b->model, "/sys/devices/pci0000:00/0000:00:02.0", SECOND);
-		snprintf(text, sizeof text, "P: /devices/pci0000:00/0000:00:03.0\nE: SUBSYSTEM=pci\nA: class=%s\n", garbage[i]);
+		snprintf(text, sizeof text, "P: /devices/pci0000:00/0000:00:03.0\nE: SUBSYSTEM=pci\nA: class=%s\n",
+			garbage[i]);
 		add(b, text);
 		assert_null(device_model_find_gpu(b->model, "0000:00:03.0"));
 	}
@@ -351,8 +378,10 @@ static void test_authorized_unknown(void **state)
 {
 	struct bed *b = *state;
 	attach(b);
-	add(b, "P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_device\n"
-	       "A: authorized=255\\n\nA: device=0x41b6\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1\nE: SUBSYSTEM=thunderbolt\nE: "
+		"DEVTYPE=thunderbolt_device\n"
+		"A: authorized=255\\n\nA: device=0x41b6\\n\n");
 	assert_string_equal(gpu(b, "0000:04:00.0")->enclosure, "ambiguous");
 }
 
@@ -392,12 +421,16 @@ static void test_thunderbolt_net(void **state)
 {
 	struct bed *b = *state;
 	device_tree_add_file(b->model, "lab/nuc15.tree", false, 0);
-	add(b, "P: " XDOMAIN "\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_xdomain\nA: device_name=red\\n\nA: rx_lanes=2\\n\n"
-	       "A: tx_lanes=1\\n\nA: rx_speed=20.0 Gb/s\\n\nA: tx_speed=10.0 Gb/s\\n\n\n"
-	       "P: " XDOMAIN "/1-1.0\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_service\nA: key=network\\n\n\n"
-	       "P: " XDOMAIN "/1-1.0/net/en05\nE: SUBSYSTEM=net\n");
+	add(b,
+		"P: " XDOMAIN
+		"\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_xdomain\nA: device_name=red\\n\nA: rx_lanes=2\\n\n"
+		"A: tx_lanes=1\\n\nA: rx_speed=20.0 Gb/s\\n\nA: tx_speed=10.0 Gb/s\\n\n\n"
+		"P: " XDOMAIN "/1-1.0\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_service\nA: key=network\\n\n\n"
+		"P: " XDOMAIN "/1-1.0/net/en05\nE: SUBSYSTEM=net\n");
 	expect(b, ""); /* no driver yet */
-	add(b, "P: " XDOMAIN "/1-1.0\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_service\nL: driver=../x/drivers/thunderbolt-net\n");
+	add(b,
+		"P: " XDOMAIN "/1-1.0\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_service\nL: "
+			      "driver=../x/drivers/thunderbolt-net\n");
 	expect(b, "+en05 "); /* by driver, whatever its name */
 	assert_string_equal(b->story.netdev.xdomain, "1-1");
 	assert_string_equal(b->story.netdev.domain, "0000:00:0d.3");
@@ -412,8 +445,9 @@ static void test_thunderbolt_net(void **state)
 static void test_other_net_is_ignored(void **state)
 {
 	struct bed *b = *state;
-	add(b, "P: /devices/pci0000:00/0000:00:1f.6/net/thunderbolt0\nE: SUBSYSTEM=net\n\n"
-	       "P: /devices/virtual/net/lo\nE: SUBSYSTEM=net\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:1f.6/net/thunderbolt0\nE: SUBSYSTEM=net\n\n"
+		"P: /devices/virtual/net/lo\nE: SUBSYSTEM=net\n");
 	expect(b, "");
 }
 
@@ -431,8 +465,10 @@ static void test_two_gpus_in_one_box(void **state)
 {
 	struct bed *b = *state;
 	attach(b);
-	add(b, "P: /devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:01.0/0000:05:00.0\nE: SUBSYSTEM=pci\nA: class=0x030000\\n\n"
-	       "A: removable=removable\\n\n");
+	add(b,
+		"P: /devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:01.0/0000:05:00.0\nE: SUBSYSTEM=pci\nA: "
+		"class=0x030000\\n\n"
+		"A: removable=removable\\n\n");
 	expect(b, "+0000:05:00.0 ");
 	device_model_remove(b->model, ROUTER, 5 * SECOND);
 	expect(b, "-0000:04:00.0(thunderbolt) -0000:05:00.0(thunderbolt) ");
@@ -442,10 +478,26 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_recorded_domain0), T(test_recorded_domain1), T(test_recorded_none), T(test_internal_gpu), T(test_unplug),
-		T(test_unplug_pci_first), T(test_function_lingers), T(test_lost_events), T(test_ambiguous), T(test_tie_breaker),
-		T(test_two_ports_one_router), T(test_egpu_reasons), T(test_link_speed), T(test_garbage_attributes), T(test_authorized_unknown),
-		T(test_parsers), T(test_thunderbolt_net), T(test_other_net_is_ignored), T(test_wedged), T(test_two_gpus_in_one_box),
+		T(test_recorded_domain0),
+		T(test_recorded_domain1),
+		T(test_recorded_none),
+		T(test_internal_gpu),
+		T(test_unplug),
+		T(test_unplug_pci_first),
+		T(test_function_lingers),
+		T(test_lost_events),
+		T(test_ambiguous),
+		T(test_tie_breaker),
+		T(test_two_ports_one_router),
+		T(test_egpu_reasons),
+		T(test_link_speed),
+		T(test_garbage_attributes),
+		T(test_authorized_unknown),
+		T(test_parsers),
+		T(test_thunderbolt_net),
+		T(test_other_net_is_ignored),
+		T(test_wedged),
+		T(test_two_gpus_in_one_box),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,8 +112,12 @@ static void test_config(void **state)
 	config_defaults(&c);
 	assert_true(config_name_valid(c.name));
 	assert_true(c.prefer_cpu_fallback && c.migration_timeout_s == 30);
-	assert_int_equal(config_parse(&c, "f", "# mine\n\nname = alpha # comment\r\n  port=4000\ninterface = eth1\ninterface = eth2\n"
-		"peer = [2001:db8::1]:4000\nmanage_links = no\nprefer_cpu_fallback = off\nmigration_timeout = 5", error, sizeof error), 0);
+	assert_int_equal(
+		config_parse(&c, "f",
+			"# mine\n\nname = alpha # comment\r\n  port=4000\ninterface = eth1\ninterface = eth2\n"
+			"peer = [2001:db8::1]:4000\nmanage_links = no\nprefer_cpu_fallback = off\nmigration_timeout = 5",
+			error, sizeof error),
+		0);
 	assert_string_equal(c.name, "alpha");
 	assert_int_equal(c.port, 4000);
 	assert_int_equal(c.interface_count, 2);
@@ -126,7 +130,9 @@ static void test_config(void **state)
 static void test_config_errors(void **state)
 {
 	(void)state;
-	static const struct { const char *text, *error; } cases[] = {
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
 		{ "name = a\nbogus = 1\n", "f:2: unknown key \"bogus\"" },
 		{ "port\n", "f:1: expected \"key = value\", found \"port\"" },
 		{ "\n\nport = 70000\n", "f:3: port must be a number from 1 to 65535, not \"70000\"" },
@@ -204,7 +210,13 @@ static void test_process(void **state)
 	int fds[2];
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	const char *argv[] = { "sh", "-c", "ls /proc/self/fd | tr '\\n' ' ' >&3; exec sleep 60", NULL };
-	struct process_options o = { .path = "/bin/sh", .argv = argv, .fds = &fds[1], .fd_count = 1, .output = -1, .errors = -1, .new_session = true };
+	struct process_options o = { .path = "/bin/sh",
+		.argv = argv,
+		.fds = &fds[1],
+		.fd_count = 1,
+		.output = -1,
+		.errors = -1,
+		.new_session = true };
 	struct process child, again;
 	assert_int_equal(process_spawn(&o, &child), 0);
 	close(fds[1]);
@@ -343,10 +355,16 @@ static int remove_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_events), cmocka_unit_test_setup_teardown(test_event_numbers_go_on, make_directory, remove_directory),
-		cmocka_unit_test(test_event_is_cut), cmocka_unit_test(test_config), cmocka_unit_test(test_config_errors),
-		cmocka_unit_test_setup_teardown(test_config_files, make_directory, remove_directory), cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_process), cmocka_unit_test(test_inventory_of_peers), cmocka_unit_test(test_inventory_refuses_garbage),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test_setup_teardown(test_event_numbers_go_on, make_directory, remove_directory),
+		cmocka_unit_test(test_event_is_cut),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config_errors),
+		cmocka_unit_test_setup_teardown(test_config_files, make_directory, remove_directory),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_inventory_of_peers),
+		cmocka_unit_test(test_inventory_refuses_garbage),
 		cmocka_unit_test(test_arena),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,16 +26,46 @@ enum { ALPHA_EGPU, ALPHA_IGPU, ALPHA_CPU, BETA_GPU, BETA_CPU, COUNT };
 static void fill(struct policy_gpu gpus[COUNT])
 {
 	const struct policy_gpu all[COUNT] = {
-		[ALPHA_EGPU] = { .key = "alpha/pci-0000:04:00.0", .name = "NVIDIA GeForce RTX 5090", .type = "discrete", .active = true,
-			.local = true, .memory_bytes = 32 * GIB, .description = &full, .load_limit = 4 },
-		[ALPHA_IGPU] = { .key = "alpha/pci-0000:00:02.0", .name = "Intel Arc 140T", .type = "integrated", .active = true, .local = true,
-			.memory_bytes = 8 * GIB, .description = &full, .load_limit = 4 },
-		[ALPHA_CPU] = { .key = "alpha/cpu-llvmpipe", .name = "llvmpipe", .type = "cpu", .active = true, .local = true,
-			.memory_bytes = 64 * GIB, .description = &full, .load_limit = 4 },
-		[BETA_GPU] = { .key = "beta/pci-0000:03:00.0", .name = "AMD Radeon RX 7900 XTX", .type = "discrete", .active = true,
-			.memory_bytes = 24 * GIB, .description = &full, .goodput_bps = 20000000000, .rtt_us = 60, .load_limit = 4 },
-		[BETA_CPU] = { .key = "beta/cpu-llvmpipe", .name = "llvmpipe", .type = "cpu", .active = true, .memory_bytes = 64 * GIB,
-			.description = &full, .load_limit = 4 },
+		[ALPHA_EGPU] = { .key = "alpha/pci-0000:04:00.0",
+			.name = "NVIDIA GeForce RTX 5090",
+			.type = "discrete",
+			.active = true,
+			.local = true,
+			.memory_bytes = 32 * GIB,
+			.description = &full,
+			.load_limit = 4 },
+		[ALPHA_IGPU] = { .key = "alpha/pci-0000:00:02.0",
+			.name = "Intel Arc 140T",
+			.type = "integrated",
+			.active = true,
+			.local = true,
+			.memory_bytes = 8 * GIB,
+			.description = &full,
+			.load_limit = 4 },
+		[ALPHA_CPU] = { .key = "alpha/cpu-llvmpipe",
+			.name = "llvmpipe",
+			.type = "cpu",
+			.active = true,
+			.local = true,
+			.memory_bytes = 64 * GIB,
+			.description = &full,
+			.load_limit = 4 },
+		[BETA_GPU] = { .key = "beta/pci-0000:03:00.0",
+			.name = "AMD Radeon RX 7900 XTX",
+			.type = "discrete",
+			.active = true,
+			.memory_bytes = 24 * GIB,
+			.description = &full,
+			.goodput_bps = 20000000000,
+			.rtt_us = 60,
+			.load_limit = 4 },
+		[BETA_CPU] = { .key = "beta/cpu-llvmpipe",
+			.name = "llvmpipe",
+			.type = "cpu",
+			.active = true,
+			.memory_bytes = 64 * GIB,
+			.description = &full,
+			.load_limit = 4 },
 	};
 	memcpy(gpus, all, sizeof all);
 }
@@ -139,7 +169,9 @@ static void test_exclude(void **state)
 	static const char *const exclude[] = { "alpha/pci-0000:04:00.0", "alpha/pci-0000:00:02.0" };
 	(void)state;
 	fill(gpus);
-	struct policy_request r = { .cpu_fallback = true, .exclude = exclude, .exclude_count = 2, .prefer = "alpha/pci-0000:04:00.0" };
+	struct policy_request r = {
+		.cpu_fallback = true, .exclude = exclude, .exclude_count = 2, .prefer = "alpha/pci-0000:04:00.0"
+	};
 	assert_int_equal(choose(gpus, r), BETA_GPU); /* preferred, but it failed just now */
 	assert_string_equal(why(ALPHA_EGPU), "it failed this workload just now");
 }
@@ -150,8 +182,11 @@ static void test_preference(void **state)
 	(void)state;
 	fill(gpus);
 	struct policy_request r = { .cpu_fallback = false };
-	static const struct { const char *text; int choice; } wishes[] = { { "beta/pci-0000:03:00.0", BETA_GPU }, { "7900", BETA_GPU },
-		{ "pci-0000:00:02.0", ALPHA_IGPU }, { "intel arc", ALPHA_IGPU }, { "llvmpipe", ALPHA_CPU }, { "beta/cpu-llvmpipe", BETA_CPU },
+	static const struct {
+		const char *text;
+		int choice;
+	} wishes[] = { { "beta/pci-0000:03:00.0", BETA_GPU }, { "7900", BETA_GPU }, { "pci-0000:00:02.0", ALPHA_IGPU },
+		{ "intel arc", ALPHA_IGPU }, { "llvmpipe", ALPHA_CPU }, { "beta/cpu-llvmpipe", BETA_CPU },
 		{ "no such card", ALPHA_EGPU } };
 	for (size_t i = 0; i < ARRAY_SIZE(wishes); i++) {
 		r.prefer = wishes[i].text;
@@ -181,9 +216,14 @@ static void test_cpu_never_before_a_gpu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_local_first), cmocka_unit_test(test_order_after_losses), cmocka_unit_test(test_load_moves_away),
-		cmocka_unit_test(test_goodput_and_delay), cmocka_unit_test(test_needs), cmocka_unit_test(test_exclude),
-		cmocka_unit_test(test_preference), cmocka_unit_test(test_cpu_never_before_a_gpu),
+		cmocka_unit_test(test_local_first),
+		cmocka_unit_test(test_order_after_losses),
+		cmocka_unit_test(test_load_moves_away),
+		cmocka_unit_test(test_goodput_and_delay),
+		cmocka_unit_test(test_needs),
+		cmocka_unit_test(test_exclude),
+		cmocka_unit_test(test_preference),
+		cmocka_unit_test(test_cpu_never_before_a_gpu),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
