@@ -46,27 +46,27 @@ struct rate {
 	double bps, spread;
 };
 
-/* The receiver's record: bytes that had come at a time. The time is the kernel's stamp of the last packet (CLOCK_REALTIME): a reader that
- * waits for its CPU does not see a slower link, nor a faster one when it catches up. */
+/* The receiver's record: bytes that had come at a time. The time is the kernel's stamp of the last packet
+ * (CLOCK_REALTIME): a reader that waits for its CPU does not see a slower link, nor a faster one when it catches up. */
 struct mark {
 	uint64_t at_ns, bytes;
 };
 struct transfer {
 	int fd;
-	const struct bulk *bulk;
+	const struct mesh_bulk *bulk;
 	bool sending;
 	struct mark *marks; /* receiving */
 	size_t mark_count;
 	int result;
 };
 
-void bulk_init(struct bulk *b)
+void mesh_bulk_init(struct mesh_bulk *b)
 {
-	*b = (struct bulk){ .listen_fd = -1, .budget_bytes = BULK_BYTES, .budget_ms = BULK_MS };
+	*b = (struct mesh_bulk){ .listen_fd = -1, .budget_bytes = BULK_BYTES, .budget_ms = BULK_MS };
 	pthread_mutex_init(&b->mutex, NULL);
 }
 
-void bulk_finish(struct bulk *b)
+void mesh_bulk_finish(struct mesh_bulk *b)
 {
 	if (b->listen_fd >= 0)
 		close(b->listen_fd);
@@ -74,8 +74,9 @@ void bulk_finish(struct bulk *b)
 	sodium_memzero(b->token, sizeof b->token);
 }
 
-/* Registered descriptors are closed by drop_fd alone, so bulk_cancel never meets a number that belongs to somebody else by now. */
-static int keep_fd(struct bulk *b, int fd)
+/* Registered descriptors are closed by drop_fd alone, so mesh_bulk_cancel never meets a number that belongs to somebody
+ * else by now. */
+static int keep_fd(struct mesh_bulk *b, int fd)
 {
 	int r = fd < 0 ? -errno : fd;
 	pthread_mutex_lock(&b->mutex);
@@ -89,7 +90,7 @@ static int keep_fd(struct bulk *b, int fd)
 	return r;
 }
 
-static void drop_fd(struct bulk *b, int fd)
+static void drop_fd(struct mesh_bulk *b, int fd)
 {
 	pthread_mutex_lock(&b->mutex);
 	for (size_t i = 0; i < b->fd_count; i++) {
@@ -100,7 +101,7 @@ static void drop_fd(struct bulk *b, int fd)
 	close(fd);
 }
 
-void bulk_cancel(struct bulk *b)
+void mesh_bulk_cancel(struct mesh_bulk *b)
 {
 	pthread_mutex_lock(&b->mutex);
 	b->cancelled = true;
@@ -152,7 +153,7 @@ static int recv_all(int fd, void *data, size_t size)
 	return 0;
 }
 
-int bulk_listen(struct bulk *b)
+int mesh_bulk_listen(struct mesh_bulk *b)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
 	socklen_t size = sizeof any;
@@ -171,12 +172,16 @@ int bulk_listen(struct bulk *b)
 	return 0;
 }
 
-static int connect_path(struct bulk *b, size_t index)
+static int connect_path(struct mesh_bulk *b, size_t index)
 {
-	const struct bulk_path *p = &b->paths[index];
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(b->port), .sin6_addr = p->remote, .sin6_scope_id = p->ifindex };
+	const struct mesh_bulk_path *p = &b->paths[index];
+	struct sockaddr_in6 to = {
+		.sin6_family = AF_INET6, .sin6_port = htons(b->port), .sin6_addr = p->remote, .sin6_scope_id = p->ifindex
+	};
 	struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_addr = p->local, .sin6_scope_id = p->ifindex };
-	struct hello hello = { .magic = htole32(MAGIC), .index = htole32((uint32_t)index), .count = htole32((uint32_t)b->path_count) };
+	struct hello hello = {
+		.magic = htole32(MAGIC), .index = htole32((uint32_t)index), .count = htole32((uint32_t)b->path_count)
+	};
 	int fd = keep_fd(b, socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0)
 		return fd;
@@ -206,7 +211,7 @@ static int connect_path(struct bulk *b, size_t index)
 }
 
 /* Lets in only who has the token, and not many who have not. */
-static int accept_paths(struct bulk *b, int *fds)
+static int accept_paths(struct mesh_bulk *b, int *fds)
 {
 	uint64_t deadline = time_monotonic_ns() + CONNECT_MS * UINT64_C(1000000);
 	size_t missing = b->path_count;
@@ -221,8 +226,8 @@ static int accept_paths(struct bulk *b, int *fds)
 		struct hello h;
 		set_timeouts(fd, HELLO_MS);
 		size_t index = MESH_MAX_PEER_LINKS;
-		if (recv_all(fd, &h, sizeof h) == 0 && le32toh(h.magic) == MAGIC && sodium_memcmp(h.token, b->token, sizeof h.token) == 0 &&
-			le32toh(h.count) == b->path_count)
+		if (recv_all(fd, &h, sizeof h) == 0 && le32toh(h.magic) == MAGIC &&
+			sodium_memcmp(h.token, b->token, sizeof h.token) == 0 && le32toh(h.count) == b->path_count)
 			index = le32toh(h.index);
 		if (index >= b->path_count || fds[index] >= 0) {
 			drop_fd(b, fd);
@@ -238,7 +243,7 @@ static int accept_paths(struct bulk *b, int *fds)
 static int send_phase(struct transfer *t)
 {
 	static char zeros[BLOCK_BYTES]; /* never written */
-	const struct bulk *b = t->bulk;
+	const struct mesh_bulk *b = t->bulk;
 	uint64_t start = time_monotonic_ns(), sent = 0, least_ns = b->budget_ms * UINT64_C(1000000) / 2;
 	bool last = false;
 	while (!last) {
@@ -285,7 +290,8 @@ static struct rate conclude(double rates[WINDOWS])
 {
 	qsort(rates, WINDOWS, sizeof *rates, by_rate);
 	double low = rates[WINDOWS / 4], high = rates[WINDOWS - 1 - WINDOWS / 4];
-	return (struct rate){ .bps = (rates[WINDOWS / 2 - 1] + rates[WINDOWS / 2]) / 2, .spread = low > 0 ? high / low : HUGE_VAL };
+	return (struct rate){ .bps = (rates[WINDOWS / 2 - 1] + rates[WINDOWS / 2]) / 2,
+		.spread = low > 0 ? high / low : HUGE_VAL };
 }
 
 /* One connection: windows of as many bytes each. */
@@ -296,7 +302,9 @@ static struct rate rate_of(const struct transfer *t)
 	uint64_t start = from->bytes, total = last_mark(t)->bytes - start;
 	for (unsigned w = 0; w < WINDOWS; w++) {
 		const struct mark *to = mark_at(t, start + total * (w + 1) / WINDOWS);
-		rates[w] = to->at_ns > from->at_ns ? (double)(to->bytes - from->bytes) * 8e9 / (double)(to->at_ns - from->at_ns) : 0;
+		rates[w] = to->at_ns > from->at_ns
+			? (double)(to->bytes - from->bytes) * 8e9 / (double)(to->at_ns - from->at_ns)
+			: 0;
 		from = to;
 	}
 	return conclude(rates);
@@ -415,8 +423,8 @@ static uint64_t bytes_at(const struct transfer *t, uint64_t at_ns)
 	return m[-1].bytes + (uint64_t)(part * (double)(m->bytes - m[-1].bytes));
 }
 
-/* Several connections: windows of time, from when the last one is half way until the first one is through. Where they hardly overlap, the
- * mean of the whole; it is never too much. */
+/* Several connections: windows of time, from when the last one is half way until the first one is through. Where they
+ * hardly overlap, the mean of the whole; it is never too much. */
 static struct rate rate_together(const struct transfer *t, size_t count)
 {
 	double rates[WINDOWS];
@@ -430,7 +438,8 @@ static struct rate rate_together(const struct transfer *t, size_t count)
 		total += last_mark(&t[i])->bytes;
 	}
 	if (to <= from || to - from < (last - first) / 8)
-		return (struct rate){ .bps = last > first ? (double)total * 8e9 / (double)(last - first) : 0, .spread = HUGE_VAL };
+		return (struct rate){ .bps = last > first ? (double)total * 8e9 / (double)(last - first) : 0,
+			.spread = HUGE_VAL };
 	uint64_t step = (to - from) / WINDOWS;
 	for (unsigned w = 0; w < WINDOWS; w++) {
 		uint64_t bytes = 0;
@@ -442,7 +451,7 @@ static struct rate rate_together(const struct transfer *t, size_t count)
 }
 
 /* One direction over one or all connections. Only the receiver sees the result; it tells it over the first connection. */
-static int measure(struct bulk *b, struct transfer *t, size_t count, bool sending, uint64_t *ret_bps)
+static int measure(struct mesh_bulk *b, struct transfer *t, size_t count, bool sending, uint64_t *ret_bps)
 {
 	struct rate best = { .spread = HUGE_VAL };
 	struct answer a = { .unsteady = 1 };
@@ -465,7 +474,7 @@ static int measure(struct bulk *b, struct transfer *t, size_t count, bool sendin
 	return 0;
 }
 
-static int phases(struct bulk *b, struct transfer *t)
+static int phases(struct mesh_bulk *b, struct transfer *t)
 {
 	int r = 0;
 	for (size_t i = 0; i < b->path_count && r == 0; i++) {
@@ -480,7 +489,7 @@ static int phases(struct bulk *b, struct transfer *t)
 	return r;
 }
 
-int bulk_run(struct bulk *b)
+int mesh_bulk_run(struct mesh_bulk *b)
 {
 	struct transfer transfers[MESH_MAX_PEER_LINKS] = { 0 };
 	int fds[MESH_MAX_PEER_LINKS];

@@ -1,7 +1,8 @@
-/* The probe's transfers: blocking, for a thread of their own. One connection per path; on each: a hello with the token, then phases. In a
- * phase one side sends blocks until the budget is spent (the bytes, but half of the time at least and all of it at most), the other counts
- * and answers with the rate it saw, and whether it was unsteady: then it is repeated, not for ever. Order of phases, known to both: each
- * path up, then down; with several paths: all up, then all down at the same time. Up: the asker sends. */
+/* The probe's transfers: blocking, for a thread of their own. One connection per path; on each: a hello with the token,
+ * then phases. In a phase one side sends blocks until the budget is spent (the bytes, but half of the time at least and
+ * all of it at most), the other counts and answers with the rate it saw, and whether it was unsteady: then it is
+ * repeated, not for ever. Order of phases, known to both: each path up, then down; with several paths: all up, then all
+ * down at the same time. Up: the asker sends. */
 #ifndef TBMESH_MESH_BULK_H
 #define TBMESH_MESH_BULK_H
 
@@ -18,17 +19,17 @@
 #define BULK_MS 50u
 #define BULK_MAX_FDS (3 * MESH_MAX_PEER_LINKS + 1)
 
-struct bulk_path {
+struct mesh_bulk_path {
 	struct in6_addr local, remote;
 	unsigned ifindex;           /* 0: by routing */
 	uint64_t up_bps, down_bps;  /* result */
 };
 
-struct bulk {
+struct mesh_bulk {
 	/* set at creation */
 	bool asks;                  /* connects; the other side accepts */
 	uint8_t token[BULK_TOKEN_SIZE];
-	struct bulk_path paths[MESH_MAX_PEER_LINKS];
+	struct mesh_bulk_path paths[MESH_MAX_PEER_LINKS];
 	size_t path_count;
 	uint16_t port;              /* where to connect */
 	int listen_fd;              /* the accepting side's; owned */
@@ -41,14 +42,14 @@ struct bulk {
 	/* under mutex */
 	pthread_mutex_t mutex;
 	bool cancelled;
-	int fds[BULK_MAX_FDS];      /* shut down by bulk_cancel */
+	int fds[BULK_MAX_FDS];      /* shut down by mesh_bulk_cancel */
 	size_t fd_count;
 };
 
-void bulk_init(struct bulk *b);
-int bulk_listen(struct bulk *b);  /* fills listen_fd and port */
-int bulk_run(struct bulk *b);     /* 0 or -errno; bounded by a few seconds */
-void bulk_cancel(struct bulk *b); /* any thread: bulk_run returns soon */
-void bulk_finish(struct bulk *b);
+void mesh_bulk_init(struct mesh_bulk *b);
+int mesh_bulk_listen(struct mesh_bulk *b);  /* fills listen_fd and port */
+int mesh_bulk_run(struct mesh_bulk *b);     /* 0 or -errno; bounded by a few seconds */
+void mesh_bulk_cancel(struct mesh_bulk *b); /* any thread: mesh_bulk_run returns soon */
+void mesh_bulk_finish(struct mesh_bulk *b);
 
 #endif

@@ -28,7 +28,7 @@ struct queued {
 	struct buf packed;
 };
 
-struct control_peer {
+struct mesh_control_peer {
 	struct list link;
 	char id[MESH_ID_SIZE], curve[MESH_Z85_SIZE];
 	struct zsock *out;    /* NULL: no way now */
@@ -41,7 +41,7 @@ struct control_peer {
 	bool ack_due;
 };
 
-struct control {
+struct mesh_control {
 	struct loop *loop;
 	struct zctx *zctx;
 	struct mesh_identity identity;
@@ -52,20 +52,20 @@ struct control {
 	struct list peers;
 	struct loop_timer *pump;
 	bool pumping;
-	const struct control_callbacks *callbacks;
+	const struct mesh_control_callbacks *callbacks;
 	void *ctx;
 };
 
-static struct control_peer *find(struct control *c, const char *id)
+static struct mesh_control_peer *find(struct mesh_control *c, const char *id)
 {
-	list_for_each(p, &c->peers, struct control_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_control_peer, link) {
 		if (strcmp(p->id, id) == 0)
 			return p;
 	}
 	return NULL;
 }
 
-static void unqueue(struct control_peer *p, struct queued *q)
+static void unqueue(struct mesh_control_peer *p, struct queued *q)
 {
 	list_remove(&q->link);
 	p->queue_count--;
@@ -74,7 +74,7 @@ static void unqueue(struct control_peer *p, struct queued *q)
 	free(q);
 }
 
-static void start_pump(struct control *c)
+static void start_pump(struct mesh_control *c)
 {
 	if (c->pumping)
 		return;
@@ -82,7 +82,7 @@ static void start_pump(struct control *c)
 	loop_timer_start(c->pump, PUMP_MS, 0);
 }
 
-static void flush(struct control *c, struct control_peer *p)
+static void flush(struct mesh_control *c, struct mesh_control_peer *p)
 {
 	list_for_each(q, &p->queue, struct queued, link) {
 		if (!p->out)
@@ -104,7 +104,7 @@ static void out_received(void *ctx, const struct zpart *parts, size_t count, con
 	(void)ctx, (void)parts, (void)count, (void)peer;
 }
 
-static void disconnect(struct control_peer *p)
+static void disconnect(struct mesh_control_peer *p)
 {
 	zsock_destroy(p->out);
 	p->out = NULL;
@@ -112,7 +112,7 @@ static void disconnect(struct control_peer *p)
 		q->sent_ns = 0;
 }
 
-static void connect_peer(struct control *c, struct control_peer *p)
+static void connect_peer(struct mesh_control *c, struct mesh_control_peer *p)
 {
 	struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES, .secret_key = c->identity.curve_secret,
 		.public_key = c->identity.curve_public, .server_key = p->curve };
@@ -131,13 +131,13 @@ static void connect_peer(struct control *c, struct control_peer *p)
 	flush(c, p);
 }
 
-void control_route(struct control *c, const struct core_peer *peer)
+void mesh_control_route(struct mesh_control *c, const struct mesh_core_peer *peer)
 {
-	struct control_peer *p = find(c, peer->id);
+	struct mesh_control_peer *p = find(c, peer->id);
 	char endpoint[sizeof p->endpoint] = "", address[INET6_ADDRSTRLEN], name[IF_NAMESIZE] = "";
 	if (!p)
 		return;
-	const struct core_link *l = peer->best;
+	const struct mesh_core_link *l = peer->best;
 	if (l) {
 		if (IN6_IS_ADDR_V4MAPPED(&l->address.ip)) {
 			inet_ntop(AF_INET, l->address.ip.s6_addr + 12, address, sizeof address);
@@ -145,7 +145,8 @@ void control_route(struct control *c, const struct core_peer *peer)
 		} else {
 			inet_ntop(AF_INET6, &l->address.ip, address, sizeof address);
 			bool scoped = l->ifindex && if_indextoname(l->ifindex, name);
-			snprintf(endpoint, sizeof endpoint, "tcp://[%s%s%s]:%u", address, scoped ? "%" : "", name, peer->control_port);
+			snprintf(endpoint, sizeof endpoint, "tcp://[%s%s%s]:%u", address, scoped ? "%" : "", name,
+				peer->control_port);
 		}
 	}
 	if (p->out && strcmp(endpoint, p->endpoint) == 0)
@@ -154,7 +155,8 @@ void control_route(struct control *c, const struct core_peer *peer)
 	connect_peer(c, p);
 }
 
-static int pack(struct control *c, struct control_peer *p, Tbmesh__PeerMessage *message, uint64_t seq, struct buf *out)
+static int pack(
+	struct mesh_control *c, struct mesh_control_peer *p, Tbmesh__PeerMessage *message, uint64_t seq, struct buf *out)
 {
 	message->from = c->identity.id;
 	message->incarnation = c->incarnation;
@@ -164,9 +166,9 @@ static int pack(struct control *c, struct control_peer *p, Tbmesh__PeerMessage *
 	return message_pack(&message->base, out);
 }
 
-int control_send(struct control *c, const char *peer_id, Tbmesh__PeerMessage *message)
+int mesh_control_send(struct mesh_control *c, const char *peer_id, Tbmesh__PeerMessage *message)
 {
-	struct control_peer *p = find(c, peer_id);
+	struct mesh_control_peer *p = find(c, peer_id);
 	if (!p)
 		return -ENOENT;
 	if (p->queue_count >= QUEUE_MESSAGES || p->queue_bytes >= QUEUE_BYTES)
@@ -189,7 +191,7 @@ int control_send(struct control *c, const char *peer_id, Tbmesh__PeerMessage *me
 	return 0;
 }
 
-static void send_ack(struct control *c, struct control_peer *p)
+static void send_ack(struct mesh_control *c, struct mesh_control_peer *p)
 {
 	Tbmesh__PeerMessage m = TBMESH__PEER_MESSAGE__INIT;
 	struct buf packed = { 0 };
@@ -202,10 +204,10 @@ static void send_ack(struct control *c, struct control_peer *p)
 
 static void pump(void *ctx)
 {
-	struct control *c = ctx;
+	struct mesh_control *c = ctx;
 	uint64_t now = time_monotonic_ns();
 	c->pumping = false;
-	list_for_each(p, &c->peers, struct control_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_control_peer, link) {
 		bool stuck = false;
 		list_for_each(q, &p->queue, struct queued, link)
 			stuck = stuck || (q->sent_ns && now - q->sent_ns > STUCK_NS);
@@ -221,7 +223,7 @@ static void pump(void *ctx)
 	}
 }
 
-static void acknowledged(struct control_peer *p, uint64_t seq)
+static void acknowledged(struct mesh_control_peer *p, uint64_t seq)
 {
 	list_for_each_safe(q, &p->queue, struct queued, link) {
 		if (q->seq <= seq && q->sent_ns)
@@ -229,7 +231,7 @@ static void acknowledged(struct control_peer *p, uint64_t seq)
 	}
 }
 
-static void handle(struct control *c, struct control_peer *p, const Tbmesh__PeerMessage *m)
+static void handle(struct mesh_control *c, struct mesh_control_peer *p, const Tbmesh__PeerMessage *m)
 {
 	if (m->ack_incarnation == c->incarnation)
 		acknowledged(p, m->ack);
@@ -245,7 +247,7 @@ static void handle(struct control *c, struct control_peer *p, const Tbmesh__Peer
 
 static void in_received(void *ctx, const struct zpart *parts, size_t count, const char *user)
 {
-	struct control *c = ctx;
+	struct mesh_control *c = ctx;
 	Tbmesh__PeerMessage *m;
 	/* user: who the CURVE key belongs to. */
 	if (count != 2 || !find(c, user) || message_unpack_peer(parts[1].data, parts[1].size, &m) < 0) {
@@ -253,16 +255,16 @@ static void in_received(void *ctx, const struct zpart *parts, size_t count, cons
 		return;
 	}
 	if (strcmp(m->from, user) == 0 && c->callbacks->accept(c->ctx, user, m->incarnation)) {
-		struct control_peer *p = find(c, user); /* a new incarnation may have changed the list */
+		struct mesh_control_peer *p = find(c, user); /* a new incarnation may have changed the list */
 		if (p)
 			handle(c, p, m);
 	}
 	message_free_peer(m);
 }
 
-int control_admit(struct control *c, const struct core_peer *peer)
+int mesh_control_admit(struct mesh_control *c, const struct mesh_core_peer *peer)
 {
-	struct control_peer *p = calloc(1, sizeof *p);
+	struct mesh_control_peer *p = calloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	int r = zap_allow(c->zap, peer->curve, peer->id);
@@ -279,13 +281,13 @@ int control_admit(struct control *c, const struct core_peer *peer)
 	return 0;
 }
 
-static void drop_queue(struct control_peer *p)
+static void drop_queue(struct mesh_control_peer *p)
 {
 	list_for_each_safe(q, &p->queue, struct queued, link)
 		unqueue(p, q);
 }
 
-static void remove_peer(struct control *c, struct control_peer *p)
+static void remove_peer(struct mesh_control *c, struct mesh_control_peer *p)
 {
 	zap_deny(c->zap, p->curve);
 	zsock_destroy(p->out);
@@ -294,16 +296,16 @@ static void remove_peer(struct control *c, struct control_peer *p)
 	free(p);
 }
 
-void control_expel(struct control *c, const struct core_peer *peer)
+void mesh_control_expel(struct mesh_control *c, const struct mesh_core_peer *peer)
 {
-	struct control_peer *p = find(c, peer->id);
+	struct mesh_control_peer *p = find(c, peer->id);
 	if (p)
 		remove_peer(c, p);
 }
 
-void control_restarted(struct control *c, const struct core_peer *peer)
+void mesh_control_restarted(struct mesh_control *c, const struct mesh_core_peer *peer)
 {
-	struct control_peer *p = find(c, peer->id);
+	struct mesh_control_peer *p = find(c, peer->id);
 	if (!p)
 		return;
 	drop_queue(p);
@@ -312,13 +314,14 @@ void control_restarted(struct control *c, const struct core_peer *peer)
 	p->ack_due = false;
 }
 
-int control_create(struct loop *l, struct zctx *z, const struct mesh_identity *identity, uint64_t incarnation, uint16_t port,
-	const struct control_callbacks *callbacks, void *ctx, struct control **ret)
+int mesh_control_create(struct loop *l, struct zctx *z, const struct mesh_identity *identity, uint64_t incarnation,
+	uint16_t port, const struct mesh_control_callbacks *callbacks, void *ctx, struct mesh_control **ret)
 {
-	struct control *c = calloc(1, sizeof *c);
+	struct mesh_control *c = calloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
-	*c = (struct control){ .loop = l, .zctx = z, .identity = *identity, .incarnation = incarnation, .callbacks = callbacks, .ctx = ctx };
+	*c = (struct mesh_control){ .loop = l, .zctx = z, .identity = *identity, .incarnation = incarnation,
+		.callbacks = callbacks, .ctx = ctx };
 	list_init(&c->peers);
 	int r = -ENOMEM;
 	c->pump = loop_timer_create(l, pump, c);
@@ -340,17 +343,17 @@ int control_create(struct loop *l, struct zctx *z, const struct mesh_identity *i
 			r = -EPROTO;
 	}
 	if (r < 0)
-		control_destroy(c);
+		mesh_control_destroy(c);
 	else
 		*ret = c;
 	return r;
 }
 
-void control_destroy(struct control *c)
+void mesh_control_destroy(struct mesh_control *c)
 {
 	if (!c)
 		return;
-	list_for_each_safe(p, &c->peers, struct control_peer, link)
+	list_for_each_safe(p, &c->peers, struct mesh_control_peer, link)
 		remove_peer(c, p);
 	zsock_destroy(c->in);
 	zap_destroy(c->zap);
@@ -359,12 +362,12 @@ void control_destroy(struct control *c)
 	free(c);
 }
 
-uint16_t control_port(const struct control *c)
+uint16_t mesh_control_port(const struct mesh_control *c)
 {
 	return c->port;
 }
 
-unsigned control_refused(const struct control *c)
+unsigned mesh_control_refused(const struct mesh_control *c)
 {
 	return zap_refused(c->zap);
 }

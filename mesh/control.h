@@ -1,5 +1,5 @@
-/* Control messages to and from peers: ZeroMQ with CURVE, one socket in, one out for each peer over its best link. Messages carry their own
- * numbers, so that each arrives once and in order, whatever connections come and go. */
+/* Control messages to and from peers: ZeroMQ with CURVE, one socket in, one out for each peer over its best link.
+ * Messages carry their own numbers, so that each arrives once and in order, whatever connections come and go. */
 #ifndef TBMESH_MESH_CONTROL_H
 #define TBMESH_MESH_CONTROL_H
 
@@ -11,26 +11,26 @@
 #include "mesh/identity.h"
 
 struct Tbmesh__PeerMessage;
-struct control;
+struct mesh_control;
 
-struct control_callbacks {
+struct mesh_control_callbacks {
 	/* A message from this incarnation of the peer? false: drop it. */
 	bool (*accept)(void *ctx, const char *peer_id, uint64_t incarnation);
 	void (*message)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m); /* has a body */
 };
 
-int control_create(struct loop *l, struct zctx *z, const struct mesh_identity *identity, uint64_t incarnation, uint16_t port,
-	const struct control_callbacks *callbacks, void *ctx, struct control **ret);
-void control_destroy(struct control *c);
-uint16_t control_port(const struct control *c);
-unsigned control_refused(const struct control *c);
+int mesh_control_create(struct loop *l, struct zctx *z, const struct mesh_identity *identity, uint64_t incarnation,
+	uint16_t port, const struct mesh_control_callbacks *callbacks, void *ctx, struct mesh_control **ret);
+void mesh_control_destroy(struct mesh_control *c);
+uint16_t mesh_control_port(const struct mesh_control *c);
+unsigned mesh_control_refused(const struct mesh_control *c);
 
-int control_admit(struct control *c, const struct core_peer *p);
-void control_expel(struct control *c, const struct core_peer *p);
-void control_restarted(struct control *c, const struct core_peer *p);
-void control_route(struct control *c, const struct core_peer *p);
+int mesh_control_admit(struct mesh_control *c, const struct mesh_core_peer *p);
+void mesh_control_expel(struct mesh_control *c, const struct mesh_core_peer *p);
+void mesh_control_restarted(struct mesh_control *c, const struct mesh_core_peer *p);
+void mesh_control_route(struct mesh_control *c, const struct mesh_core_peer *p);
 
 /* Sets the envelope of `message`, queues it. -ENOENT, -ENOBUFS, -EMSGSIZE, -EBADMSG. */
-int control_send(struct control *c, const char *peer_id, struct Tbmesh__PeerMessage *message);
+int mesh_control_send(struct mesh_control *c, const char *peer_id, struct Tbmesh__PeerMessage *message);
 
 #endif

@@ -29,9 +29,10 @@ static void copy_text(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from ? from : "");
 }
 
-struct core *core_create(const struct core_config *config, const struct core_ops *ops, void *ctx, uint64_t now_ns)
+struct mesh_core *mesh_core_create(
+	const struct mesh_core_config *config, const struct mesh_core_ops *ops, void *ctx, uint64_t now_ns)
 {
-	struct core *c = calloc(1, sizeof *c);
+	struct mesh_core *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
 	c->config = *config;
@@ -39,34 +40,34 @@ struct core *core_create(const struct core_config *config, const struct core_ops
 	c->ctx = ctx;
 	c->now_ns = c->last_tick_ns = c->next_heartbeat_ns = c->next_static_ns = c->probe_credit_at_ns = now_ns;
 	c->probe_credit_ns = CORE_SECOND;
-	packet_keys_derive(&config->key, &c->keys);
+	mesh_packet_keys_derive(&config->key, &c->keys);
 	memcpy(c->id8, config->identity.public_key, sizeof c->id8);
 	list_init(&c->interfaces);
 	list_init(&c->peers);
 	return c;
 }
 
-static void free_peer(struct core_peer *p)
+static void free_peer(struct mesh_core_peer *p)
 {
-	list_for_each_safe(l, &p->links, struct core_link, link)
+	list_for_each_safe(l, &p->links, struct mesh_core_link, link)
 		free(l);
 	free(p);
 }
 
-void core_destroy(struct core *c)
+void mesh_core_destroy(struct mesh_core *c)
 {
 	if (!c)
 		return;
-	list_for_each_safe(p, &c->peers, struct core_peer, link)
+	list_for_each_safe(p, &c->peers, struct mesh_core_peer, link)
 		free_peer(p);
-	list_for_each_safe(i, &c->interfaces, struct core_interface, link)
+	list_for_each_safe(i, &c->interfaces, struct mesh_core_interface, link)
 		free(i);
 	mesh_identity_wipe(&c->config.identity);
 	free(c);
 }
 
-void core_event(struct core *c, enum mesh_event_type type, const struct core_peer *p, const char *subject, const struct mesh_field *fields,
-	size_t count)
+void mesh_core_event(struct mesh_core *c, enum mesh_event_type type, const struct mesh_core_peer *p, const char *subject,
+	const struct mesh_field *fields, size_t count)
 {
 	static const char *const names[] = {
 		[MESH_EVENT_PEER_UP] = "PeerUp",
@@ -87,52 +88,53 @@ void core_event(struct core *c, enum mesh_event_type type, const struct core_pee
 
 /* ---- interfaces ---- */
 
-static struct core_interface *find_interface(struct core *c, unsigned ifindex)
+static struct mesh_core_interface *find_interface(struct mesh_core *c, unsigned ifindex)
 {
-	list_for_each(i, &c->interfaces, struct core_interface, link) {
+	list_for_each(i, &c->interfaces, struct mesh_core_interface, link) {
 		if (i->ifindex == ifindex)
 			return i;
 	}
 	return NULL;
 }
 
-static void speed_changed(struct core *c, const struct core_interface *i, uint64_t old_rx, uint64_t old_tx)
+static void speed_changed(struct mesh_core *c, const struct mesh_core_interface *i, uint64_t old_rx, uint64_t old_tx)
 {
-	list_for_each(p, &c->peers, struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (l->interface != i || !l->ever_up)
 				continue;
-			struct mesh_field fields[4] = { { .name = "old_rx_bps" }, { .name = "old_tx_bps" }, { .name = "rx_bps" }, { .name = "tx_bps" } };
+			struct mesh_field fields[4] = { { .name = "old_rx_bps" }, { .name = "old_tx_bps" },
+				{ .name = "rx_bps" }, { .name = "tx_bps" } };
 			uint64_t values[4] = { old_rx, old_tx, i->negotiated_rx_bps, i->negotiated_tx_bps };
 			for (size_t f = 0; f < ARRAY_SIZE(fields); f++)
 				snprintf(fields[f].value, sizeof fields[f].value, "%llu", (unsigned long long)values[f]);
-			core_event(c, MESH_EVENT_LINK_SPEED_CHANGED, p, l->id, fields, ARRAY_SIZE(fields));
-			core_probe_want(c, p, CORE_SECOND);
+			mesh_core_event(c, MESH_EVENT_LINK_SPEED_CHANGED, p, l->id, fields, ARRAY_SIZE(fields));
+			mesh_core_probe_want(c, p, CORE_SECOND);
 		}
 	}
 }
 
-void core_interface_renamed(struct core *c, uint64_t now_ns, unsigned ifindex, const char *name)
+void mesh_core_interface_renamed(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *name)
 {
-	struct core_interface *i = find_interface(c, ifindex);
+	struct mesh_core_interface *i = find_interface(c, ifindex);
 	c->now_ns = now_ns;
 	if (!i || !name || !*name || strcmp(i->name, name) == 0)
 		return;
 	copy_text(i->name, sizeof i->name, name);
-	list_for_each(p, &c->peers, struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (l->interface == i)
-				core_link_name(l);
+				mesh_core_link_name(l);
 		}
 	}
 }
 
-int core_interface_set(struct core *c, uint64_t now_ns, const struct mesh_interface *desc)
+int mesh_core_interface_set(struct mesh_core *c, uint64_t now_ns, const struct mesh_interface *desc)
 {
 	c->now_ns = now_ns;
 	if (!desc->ifindex)
 		return -EINVAL;
-	struct core_interface *i = find_interface(c, desc->ifindex);
+	struct mesh_core_interface *i = find_interface(c, desc->ifindex);
 	bool fresh = !i;
 	if (fresh) {
 		if (c->interface_count >= MESH_MAX_INTERFACES)
@@ -149,34 +151,35 @@ int core_interface_set(struct core *c, uint64_t now_ns, const struct mesh_interf
 	copy_text(i->xdomain, sizeof i->xdomain, desc->xdomain);
 	i->negotiated_rx_bps = desc->negotiated_rx_bps;
 	i->negotiated_tx_bps = desc->negotiated_tx_bps;
-	core_interface_renamed(c, now_ns, i->ifindex, desc->name);
+	mesh_core_interface_renamed(c, now_ns, i->ifindex, desc->name);
 	if (!fresh && (old_rx != i->negotiated_rx_bps || old_tx != i->negotiated_tx_bps))
 		speed_changed(c, i, old_rx, old_tx);
 	return 0;
 }
 
-static void interface_links_down(struct core *c, struct core_interface *i, const char *why, bool gone)
+static void interface_links_down(struct mesh_core *c, struct mesh_core_interface *i, const char *why, bool gone)
 {
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		bool touched = false;
-		list_for_each_safe(l, &p->links, struct core_link, link) {
+		list_for_each_safe(l, &p->links, struct mesh_core_link, link) {
 			if (l->interface != i)
 				continue;
-			core_link_down(c, l, why);
+			mesh_core_link_down(c, l, why);
 			touched = true;
 			if (gone)
 				l->interface = NULL;
 			if (gone && !l->ever_up)
-				core_link_remove(c, l);
+				mesh_core_link_remove(c, l);
 		}
 		if (touched)
-			core_peer_evaluate(c, p);
+			mesh_core_peer_evaluate(c, p);
 	}
 }
 
-void core_interface_running(struct core *c, uint64_t now_ns, unsigned ifindex, const struct in6_addr *address, const char *why)
+void mesh_core_interface_running(
+	struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct in6_addr *address, const char *why)
 {
-	struct core_interface *i = find_interface(c, ifindex);
+	struct mesh_core_interface *i = find_interface(c, ifindex);
 	c->now_ns = now_ns;
 	if (!i)
 		return;
@@ -192,8 +195,8 @@ void core_interface_running(struct core *c, uint64_t now_ns, unsigned ifindex, c
 	i->address = *address;
 	i->burst_left = BEACON_BURST;
 	i->next_beacon_ns = now_ns;
-	list_for_each(p, &c->peers, struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (l->interface == i) {
 				l->local = *address;
 				l->hint_ns = now_ns;
@@ -202,9 +205,9 @@ void core_interface_running(struct core *c, uint64_t now_ns, unsigned ifindex, c
 	}
 }
 
-void core_interface_remove(struct core *c, uint64_t now_ns, unsigned ifindex, const char *why)
+void mesh_core_interface_remove(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *why)
 {
-	struct core_interface *i = find_interface(c, ifindex);
+	struct mesh_core_interface *i = find_interface(c, ifindex);
 	c->now_ns = now_ns;
 	if (!i)
 		return;
@@ -215,7 +218,7 @@ void core_interface_remove(struct core *c, uint64_t now_ns, unsigned ifindex, co
 	free(i);
 }
 
-int core_static_add(struct core *c, uint64_t now_ns, const struct core_address *address)
+int mesh_core_static_add(struct mesh_core *c, uint64_t now_ns, const struct mesh_core_address *address)
 {
 	c->now_ns = now_ns;
 	if (c->static_count == CORE_MAX_STATIC)
@@ -225,7 +228,7 @@ int core_static_add(struct core *c, uint64_t now_ns, const struct core_address *
 	return 0;
 }
 
-bool core_static_known(const struct core *c, const struct in6_addr *ip)
+bool mesh_core_static_known(const struct mesh_core *c, const struct in6_addr *ip)
 {
 	for (size_t i = 0; i < c->static_count; i++) {
 		if (memcmp(&c->statics[i].ip, ip, sizeof *ip) == 0)
@@ -236,44 +239,44 @@ bool core_static_known(const struct core *c, const struct in6_addr *ip)
 
 /* ---- peers ---- */
 
-struct core_peer *core_peer_find(const struct core *c, const char *id)
+struct mesh_core_peer *mesh_core_peer_find(const struct mesh_core *c, const char *id)
 {
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		if (strcmp(p->id, id) == 0)
 			return p;
 	}
 	return NULL;
 }
 
-struct list *core_peers(const struct core *c)
+struct list *mesh_core_peers(const struct mesh_core *c)
 {
 	return (struct list *)&c->peers;
 }
 
-size_t core_links_up(const struct core_peer *p)
+size_t mesh_core_links_up(const struct mesh_core_peer *p)
 {
 	size_t up = 0;
-	list_for_each(l, &p->links, struct core_link, link)
+	list_for_each(l, &p->links, struct mesh_core_link, link)
 		up += l->state == MESH_LINK_UP;
 	return up;
 }
 
-static void forget_peer(struct core *c, struct core_peer *p)
+static void forget_peer(struct mesh_core *c, struct mesh_core_peer *p)
 {
 	c->ops->expel(c->ctx, p);
-	core_probe_forget(c, p);
+	mesh_core_probe_forget(c, p);
 	list_remove(&p->link);
 	c->peer_count--;
 	free_peer(p);
 }
 
 /* Room for a new one: the longest dead goes. */
-static bool make_room(struct core *c)
+static bool make_room(struct mesh_core *c)
 {
-	struct core_peer *oldest = NULL;
+	struct mesh_core_peer *oldest = NULL;
 	if (c->peer_count < MESH_MAX_PEERS)
 		return true;
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		if (p->state == MESH_PEER_DEAD && (!oldest || p->state_ns < oldest->state_ns))
 			oldest = p;
 	}
@@ -282,17 +285,17 @@ static bool make_room(struct core *c)
 	return oldest;
 }
 
-static struct core_peer *add_peer(struct core *c, const struct packet_beacon *b)
+static struct mesh_core_peer *add_peer(struct mesh_core *c, const struct mesh_packet_beacon *b)
 {
 	if (!make_room(c))
 		return NULL;
-	struct core_peer *p = calloc(1, sizeof *p);
+	struct mesh_core_peer *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
 	memcpy(p->public_key, b->public_key, sizeof p->public_key);
 	memcpy(p->id8, b->public_key, sizeof p->id8);
 	if (mesh_identity_public(b->public_key, p->id, p->curve) < 0 ||
-		packet_pair_key(&c->keys, &c->config.identity, b->public_key, p->pair_key) < 0) {
+		mesh_packet_pair_key(&c->keys, &c->config.identity, b->public_key, p->pair_key) < 0) {
 		free(p);
 		return NULL;
 	}
@@ -308,7 +311,7 @@ static struct core_peer *add_peer(struct core *c, const struct packet_beacon *b)
 	return p;
 }
 
-static void set_peer_state(struct core *c, struct core_peer *p, enum mesh_peer_state to, const char *why)
+static void set_peer_state(struct mesh_core *c, struct mesh_core_peer *p, enum mesh_peer_state to, const char *why)
 {
 	static const enum mesh_event_type events[] = {
 		[MESH_PEER_UP] = MESH_EVENT_PEER_UP,
@@ -317,21 +320,21 @@ static void set_peer_state(struct core *c, struct core_peer *p, enum mesh_peer_s
 	};
 	struct mesh_field fields[2] = { { .name = to == MESH_PEER_UP ? "from" : "reason" }, { .name = "links_up" } };
 	assert(peer_moves[p->state].allowed[to]);
-	assert(to != MESH_PEER_UP || core_links_up(p) > 0);
+	assert(to != MESH_PEER_UP || mesh_core_links_up(p) > 0);
 	if (to == MESH_PEER_UP)
 		copy_text(fields[0].value, sizeof fields[0].value, p->introduced ? mesh_peer_state_name(p->state) : "new");
 	else
 		copy_text(fields[0].value, sizeof fields[0].value, why);
-	snprintf(fields[1].value, sizeof fields[1].value, "%zu", core_links_up(p));
+	snprintf(fields[1].value, sizeof fields[1].value, "%zu", mesh_core_links_up(p));
 	log_debug("mesh: peer %s: %s -> %s (%s)", p->name, mesh_peer_state_name(p->state), mesh_peer_state_name(to), why);
 	p->state = to;
 	p->state_ns = c->now_ns;
 	p->introduced = p->introduced || to == MESH_PEER_UP;
-	core_event(c, events[to], p, p->name, fields, ARRAY_SIZE(fields));
+	mesh_core_event(c, events[to], p, p->name, fields, ARRAY_SIZE(fields));
 }
 
 /* Four deaths in a minute: it has to hold for a while before it is believed again. */
-static void note_death(struct core *c, struct core_peer *p)
+static void note_death(struct mesh_core *c, struct mesh_core_peer *p)
 {
 	uint64_t oldest = p->downs_ns[p->next_down];
 	p->downs_ns[p->next_down] = c->now_ns;
@@ -340,11 +343,11 @@ static void note_death(struct core *c, struct core_peer *p)
 		p->damped_until_ns = c->now_ns + FLAP_DAMPING;
 }
 
-static void choose_best(struct core *c, struct core_peer *p)
+static void choose_best(struct mesh_core *c, struct mesh_core_peer *p)
 {
-	struct core_link *best = p->best && p->best->state == MESH_LINK_UP ? p->best : NULL;
-	list_for_each(l, &p->links, struct core_link, link) {
-		if (l->state == MESH_LINK_UP && l != best && (!best || core_link_better(l, best, c->now_ns)))
+	struct mesh_core_link *best = p->best && p->best->state == MESH_LINK_UP ? p->best : NULL;
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
+		if (l->state == MESH_LINK_UP && l != best && (!best || mesh_core_link_better(l, best, c->now_ns)))
 			best = l;
 	}
 	if (best == p->best)
@@ -353,7 +356,7 @@ static void choose_best(struct core *c, struct core_peer *p)
 	c->ops->route(c->ctx, p);
 }
 
-void core_peer_evaluate(struct core *c, struct core_peer *p)
+void mesh_core_peer_evaluate(struct mesh_core *c, struct mesh_core_peer *p)
 {
 	choose_best(c, p);
 	bool up = p->best;
@@ -367,20 +370,20 @@ void core_peer_evaluate(struct core *c, struct core_peer *p)
 	}
 }
 
-static void end_peer(struct core *c, struct core_peer *p, const char *why)
+static void end_peer(struct mesh_core *c, struct mesh_core_peer *p, const char *why)
 {
-	list_for_each_safe(l, &p->links, struct core_link, link) {
-		core_link_down(c, l, why);
-		core_link_remove(c, l);
+	list_for_each_safe(l, &p->links, struct mesh_core_link, link) {
+		mesh_core_link_down(c, l, why);
+		mesh_core_link_remove(c, l);
 	}
 	choose_best(c, p);
 	if (p->state != MESH_PEER_DEAD)
 		set_peer_state(c, p, MESH_PEER_DEAD, why);
-	core_probe_forget(c, p);
+	mesh_core_probe_forget(c, p);
 	p->probe_due_ns = 0;
 }
 
-bool core_peer_incarnation(struct core *c, uint64_t now_ns, struct core_peer *p, uint64_t incarnation)
+bool mesh_core_peer_incarnation(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, uint64_t incarnation)
 {
 	c->now_ns = now_ns;
 	if (incarnation == p->incarnation)
@@ -390,12 +393,12 @@ bool core_peer_incarnation(struct core *c, uint64_t now_ns, struct core_peer *p,
 	end_peer(c, p, "restarted");
 	p->incarnation = incarnation;
 	p->beacon_seq = p->beacon_window = 0;
-	p->aggregate_up = p->aggregate_down = (struct core_bandwidth){ 0 };
+	p->aggregate_up = p->aggregate_down = (struct mesh_core_bandwidth){ 0 };
 	c->ops->restarted(c->ctx, p);
 	return true;
 }
 
-void core_goodbye(struct core *c, uint64_t now_ns, struct core_peer *p, const char *reason)
+void mesh_core_goodbye(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *reason)
 {
 	c->now_ns = now_ns;
 	end_peer(c, p, reason && *reason ? reason : "goodbye");
@@ -403,29 +406,32 @@ void core_goodbye(struct core *c, uint64_t now_ns, struct core_peer *p, const ch
 	p->beacon_seq = UINT64_MAX;
 }
 
-void core_leave(struct core *c, uint64_t now_ns)
+void mesh_core_leave(struct mesh_core *c, uint64_t now_ns)
 {
 	c->now_ns = now_ns;
-	list_for_each(p, &c->peers, struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link)
-			core_link_goodbye(c, l);
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link)
+			mesh_core_link_goodbye(c, l);
 	}
 }
 
 /* ---- beacons ---- */
 
-int core_send_beacon(struct core *c, unsigned ifindex, const struct in6_addr *local, const struct core_address *to)
+int mesh_core_send_beacon(
+	struct mesh_core *c, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to)
 {
-	struct packet_beacon b = { .incarnation = c->config.incarnation, .seq = ++c->beacon_seq, .control_port = c->config.control_port };
+	struct mesh_packet_beacon b = {
+		.incarnation = c->config.incarnation, .seq = ++c->beacon_seq, .control_port = c->config.control_port
+	};
 	uint8_t packet[PACKET_BEACON_SIZE];
 	memcpy(b.public_key, c->config.identity.public_key, sizeof b.public_key);
 	memcpy(b.name, c->config.name, sizeof b.name);
-	packet_beacon_encode(&b, &c->keys, c->config.identity.secret_key, packet);
+	mesh_packet_beacon_encode(&b, &c->keys, c->config.identity.secret_key, packet);
 	return c->ops->send(c->ctx, ifindex, local, to, packet, sizeof packet);
 }
 
 /* Beacons come over several links and may overtake one another; each counts once. */
-static bool beacon_is_new(struct core_peer *p, uint64_t seq)
+static bool beacon_is_new(struct mesh_core_peer *p, uint64_t seq)
 {
 	if (seq > p->beacon_seq) {
 		uint64_t ahead = seq - p->beacon_seq;
@@ -440,48 +446,52 @@ static bool beacon_is_new(struct core_peer *p, uint64_t seq)
 	return true;
 }
 
-static void own_beacon(struct core *c, struct core_interface *i, const struct packet_beacon *b)
+static void own_beacon(struct mesh_core *c, struct mesh_core_interface *i, const struct mesh_packet_beacon *b)
 {
 	if (b->incarnation != c->config.incarnation) {
 		if (!c->twin_told)
 			c->ops->warning(c->ctx, c->config.name,
-				"another node uses this node's key (was the disk cloned?): remove var/node.key on one of them and restart it");
+				"another node uses this node's key (was the disk cloned?): remove var/node.key on one of "
+				"them and restart it");
 		c->twin_told = true;
 		return;
 	}
 	if (i && !i->loop_told)
-		c->ops->warning(c->ctx, i->name, "this node hears itself on this interface: two of its ports are connected with one another, or bridged in a ring");
+		c->ops->warning(c->ctx, i->name,
+			"this node hears itself on this interface: two of its ports are connected with one another, or "
+			"bridged in a ring");
 	if (i)
 		i->loop_told = true;
 }
 
-static void receive_beacon(struct core *c, unsigned ifindex, const struct core_address *from, const void *data, size_t size)
+static void receive_beacon(
+	struct mesh_core *c, unsigned ifindex, const struct mesh_core_address *from, const void *data, size_t size)
 {
-	struct packet_beacon b;
-	if (packet_beacon_decode(data, size, &c->keys, &b) < 0)
+	struct mesh_packet_beacon b;
+	if (mesh_packet_beacon_decode(data, size, &c->keys, &b) < 0)
 		return;
-	struct core_interface *i = ifindex ? find_interface(c, ifindex) : NULL;
+	struct mesh_core_interface *i = ifindex ? find_interface(c, ifindex) : NULL;
 	if (memcmp(b.public_key, c->config.identity.public_key, sizeof b.public_key) == 0) {
 		own_beacon(c, i, &b);
 		return;
 	}
-	if ((ifindex && (!i || !i->running)) || (!ifindex && !core_static_known(c, &from->ip)))
+	if ((ifindex && (!i || !i->running)) || (!ifindex && !mesh_core_static_known(c, &from->ip)))
 		return;
-	struct core_peer *p = NULL;
-	list_for_each(known, &c->peers, struct core_peer, link) {
+	struct mesh_core_peer *p = NULL;
+	list_for_each(known, &c->peers, struct mesh_core_peer, link) {
 		if (memcmp(known->public_key, b.public_key, sizeof b.public_key) == 0)
 			p = known;
 	}
 	if (!p)
 		p = add_peer(c, &b);
-	if (!p || !core_peer_incarnation(c, c->now_ns, p, b.incarnation) || !beacon_is_new(p, b.seq))
+	if (!p || !mesh_core_peer_incarnation(c, c->now_ns, p, b.incarnation) || !beacon_is_new(p, b.seq))
 		return;
 	copy_text(p->name, sizeof p->name, b.name);
 	bool moved = p->control_port != b.control_port;
 	p->control_port = b.control_port;
-	struct core_link *l = core_link_find(p, ifindex, &from->ip);
+	struct mesh_core_link *l = mesh_core_link_find(p, ifindex, &from->ip);
 	if (!l)
-		l = core_link_add(c, p, i, from);
+		l = mesh_core_link_add(c, p, i, from);
 	if (!l)
 		return;
 	l->address.port = from->port;
@@ -490,27 +500,27 @@ static void receive_beacon(struct core *c, unsigned ifindex, const struct core_a
 		/* It may not know of us yet: greet it, so that both know each other within one round trip. */
 		if (!l->greeted_ns || c->now_ns - l->greeted_ns >= 2 * BEACON_BURST_PERIOD) {
 			l->greeted_ns = c->now_ns;
-			core_send_beacon(c, ifindex, &l->local, &l->address);
+			mesh_core_send_beacon(c, ifindex, &l->local, &l->address);
 		}
-		core_link_ask(c, l, false);
+		mesh_core_link_ask(c, l, false);
 	}
 	if (moved && p->best)
 		c->ops->route(c->ctx, p);
 }
 
-bool core_packet(struct core *c, uint64_t now_ns, unsigned ifindex, const struct core_address *from, const void *data, size_t size,
-	int64_t received_ns)
+bool mesh_core_packet(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct mesh_core_address *from,
+	const void *data, size_t size, int64_t received_ns)
 {
 	c->now_ns = now_ns;
 	c->dirty = false;
-	switch (packet_kind(data, size)) {
+	switch (mesh_packet_kind(data, size)) {
 	case PACKET_NONE:
 		break;
 	case PACKET_BEACON:
 		receive_beacon(c, ifindex, from, data, size);
 		break;
 	case PACKET_ECHO:
-		core_echo(c, ifindex, from, data, size, received_ns);
+		mesh_core_echo(c, ifindex, from, data, size, received_ns);
 		break;
 	}
 	return c->dirty;
@@ -518,12 +528,12 @@ bool core_packet(struct core *c, uint64_t now_ns, unsigned ifindex, const struct
 
 /* ---- time ---- */
 
-static void tick_beacons(struct core *c)
+static void tick_beacons(struct mesh_core *c)
 {
-	list_for_each(i, &c->interfaces, struct core_interface, link) {
+	list_for_each(i, &c->interfaces, struct mesh_core_interface, link) {
 		if (!i->running || c->now_ns < i->next_beacon_ns)
 			continue;
-		int r = core_send_beacon(c, i->ifindex, &i->address, NULL);
+		int r = mesh_core_send_beacon(c, i->ifindex, &i->address, NULL);
 		/* A failed one does not count: right after link-up the address or the group may not be ready. */
 		if (r == 0 && i->burst_left)
 			i->burst_left--;
@@ -531,34 +541,34 @@ static void tick_beacons(struct core *c)
 	}
 	if (c->static_count && c->now_ns >= c->next_static_ns) {
 		for (size_t s = 0; s < c->static_count; s++)
-			core_send_beacon(c, 0, &in6addr_any, &c->statics[s]);
+			mesh_core_send_beacon(c, 0, &in6addr_any, &c->statics[s]);
 		c->next_static_ns = c->now_ns + BEACON_PERIOD;
 	}
 }
 
 /* This node was stopped (SIGSTOP, suspend, starved): nobody else is to blame for the silence of that time. */
-static void forgive_stall(struct core *c)
+static void forgive_stall(struct mesh_core *c)
 {
 	uint64_t gap = c->now_ns - c->last_tick_ns;
 	c->last_tick_ns = c->now_ns;
 	if (gap < CORE_STALL)
 		return;
 	log_debug("mesh: this node did not run for %llu ms", (unsigned long long)(gap / CORE_MS));
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		p->heard_ns = p->heard_ns + gap < c->now_ns ? p->heard_ns + gap : c->now_ns;
-		list_for_each(l, &p->links, struct core_link, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (l->heard_ns)
 				l->heard_ns = l->heard_ns + gap < c->now_ns ? l->heard_ns + gap : c->now_ns;
 		}
 	}
 }
 
-static bool forgettable(const struct core *c, const struct core_peer *p)
+static bool forgettable(const struct mesh_core *c, const struct mesh_core_peer *p)
 {
 	if (p->state != MESH_PEER_DEAD || p == c->probing)
 		return false;
 	uint64_t last = p->state_ns;
-	list_for_each(l, &p->links, struct core_link, link)
+	list_for_each(l, &p->links, struct mesh_core_link, link)
 		last = l->hint_ns > last ? l->hint_ns : last;
 	return c->now_ns - last > (p->introduced ? PEER_FORGET : PEER_UNSEEN);
 }
@@ -568,7 +578,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-uint64_t core_tick(struct core *c, uint64_t now_ns)
+uint64_t mesh_core_tick(struct mesh_core *c, uint64_t now_ns)
 {
 	c->now_ns = now_ns;
 	forgive_stall(c);
@@ -577,38 +587,39 @@ uint64_t core_tick(struct core *c, uint64_t now_ns)
 		c->next_heartbeat_ns = now_ns + CORE_HEARTBEAT;
 		c->ops->recheck(c->ctx);
 	}
-	list_for_each_safe(p, &c->peers, struct core_peer, link) {
-		list_for_each_safe(l, &p->links, struct core_link, link)
-			core_link_tick(c, l, heartbeat);
-		core_peer_evaluate(c, p);
+	list_for_each_safe(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each_safe(l, &p->links, struct mesh_core_link, link)
+			mesh_core_link_tick(c, l, heartbeat);
+		mesh_core_peer_evaluate(c, p);
 		if (forgettable(c, p))
 			forget_peer(c, p);
 	}
 	tick_beacons(c);
-	core_probe_tick(c);
+	mesh_core_probe_tick(c);
 
-	uint64_t next = earlier(c->next_heartbeat_ns, core_probe_next(c));
-	list_for_each(i, &c->interfaces, struct core_interface, link)
+	uint64_t next = earlier(c->next_heartbeat_ns, mesh_core_probe_next(c));
+	list_for_each(i, &c->interfaces, struct mesh_core_interface, link)
 		next = i->running ? earlier(next, i->next_beacon_ns) : next;
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		if (p->state == MESH_PEER_SUSPECT)
 			next = earlier(next, p->heard_ns + CORE_DEAD);
-		list_for_each(l, &p->links, struct core_link, link)
-			next = earlier(next, core_link_next(c, l));
+		list_for_each(l, &p->links, struct mesh_core_link, link)
+			next = earlier(next, mesh_core_link_next(c, l));
 	}
 	return next;
 }
 
 /* ---- reading ---- */
 
-static struct mesh_bandwidth read_bandwidth(uint64_t now_ns, const struct core_bandwidth *b, uint64_t negotiated_bps)
+static struct mesh_bandwidth read_bandwidth(uint64_t now_ns, const struct mesh_core_bandwidth *b, uint64_t negotiated_bps)
 {
 	if (!b->bps)
-		return (struct mesh_bandwidth){ .bps = negotiated_bps, .source = negotiated_bps ? MESH_SOURCE_NEGOTIATED : MESH_SOURCE_NONE };
+		return (struct mesh_bandwidth){ .bps = negotiated_bps,
+			.source = negotiated_bps ? MESH_SOURCE_NEGOTIATED : MESH_SOURCE_NONE };
 	return (struct mesh_bandwidth){ .bps = b->bps, .age_ms = (now_ns - b->at_ns) / CORE_MS, .source = b->source };
 }
 
-void core_link_read(uint64_t now_ns, const struct core_link *l, struct mesh_link_info *ret)
+void mesh_core_link_read(uint64_t now_ns, const struct mesh_core_link *l, struct mesh_link_info *ret)
 {
 	*ret = (struct mesh_link_info){ .ifindex = l->ifindex, .state = l->state };
 	copy_text(ret->id, sizeof ret->id, l->id);
@@ -623,23 +634,24 @@ void core_link_read(uint64_t now_ns, const struct core_link *l, struct mesh_link
 		ret->negotiated_rx_bps = l->interface->negotiated_rx_bps;
 		ret->negotiated_tx_bps = l->interface->negotiated_tx_bps;
 	}
-	rtt_read(&l->rtt, now_ns, &ret->rtt);
+	mesh_rtt_read(&l->rtt, now_ns, &ret->rtt);
 	ret->up = read_bandwidth(now_ns, &l->up, ret->negotiated_tx_bps);
 	ret->down = read_bandwidth(now_ns, &l->down, ret->negotiated_rx_bps);
 }
 
-void core_peer_read(uint64_t now_ns, const struct core_peer *p, struct mesh_peer_info *ret)
+void mesh_core_peer_read(uint64_t now_ns, const struct mesh_core_peer *p, struct mesh_peer_info *ret)
 {
-	*ret = (struct mesh_peer_info){ .state = p->state, .incarnation = p->incarnation, .links_up = (unsigned)core_links_up(p) };
+	*ret = (struct mesh_peer_info){ .state = p->state, .incarnation = p->incarnation,
+		.links_up = (unsigned)mesh_core_links_up(p) };
 	copy_text(ret->id, sizeof ret->id, p->id);
 	copy_text(ret->name, sizeof ret->name, p->name);
 	if (!p->best)
 		return;
 	copy_text(ret->best_link, sizeof ret->best_link, p->best->id);
-	rtt_read(&p->best->rtt, now_ns, &ret->rtt);
+	mesh_rtt_read(&p->best->rtt, now_ns, &ret->rtt);
 	if (ret->links_up == 1) {
 		struct mesh_link_info l;
-		core_link_read(now_ns, p->best, &l);
+		mesh_core_link_read(now_ns, p->best, &l);
 		ret->aggregate_up = l.up;
 		ret->aggregate_down = l.down;
 	} else if (ret->links_up == p->aggregate_links) {

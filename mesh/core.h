@@ -1,5 +1,6 @@
-/* The mesh's core: membership, links, liveness, measurements, as a state machine. Events and time go in, packets and effects go out
- * through `ops`; no socket, clock or random number inside. All times: monotonic ns, never going backwards. Not thread-safe. */
+/* The mesh's core: membership, links, liveness, measurements, as a state machine. Events and time go in, packets and
+ * effects go out through `ops`; no socket, clock or random number inside. All times: monotonic ns, never going backwards.
+ * Not thread-safe. */
 #ifndef TBMESH_MESH_CORE_H
 #define TBMESH_MESH_CORE_H
 
@@ -22,17 +23,17 @@
 #define CORE_PENDING 64u               /* echoes under way on a link */
 #define CORE_MAX_STATIC 32u
 
-struct core;
-struct core_peer;
+struct mesh_core;
+struct mesh_core_peer;
 
 void mesh_address_text(const struct in6_addr *ip, char ret[MESH_ADDRESS_SIZE]); /* IPv4 as such */
 
-struct core_address {
+struct mesh_core_address {
 	struct in6_addr ip;
 	uint16_t port;
 };
 
-struct core_interface {
+struct mesh_core_interface {
 	struct list link;
 	unsigned ifindex;
 	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE], xdomain[MESH_NAME_SIZE];
@@ -44,26 +45,27 @@ struct core_interface {
 	bool loop_told;
 };
 
-struct core_bandwidth {
+struct mesh_core_bandwidth {
 	uint64_t bps;               /* 0: not measured */
 	uint64_t at_ns;
 	enum mesh_bandwidth_source source;
 };
 
-struct core_pending {
+struct mesh_core_pending {
 	uint64_t nonce;             /* 0: free */
 	uint64_t sent_ns;
 	bool burst;
 };
 
-struct core_link {
+struct mesh_core_link {
 	struct list link;           /* in its peer */
-	struct core_peer *peer;
-	struct core_interface *interface; /* NULL: static, by routing; or the interface is gone (then DOWN) */
+	struct mesh_core_peer *peer;
+	struct mesh_core_interface *interface; /* NULL: static, by routing; or the interface is gone (then DOWN) */
 	unsigned ifindex;           /* 0: static */
 	char id[MESH_LINK_ID_SIZE];
-	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE], xdomain[MESH_NAME_SIZE]; /* of the interface, also when it is gone */
-	struct core_address address; /* the peer's */
+	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE],
+		xdomain[MESH_NAME_SIZE];  /* of the interface, also when it is gone */
+	struct mesh_core_address address; /* the peer's */
 	struct in6_addr local;
 	enum mesh_link_state state;
 	bool ever_up;
@@ -71,17 +73,17 @@ struct core_link {
 	uint64_t hint_ns;           /* last sign that asking is worth while: a beacon, an answer */
 	uint64_t down_ns;
 	uint64_t greeted_ns;        /* last beacon sent to this address alone */
-	struct core_pending pending[CORE_PENDING];
+	struct mesh_core_pending pending[CORE_PENDING];
 	size_t next_pending;
 	unsigned burst_left;
 	bool bursting;
 	uint64_t next_burst_ns;     /* next echo of the burst under way, or start of the next one */
-	struct rtt_burst burst;
-	struct rtt_window rtt;
-	struct core_bandwidth up, down;
+	struct mesh_rtt_burst burst;
+	struct mesh_rtt_window rtt;
+	struct mesh_core_bandwidth up, down;
 };
 
-struct core_peer {
+struct mesh_core_peer {
 	struct list link;
 	uint8_t public_key[32], id8[8], pair_key[32];
 	char id[MESH_ID_SIZE], curve[MESH_Z85_SIZE], name[MESH_NAME_SIZE];
@@ -96,29 +98,32 @@ struct core_peer {
 	uint64_t damped_until_ns;
 	struct list links;
 	size_t link_count;
-	struct core_link *best;     /* that control messages take; NULL none is up */
-	struct core_bandwidth aggregate_up, aggregate_down;
+	struct mesh_core_link *best;     /* that control messages take; NULL none is up */
+	struct mesh_core_bandwidth aggregate_up, aggregate_down;
 	size_t aggregate_links;     /* up when it was measured */
 	uint64_t probe_due_ns;      /* 0: not due */
 	unsigned probe_failures, probe_unsteady; /* in a row */
 };
 
-struct core_ops {
+struct mesh_core_ops {
 	uint64_t (*random)(void *ctx);
 	/* CLOCK_REALTIME and its distance to CLOCK_MONOTONIC_RAW. */
 	void (*clock)(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns);
 	/* to NULL: the multicast group on that interface. 0 or -errno (-EADDRNOTAVAIL and the like are tried again). */
-	int (*send)(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size);
-	void (*admit)(void *ctx, const struct core_peer *p);  /* its CURVE key may connect */
-	void (*expel)(void *ctx, const struct core_peer *p);  /* and no longer; the peer is freed after this */
-	void (*restarted)(void *ctx, const struct core_peer *p); /* a new incarnation: what was queued for the old one is void */
-	void (*route)(void *ctx, const struct core_peer *p);  /* p->best or its address changed */
-	void (*probe)(void *ctx, const struct core_peer *p);  /* measure its up links; ends with core_probe_done or _failed */
+	int (*send)(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
+		const void *data, size_t size);
+	void (*admit)(void *ctx, const struct mesh_core_peer *p);  /* its CURVE key may connect */
+	void (*expel)(void *ctx, const struct mesh_core_peer *p);  /* and no longer; the peer is freed after this */
+	void (*restarted)(
+		void *ctx, const struct mesh_core_peer *p); /* a new incarnation: what was queued for the old one is void */
+	void (*route)(void *ctx, const struct mesh_core_peer *p);  /* p->best or its address changed */
+	void (*probe)(void *ctx,
+		const struct mesh_core_peer *p); /* measure its up links; ends with mesh_core_probe_done or _failed */
 	void (*recheck)(void *ctx);                           /* each heartbeat: read the carriers again */
 	void (*event)(void *ctx, const struct mesh_event *e);
 	void (*warning)(void *ctx, const char *subject, const char *text);
 };
-struct core_config {
+struct mesh_core_config {
 	struct mesh_identity identity;
 	struct mesh_key key;
 	char name[MESH_NAME_SIZE];
@@ -127,42 +132,51 @@ struct core_config {
 	bool no_probes;
 };
 
-struct core *core_create(const struct core_config *config, const struct core_ops *ops, void *ctx, uint64_t now_ns); /* NULL: no memory */
-void core_destroy(struct core *c); /* calls no op */
+struct mesh_core *mesh_core_create(const struct mesh_core_config *config, const struct mesh_core_ops *ops, void *ctx,
+	uint64_t now_ns);                    /* NULL: no memory */
+void mesh_core_destroy(struct mesh_core *c); /* calls no op */
 
-int core_interface_set(struct core *c, uint64_t now_ns, const struct mesh_interface *i); /* add or update; -ENOSPC, -EINVAL */
+int mesh_core_interface_set(
+	struct mesh_core *c, uint64_t now_ns, const struct mesh_interface *i); /* add or update; -ENOSPC, -EINVAL */
 /* address NULL: not running (why: for people). */
-void core_interface_running(struct core *c, uint64_t now_ns, unsigned ifindex, const struct in6_addr *address, const char *why);
-void core_interface_renamed(struct core *c, uint64_t now_ns, unsigned ifindex, const char *name);
-void core_interface_remove(struct core *c, uint64_t now_ns, unsigned ifindex, const char *why);
-int core_static_add(struct core *c, uint64_t now_ns, const struct core_address *address);
-bool core_static_known(const struct core *c, const struct in6_addr *ip);
+void mesh_core_interface_running(
+	struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct in6_addr *address, const char *why);
+void mesh_core_interface_renamed(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *name);
+void mesh_core_interface_remove(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *why);
+int mesh_core_static_add(struct mesh_core *c, uint64_t now_ns, const struct mesh_core_address *address);
+bool mesh_core_static_known(const struct mesh_core *c, const struct in6_addr *ip);
 
-/* true: core_tick wants to run at once. A datagram; received_ns: kernel's receive stamp, CLOCK_REALTIME. ifindex 0: not on a mesh interface. Hostile. */
-bool core_packet(struct core *c, uint64_t now_ns, unsigned ifindex, const struct core_address *from, const void *data, size_t size,
-	int64_t received_ns);
+/* true: mesh_core_tick wants to run at once. A datagram; received_ns: kernel's receive stamp, CLOCK_REALTIME. ifindex 0:
+ * not on a mesh interface. Hostile. */
+bool mesh_core_packet(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct mesh_core_address *from,
+	const void *data, size_t size, int64_t received_ns);
 /* Bytes that passed over an interface, as the kernel counts them, for rates seen in real traffic. */
-void core_traffic(struct core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps);
-uint64_t core_tick(struct core *c, uint64_t now_ns); /* does what is due; returns when to call again at the latest */
+void mesh_core_traffic(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps);
+uint64_t mesh_core_tick(
+	struct mesh_core *c, uint64_t now_ns); /* does what is due; returns when to call again at the latest */
 
 /* A control message proved this incarnation of the peer. false: it is an old one, drop the message. */
-bool core_peer_incarnation(struct core *c, uint64_t now_ns, struct core_peer *p, uint64_t incarnation);
-void core_leave(struct core *c, uint64_t now_ns); /* says goodbye to all peers */
-void core_goodbye(struct core *c, uint64_t now_ns, struct core_peer *p, const char *reason);
+bool mesh_core_peer_incarnation(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, uint64_t incarnation);
+void mesh_core_leave(struct mesh_core *c, uint64_t now_ns); /* says goodbye to all peers */
+void mesh_core_goodbye(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *reason);
 
-struct core_probe_rate { struct in6_addr local, remote; uint64_t up_bps, down_bps; }; /* up: this node sends; 0 not measured */
-void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const struct core_probe_rate *rates, size_t count,
-	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady);
-void core_probe_failed(struct core *c, uint64_t now_ns, struct core_peer *p);
-/* The peer asks: is this node free for a probe now? If so it counts as busy until core_probe_done, _failed or 5 s. */
-bool core_probe_accept(struct core *c, uint64_t now_ns, struct core_peer *p);
+struct mesh_core_probe_rate {
+	struct in6_addr local, remote;
+	uint64_t up_bps, down_bps;
+}; /* up: this node sends; 0 not measured */
+void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p,
+	const struct mesh_core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps, uint64_t aggregate_down_bps,
+	uint64_t duration_ns, bool unsteady);
+void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
+/* The peer asks: is this node free for a probe now? If so it counts as busy until mesh_core_probe_done, _failed or 5 s. */
+bool mesh_core_probe_accept(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
 
-struct core_peer *core_peer_find(const struct core *c, const char *id);
-struct list *core_peers(const struct core *c); /* of struct core_peer */
-size_t core_links_up(const struct core_peer *p);
-void core_peer_read(uint64_t now_ns, const struct core_peer *p, struct mesh_peer_info *ret);
-void core_link_read(uint64_t now_ns, const struct core_link *l, struct mesh_link_info *ret);
+struct mesh_core_peer *mesh_core_peer_find(const struct mesh_core *c, const char *id);
+struct list *mesh_core_peers(const struct mesh_core *c); /* of struct mesh_core_peer */
+size_t mesh_core_links_up(const struct mesh_core_peer *p);
+void mesh_core_peer_read(uint64_t now_ns, const struct mesh_core_peer *p, struct mesh_peer_info *ret);
+void mesh_core_link_read(uint64_t now_ns, const struct mesh_core_link *l, struct mesh_link_info *ret);
 /* Whether a is the better way to the peer. */
-bool core_link_better(const struct core_link *a, const struct core_link *b, uint64_t now_ns);
+bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b, uint64_t now_ns);
 
 #endif

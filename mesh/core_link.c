@@ -26,9 +26,9 @@ static const struct { bool allowed[3]; } link_moves[] = {
 	[MESH_LINK_DOWN] = { { [MESH_LINK_UP] = true } },
 };
 
-struct core_link *core_link_find(struct core_peer *p, unsigned ifindex, const struct in6_addr *ip)
+struct mesh_core_link *mesh_core_link_find(struct mesh_core_peer *p, unsigned ifindex, const struct in6_addr *ip)
 {
-	list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
 		bool current = ifindex ? l->interface && l->interface->ifindex == ifindex : !l->ifindex;
 		if (current && memcmp(&l->address.ip, ip, sizeof *ip) == 0)
 			return l;
@@ -43,7 +43,7 @@ void mesh_address_text(const struct in6_addr *ip, char ret[MESH_ADDRESS_SIZE])
 }
 
 /* PEER:INTERFACE; with several addresses of the peer behind one interface the later ones get "#2" … */
-void core_link_name(struct core_link *l)
+void mesh_core_link_name(struct mesh_core_link *l)
 {
 	if (l->interface) {
 		snprintf(l->name, sizeof l->name, "%s", l->interface->name);
@@ -55,7 +55,7 @@ void core_link_name(struct core_link *l)
 	snprintf(l->id, sizeof l->id, "%s", base);
 	for (unsigned n = 2;; n++) {
 		bool taken = false;
-		list_for_each(other, &l->peer->links, struct core_link, link)
+		list_for_each(other, &l->peer->links, struct mesh_core_link, link)
 			taken = taken || (other != l && other->interface && strcmp(other->id, l->id) == 0);
 		if (!taken)
 			return;
@@ -63,9 +63,9 @@ void core_link_name(struct core_link *l)
 	}
 }
 
-void core_link_remove(struct core *c, struct core_link *l)
+void mesh_core_link_remove(struct mesh_core *c, struct mesh_core_link *l)
 {
-	struct core_peer *p = l->peer;
+	struct mesh_core_peer *p = l->peer;
 	assert(l->state == MESH_LINK_DOWN);
 	if (p->best == l) {
 		p->best = NULL;
@@ -77,25 +77,26 @@ void core_link_remove(struct core *c, struct core_link *l)
 }
 
 /* A full table gives up a link that is down, those that never worked first. */
-static bool make_room(struct core *c, struct core_peer *p)
+static bool make_room(struct mesh_core *c, struct mesh_core_peer *p)
 {
-	struct core_link *victim = NULL;
+	struct mesh_core_link *victim = NULL;
 	if (p->link_count < MESH_MAX_PEER_LINKS)
 		return true;
-	list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
 		if (l->state == MESH_LINK_DOWN && (!victim || (victim->ever_up && !l->ever_up)))
 			victim = l;
 	}
 	if (victim)
-		core_link_remove(c, victim);
+		mesh_core_link_remove(c, victim);
 	return victim;
 }
 
-struct core_link *core_link_add(struct core *c, struct core_peer *p, struct core_interface *i, const struct core_address *address)
+struct mesh_core_link *mesh_core_link_add(struct mesh_core *c, struct mesh_core_peer *p, struct mesh_core_interface *i,
+	const struct mesh_core_address *address)
 {
 	if (!make_room(c, p))
 		return NULL;
-	struct core_link *l = calloc(1, sizeof *l);
+	struct mesh_core_link *l = calloc(1, sizeof *l);
 	if (!l)
 		return NULL;
 	l->peer = p;
@@ -107,11 +108,11 @@ struct core_link *core_link_add(struct core *c, struct core_peer *p, struct core
 	l->down_ns = c->now_ns;
 	list_append(&p->links, &l->link);
 	p->link_count++;
-	core_link_name(l);
+	mesh_core_link_name(l);
 	return l;
 }
 
-static void set_state(struct core_link *l, enum mesh_link_state to)
+static void set_state(struct mesh_core_link *l, enum mesh_link_state to)
 {
 	assert(link_moves[l->state].allowed[to]);
 	assert(to != MESH_LINK_UP || !l->ifindex || (l->interface && l->interface->running));
@@ -119,47 +120,48 @@ static void set_state(struct core_link *l, enum mesh_link_state to)
 	l->state = to;
 }
 
-static void start_burst(struct core *c, struct core_link *l)
+static void start_burst(struct mesh_core *c, struct mesh_core_link *l)
 {
 	c->burster = l;
 	l->bursting = true;
 	l->burst_left = l->rtt.count ? BURST : FIRST_BURST;
 	l->next_burst_ns = c->now_ns;
-	rtt_burst_start(&l->burst);
+	mesh_rtt_burst_start(&l->burst);
 }
 
-static void end_burst(struct core *c, struct core_link *l)
+static void end_burst(struct mesh_core *c, struct mesh_core_link *l)
 {
 	if (c->burster == l)
 		c->burster = NULL;
 }
 
-static void link_up(struct core *c, struct core_link *l)
+static void link_up(struct mesh_core *c, struct mesh_core_link *l)
 {
-	struct core_peer *p = l->peer;
+	struct mesh_core_peer *p = l->peer;
 	bool was_down = l->state == MESH_LINK_DOWN;
 	c->dirty = true;
 	set_state(l, MESH_LINK_UP);
 	if (was_down) {
-		struct mesh_field fields[4] = { { .name = "peer" }, { .name = "interface" }, { .name = "domain" }, { .name = "address" } };
-		list_for_each_safe(other, &p->links, struct core_link, link) {
-			if (other != l && other->state == MESH_LINK_DOWN && (!other->interface || other->interface == l->interface) &&
-				strcmp(other->name, l->name) == 0)
-				core_link_remove(c, other); /* the same cable before it was pulled */
+		struct mesh_field fields[4] = { { .name = "peer" }, { .name = "interface" }, { .name = "domain" },
+			{ .name = "address" } };
+		list_for_each_safe(other, &p->links, struct mesh_core_link, link) {
+			if (other != l && other->state == MESH_LINK_DOWN &&
+				(!other->interface || other->interface == l->interface) && strcmp(other->name, l->name) == 0)
+				mesh_core_link_remove(c, other); /* the same cable before it was pulled */
 		}
-		core_link_name(l);
+		mesh_core_link_name(l);
 		l->ever_up = true;
 		snprintf(fields[0].value, sizeof fields[0].value, "%s", p->name);
 		snprintf(fields[1].value, sizeof fields[1].value, "%s", l->name);
 		snprintf(fields[2].value, sizeof fields[2].value, "%s", l->domain);
 		mesh_address_text(&l->address.ip, fields[3].value);
 		l->next_burst_ns = c->now_ns;
-		core_event(c, MESH_EVENT_LINK_UP, p, l->id, fields, ARRAY_SIZE(fields));
-		core_probe_want(c, p, CORE_SECOND);
+		mesh_core_event(c, MESH_EVENT_LINK_UP, p, l->id, fields, ARRAY_SIZE(fields));
+		mesh_core_probe_want(c, p, CORE_SECOND);
 	}
 }
 
-void core_link_down(struct core *c, struct core_link *l, const char *why)
+void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const char *why)
 {
 	if (l->state == MESH_LINK_DOWN)
 		return;
@@ -170,55 +172,55 @@ void core_link_down(struct core *c, struct core_link *l, const char *why)
 	end_burst(c, l);
 	memset(l->pending, 0, sizeof l->pending);
 	memset(&l->rtt, 0, sizeof l->rtt); /* a cable that comes back is measured anew */
-	l->up = l->down = (struct core_bandwidth){ 0 };
+	l->up = l->down = (struct mesh_core_bandwidth){ 0 };
 	snprintf(fields[0].value, sizeof fields[0].value, "%s", l->peer->name);
 	snprintf(fields[1].value, sizeof fields[1].value, "%s", why);
-	core_event(c, MESH_EVENT_LINK_DOWN, l->peer, l->id, fields, ARRAY_SIZE(fields));
+	mesh_core_event(c, MESH_EVENT_LINK_DOWN, l->peer, l->id, fields, ARRAY_SIZE(fields));
 }
 
-static bool can_send(const struct core_link *l)
+static bool can_send(const struct mesh_core_link *l)
 {
 	return !l->ifindex || (l->interface && l->interface->running);
 }
 
-static void fill_echo(const struct core *c, const struct core_peer *p, struct packet_echo *e)
+static void fill_echo(const struct mesh_core *c, const struct mesh_core_peer *p, struct mesh_packet_echo *e)
 {
 	memcpy(e->sender, c->id8, sizeof e->sender);
 	memcpy(e->target, p->id8, sizeof e->target);
 	e->incarnation = c->config.incarnation;
 }
 
-void core_link_ask(struct core *c, struct core_link *l, bool burst)
+void mesh_core_link_ask(struct mesh_core *c, struct mesh_core_link *l, bool burst)
 {
-	struct packet_echo e = { .nonce = c->ops->random(c->ctx) | 1 };
+	struct mesh_packet_echo e = { .nonce = c->ops->random(c->ctx) | 1 };
 	uint8_t packet[PACKET_ECHO_SIZE];
 	int64_t offset;
 	if (!can_send(l))
 		return;
 	fill_echo(c, l->peer, &e);
 	c->ops->clock(c->ctx, &e.t1_ns, &offset);
-	packet_echo_encode(&e, l->peer->pair_key, packet);
+	mesh_packet_echo_encode(&e, l->peer->pair_key, packet);
 	if (c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet) < 0)
 		return;
-	struct core_pending *slot = &l->pending[l->next_pending];
+	struct mesh_core_pending *slot = &l->pending[l->next_pending];
 	l->next_pending = (l->next_pending + 1) % CORE_PENDING;
 	if (slot->nonce)
-		rtt_echo_done(&l->rtt, false);
-	*slot = (struct core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst };
+		mesh_rtt_echo_done(&l->rtt, false);
+	*slot = (struct mesh_core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst };
 }
 
-void core_link_goodbye(struct core *c, struct core_link *l)
+void mesh_core_link_goodbye(struct mesh_core *c, struct mesh_core_link *l)
 {
-	struct packet_echo e = { 0 };
+	struct mesh_packet_echo e = { 0 };
 	uint8_t packet[PACKET_ECHO_SIZE];
 	if (!can_send(l) || l->state == MESH_LINK_DOWN)
 		return;
 	fill_echo(c, l->peer, &e);
-	packet_echo_encode(&e, l->peer->pair_key, packet);
+	mesh_packet_echo_encode(&e, l->peer->pair_key, packet);
 	c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet);
 }
 
-static void tick_burst(struct core *c, struct core_link *l)
+static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 {
 	if (l->state != MESH_LINK_UP || c->now_ns < l->next_burst_ns)
 		return;
@@ -228,41 +230,42 @@ static void tick_burst(struct core *c, struct core_link *l)
 		start_burst(c, l);
 	}
 	if (l->burst_left) {
-		core_link_ask(c, l, true);
+		mesh_core_link_ask(c, l, true);
 		if (--l->burst_left == 0)
 			end_burst(c, l);
 		l->next_burst_ns = c->now_ns + (l->burst_left ? BURST_INTERVAL : BURST_SETTLE);
 		return;
 	}
-	rtt_burst_commit(&l->burst, &l->rtt, c->now_ns);
+	mesh_rtt_burst_commit(&l->burst, &l->rtt, c->now_ns);
 	l->bursting = false;
 	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
 }
 
-void core_link_tick(struct core *c, struct core_link *l, bool heartbeat)
+void mesh_core_link_tick(struct mesh_core *c, struct mesh_core_link *l, bool heartbeat)
 {
 	for (size_t i = 0; i < CORE_PENDING; i++) {
 		if (l->pending[i].nonce && c->now_ns - l->pending[i].sent_ns >= ECHO_LOST) {
 			l->pending[i].nonce = 0;
 			if (l->state != MESH_LINK_DOWN)
-				rtt_echo_done(&l->rtt, false);
+				mesh_rtt_echo_done(&l->rtt, false);
 		}
 	}
 	uint64_t silent = c->now_ns - l->heard_ns;
 	if (l->state == MESH_LINK_UP && silent >= CORE_SUSPECT)
 		set_state(l, MESH_LINK_SUSPECT);
 	if (l->state == MESH_LINK_SUSPECT && silent >= CORE_DEAD)
-		core_link_down(c, l, "silent");
-	if (l->state == MESH_LINK_DOWN && c->now_ns - l->down_ns > LINK_SHOWN_DOWN && c->now_ns - l->hint_ns > ASK_AFTER_HINT) {
-		core_link_remove(c, l);
+		mesh_core_link_down(c, l, "silent");
+	if (l->state == MESH_LINK_DOWN && c->now_ns - l->down_ns > LINK_SHOWN_DOWN &&
+		c->now_ns - l->hint_ns > ASK_AFTER_HINT) {
+		mesh_core_link_remove(c, l);
 		return;
 	}
 	if (heartbeat && (l->state != MESH_LINK_DOWN || c->now_ns - l->hint_ns < ASK_AFTER_HINT))
-		core_link_ask(c, l, false);
+		mesh_core_link_ask(c, l, false);
 	tick_burst(c, l);
 }
 
-uint64_t core_link_next(const struct core *c, const struct core_link *l)
+uint64_t mesh_core_link_next(const struct mesh_core *c, const struct mesh_core_link *l)
 {
 	if (l->state == MESH_LINK_UP) {
 		uint64_t suspect = l->heard_ns + CORE_SUSPECT;
@@ -272,30 +275,30 @@ uint64_t core_link_next(const struct core *c, const struct core_link *l)
 	return l->state == MESH_LINK_SUSPECT ? l->heard_ns + CORE_DEAD : UINT64_MAX;
 }
 
-static void answer(struct core *c, struct core_peer *p, unsigned ifindex, const struct core_address *from, const struct packet_echo *asked,
-	int64_t received_ns)
+static void answer(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifindex, const struct mesh_core_address *from,
+	const struct mesh_packet_echo *asked, int64_t received_ns)
 {
-	struct core_link *l = core_link_find(p, ifindex, &from->ip);
-	struct packet_echo e = { .reply = true, .nonce = asked->nonce, .t1_ns = asked->t1_ns, .t2_ns = received_ns };
+	struct mesh_core_link *l = mesh_core_link_find(p, ifindex, &from->ip);
+	struct mesh_packet_echo e = { .reply = true, .nonce = asked->nonce, .t1_ns = asked->t1_ns, .t2_ns = received_ns };
 	uint8_t packet[PACKET_ECHO_SIZE];
 	fill_echo(c, p, &e);
 	c->ops->clock(c->ctx, &e.t3_ns, &e.clock_offset_ns);
-	packet_echo_encode(&e, p->pair_key, packet);
+	mesh_packet_echo_encode(&e, p->pair_key, packet);
 	c->ops->send(c->ctx, ifindex, l ? &l->local : &in6addr_any, from, packet, sizeof packet);
 	/* It hears us, so ask it too: this is how a link comes back before the next beacon. */
 	if (l && l->state != MESH_LINK_UP) {
 		l->hint_ns = c->now_ns;
-		struct core_pending *last = &l->pending[(l->next_pending + CORE_PENDING - 1) % CORE_PENDING];
+		struct mesh_core_pending *last = &l->pending[(l->next_pending + CORE_PENDING - 1) % CORE_PENDING];
 		if (!last->nonce || c->now_ns - last->sent_ns > CORE_HEARTBEAT / 2)
-			core_link_ask(c, l, false);
+			mesh_core_link_ask(c, l, false);
 	}
 }
 
-static void answered(struct core *c, struct core_peer *p, unsigned ifindex, const struct core_address *from, const struct packet_echo *e,
-	int64_t received_ns)
+static void answered(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifindex, const struct mesh_core_address *from,
+	const struct mesh_packet_echo *e, int64_t received_ns)
 {
-	struct core_link *l = core_link_find(p, ifindex, &from->ip);
-	struct core_pending *asked = NULL;
+	struct mesh_core_link *l = mesh_core_link_find(p, ifindex, &from->ip);
+	struct mesh_core_pending *asked = NULL;
 	if (!l || !can_send(l))
 		return;
 	for (size_t i = 0; i < CORE_PENDING; i++) {
@@ -305,50 +308,51 @@ static void answered(struct core *c, struct core_peer *p, unsigned ifindex, cons
 	if (!asked)
 		return;
 	asked->nonce = 0;
-	rtt_echo_done(&l->rtt, true);
+	mesh_rtt_echo_done(&l->rtt, true);
 	l->heard_ns = l->hint_ns = p->heard_ns = c->now_ns;
 	if (asked->burst && l->bursting) {
 		int64_t realtime, offset;
 		c->ops->clock(c->ctx, &realtime, &offset);
-		rtt_burst_add(&l->burst, (received_ns - e->t1_ns) - (e->t3_ns - e->t2_ns), offset, e->clock_offset_ns);
+		mesh_rtt_burst_add(&l->burst, (received_ns - e->t1_ns) - (e->t3_ns - e->t2_ns), offset, e->clock_offset_ns);
 	}
 	if (l->state != MESH_LINK_UP) {
 		link_up(c, l);
-		core_peer_evaluate(c, p);
+		mesh_core_peer_evaluate(c, p);
 	}
 }
 
-void core_echo(struct core *c, unsigned ifindex, const struct core_address *from, const void *data, size_t size, int64_t received_ns)
+void mesh_core_echo(struct mesh_core *c, unsigned ifindex, const struct mesh_core_address *from, const void *data,
+	size_t size, int64_t received_ns)
 {
 	uint8_t sender[8];
-	struct packet_echo e;
-	struct core_peer *p = NULL;
-	if (!packet_echo_sender(data, size, sender))
+	struct mesh_packet_echo e;
+	struct mesh_core_peer *p = NULL;
+	if (!mesh_packet_echo_sender(data, size, sender))
 		return;
-	list_for_each(known, &c->peers, struct core_peer, link) {
+	list_for_each(known, &c->peers, struct mesh_core_peer, link) {
 		if (memcmp(known->id8, sender, sizeof sender) == 0)
 			p = known;
 	}
-	if (!p || packet_echo_decode(data, size, p->pair_key, &e) < 0 || memcmp(e.target, c->id8, sizeof e.target) != 0)
+	if (!p || mesh_packet_echo_decode(data, size, p->pair_key, &e) < 0 || memcmp(e.target, c->id8, sizeof e.target) != 0)
 		return;
-	if (!core_peer_incarnation(c, c->now_ns, p, e.incarnation))
+	if (!mesh_core_peer_incarnation(c, c->now_ns, p, e.incarnation))
 		return;
 	if (!e.nonce)
-		core_goodbye(c, c->now_ns, p, "goodbye");
+		mesh_core_goodbye(c, c->now_ns, p, "goodbye");
 	else if (e.reply)
 		answered(c, p, ifindex, from, &e, received_ns);
 	else
 		answer(c, p, ifindex, from, &e, received_ns);
 }
 
-static double p50_us(const struct core_link *l, uint64_t now_ns)
+static double p50_us(const struct mesh_core_link *l, uint64_t now_ns)
 {
 	struct mesh_rtt r;
-	rtt_read(&l->rtt, now_ns, &r);
+	mesh_rtt_read(&l->rtt, now_ns, &r);
 	return r.samples ? r.p50_us : -1;
 }
 
-bool core_link_better(const struct core_link *a, const struct core_link *b, uint64_t now_ns)
+bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b, uint64_t now_ns)
 {
 	double x = p50_us(a, now_ns), y = p50_us(b, now_ns);
 	return x >= 0 && y >= 0 && x <= y * BETTER_RATIO && x + BETTER_US <= y;

@@ -1,5 +1,5 @@
-/* When bandwidth is measured: after link-up, a change of speed, or when the numbers are old; one probe at a time, never more than 1 % of
- * the time, and not while somebody uses the links. */
+/* When bandwidth is measured: after link-up, a change of speed, or when the numbers are old; one probe at a time, never
+ * more than 1 % of the time, and not while somebody uses the links. */
 #include <string.h>
 
 #include "mesh/core_private.h"
@@ -16,24 +16,25 @@
 #define RETRY_DOUBLINGS 5u
 
 /* Both ends want it; the one with the greater id asks. */
-static bool asks(const struct core *c, const struct core_peer *p)
+static bool asks(const struct mesh_core *c, const struct mesh_core_peer *p)
 {
 	return !c->config.no_probes && strcmp(c->config.identity.id, p->id) > 0;
 }
 
-void core_probe_want(struct core *c, struct core_peer *p, uint64_t delay_ns)
+void mesh_core_probe_want(struct mesh_core *c, struct mesh_core_peer *p, uint64_t delay_ns)
 {
 	p->probe_failures = 0;
-	p->probe_due_ns = c->now_ns + delay_ns; /* a later link-up waits for its own second: the cables of one peer are measured together */
+	p->probe_due_ns = c->now_ns +
+		delay_ns; /* a later link-up waits for its own second: the cables of one peer are measured together */
 }
 
-void core_probe_forget(struct core *c, const struct core_peer *p)
+void mesh_core_probe_forget(struct mesh_core *c, const struct mesh_core_peer *p)
 {
 	if (c->probing == p)
 		c->probing = NULL;
 }
 
-static void earn(struct core *c)
+static void earn(struct mesh_core *c)
 {
 	c->probe_credit_ns += (int64_t)((c->now_ns - c->probe_credit_at_ns) / CREDIT_DIVISOR);
 	c->probe_credit_at_ns = c->now_ns;
@@ -41,14 +42,14 @@ static void earn(struct core *c)
 		c->probe_credit_ns = CREDIT_MAX;
 }
 
-void core_probe_tick(struct core *c)
+void mesh_core_probe_tick(struct mesh_core *c)
 {
 	earn(c);
 	if (c->probing && c->now_ns >= c->probe_end_ns)
-		core_probe_failed(c, c->now_ns, c->probing);
+		mesh_core_probe_failed(c, c->now_ns, c->probing);
 	if (c->probing || c->probe_credit_ns <= 0)
 		return;
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		if (p->state != MESH_PEER_UP || !p->probe_due_ns || c->now_ns < p->probe_due_ns || !asks(c, p))
 			continue;
 		c->probing = p;
@@ -58,21 +59,21 @@ void core_probe_tick(struct core *c)
 	}
 }
 
-uint64_t core_probe_next(const struct core *c)
+uint64_t mesh_core_probe_next(const struct mesh_core *c)
 {
 	uint64_t next = UINT64_MAX;
 	if (c->probing)
 		return c->probe_end_ns;
 	if (c->probe_credit_ns <= 0)
 		return c->now_ns + CORE_SECOND;
-	list_for_each(p, &c->peers, struct core_peer, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
 		if (p->state == MESH_PEER_UP && p->probe_due_ns && asks(c, p) && p->probe_due_ns < next)
 			next = p->probe_due_ns;
 	}
 	return next;
 }
 
-bool core_probe_accept(struct core *c, uint64_t now_ns, struct core_peer *p)
+bool mesh_core_probe_accept(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p)
 {
 	c->now_ns = now_ns;
 	if (c->config.no_probes || p->state != MESH_PEER_UP || (c->probing && c->probing != p && now_ns < c->probe_end_ns))
@@ -82,33 +83,35 @@ bool core_probe_accept(struct core *c, uint64_t now_ns, struct core_peer *p)
 	return true;
 }
 
-void core_probe_failed(struct core *c, uint64_t now_ns, struct core_peer *p)
+void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p)
 {
 	c->now_ns = now_ns;
-	core_probe_forget(c, p);
+	mesh_core_probe_forget(c, p);
 	unsigned doublings = p->probe_failures < RETRY_DOUBLINGS ? p->probe_failures : RETRY_DOUBLINGS;
 	p->probe_failures++;
 	p->probe_due_ns = now_ns + (RETRY << doublings) + c->ops->random(c->ctx) % CORE_SECOND;
 }
 
 /* What came out of a probe that others disturbed is a lower bound. */
-static void measured(struct core *c, struct core_bandwidth *b, uint64_t bps, bool unsteady)
+static void measured(struct mesh_core *c, struct mesh_core_bandwidth *b, uint64_t bps, bool unsteady)
 {
 	if (bps > (unsteady ? b->bps : 0))
-		*b = (struct core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
+		*b = (struct mesh_core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
 }
 
-void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const struct core_probe_rate *rates, size_t count,
-	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
+void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p,
+	const struct mesh_core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps, uint64_t aggregate_down_bps,
+	uint64_t duration_ns, bool unsteady)
 {
 	c->now_ns = now_ns;
-	core_probe_forget(c, p);
+	mesh_core_probe_forget(c, p);
 	c->probe_credit_ns -= (int64_t)duration_ns;
 	uint64_t best_up = 0, best_down = 0;
 	size_t found = 0;
 	for (size_t i = 0; i < count; i++) {
-		list_for_each(l, &p->links, struct core_link, link) {
-			if (l->state == MESH_LINK_DOWN || memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
+			if (l->state == MESH_LINK_DOWN ||
+				memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
 				memcmp(&l->local, &rates[i].local, sizeof rates[i].local) != 0)
 				continue;
 			measured(c, &l->up, rates[i].up_bps, unsteady);
@@ -120,7 +123,8 @@ void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const
 	}
 	if (count > 1 && found == count) {
 		/* All together are never less than the best one alone: nobody has to use the others. */
-		measured(c, &p->aggregate_up, aggregate_up_bps > best_up ? aggregate_up_bps : best_up, unsteady && p->aggregate_links == count);
+		measured(c, &p->aggregate_up, aggregate_up_bps > best_up ? aggregate_up_bps : best_up,
+			unsteady && p->aggregate_links == count);
 		measured(c, &p->aggregate_down, aggregate_down_bps > best_down ? aggregate_down_bps : best_down,
 			unsteady && p->aggregate_links == count);
 		p->aggregate_links = count;
@@ -129,26 +133,31 @@ void core_probe_done(struct core *c, uint64_t now_ns, struct core_peer *p, const
 	unsigned doublings = p->probe_unsteady < UNSTEADY_DOUBLINGS ? p->probe_unsteady : UNSTEADY_DOUBLINGS;
 	p->probe_unsteady = unsteady ? p->probe_unsteady + 1 : 0;
 	/* Links that came up meanwhile were not in it. */
-	p->probe_due_ns = now_ns + (found != core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE << doublings : OLD_AGE);
+	p->probe_due_ns = now_ns + (found != mesh_core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE << doublings : OLD_AGE);
 }
 
-void core_traffic(struct core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)
+void mesh_core_traffic(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)
 {
 	c->now_ns = now_ns;
-	list_for_each(p, &c->peers, struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (!l->interface || l->ifindex != ifindex || l->state != MESH_LINK_UP)
 				continue;
-			struct { struct core_bandwidth *known; uint64_t bps; } sides[2] = { { &l->up, up_bps }, { &l->down, down_bps } };
+			struct {
+				struct mesh_core_bandwidth *known;
+				uint64_t bps;
+			} sides[2] = { { &l->up, up_bps }, { &l->down, down_bps } };
 			for (size_t s = 0; s < 2; s++) {
 				/* Real traffic proves at least so much; less proves nothing. */
 				if (sides[s].bps > BUSY_BPS && sides[s].bps > sides[s].known->bps)
-					*sides[s].known = (struct core_bandwidth){ .bps = sides[s].bps, .at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC };
+					*sides[s].known = (struct mesh_core_bandwidth){ .bps = sides[s].bps,
+						.at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC };
 				else if (sides[s].known->bps && sides[s].bps > sides[s].known->bps / 10 * 9)
 					sides[s].known->at_ns = now_ns;
 			}
 			/* Whoever uses the link is not disturbed; what it does is a measurement, too. */
-			if (up_bps + down_bps > BUSY_BPS && p->probe_due_ns && p->probe_due_ns < now_ns + RETRY && c->probing != p)
+			if (up_bps + down_bps > BUSY_BPS && p->probe_due_ns && p->probe_due_ns < now_ns + RETRY &&
+				c->probing != p)
 				p->probe_due_ns = now_ns + RETRY;
 		}
 	}

@@ -32,7 +32,8 @@ static int __attribute__((format(printf, 4, 5))) fail(int code, char *error, siz
 /* ZeroMQ's printable form of a key, RFC 32. zmq.h stays in base/. */
 static void z85_encode(char ret[MESH_Z85_SIZE], const uint8_t key[32])
 {
-	static const char symbols[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+	static const char symbols[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 	for (unsigned word = 0; word < 8; word++) {
 		uint32_t value = 0;
 		for (unsigned b = 0; b < 4; b++)
@@ -97,7 +98,9 @@ static int read_secret(const char *path, size_t max, char **ret, size_t *ret_siz
 		return fail(-e, error, error_size, "cannot read %s: %s", path, strerror(e));
 	}
 	if (st.st_mode & 077)
-		return fail(-EPERM, error, error_size, "%s can be read by others (mode %04o): its key must be taken as known; run chmod 600 %s if you are sure that nobody has read it",
+		return fail(-EPERM, error, error_size,
+			"%s can be read by others (mode %04o): its key must be taken as known; run chmod 600 %s if you are "
+			"sure that nobody has read it",
 			path, (unsigned)st.st_mode & 07777, path);
 	int r = file_read(path, max, ret, ret_size);
 	if (r < 0)
@@ -146,7 +149,8 @@ int mesh_identity_load(const char *path, struct mesh_identity *ret, char *error,
 	if (r == 0)
 		*ret = i;
 	else
-		fail(r, error, error_size, "%s is damaged (not an Ed25519 key of 64 bytes); remove it and this node gets a new identity", path);
+		fail(r, error, error_size,
+			"%s is damaged (not an Ed25519 key of 64 bytes); remove it and this node gets a new identity", path);
 	mesh_identity_wipe(&i);
 	return r;
 }
@@ -194,15 +198,18 @@ int mesh_key_parse(const char *text, struct mesh_key *ret, char *error, size_t e
 	while (isspace((unsigned char)*text))
 		text++;
 	if (strncasecmp(text, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
-		return fail(-EINVAL, error, error_size, "a mesh key starts with \"" KEY_PREFIX "-\"; `tbmesh init` on the first node prints it");
+		return fail(-EINVAL, error, error_size,
+			"a mesh key starts with \"" KEY_PREFIX "-\"; `tbmesh init` on the first node prints it");
 	for (const char *p = text + strlen(KEY_PREFIX); *p; p++) {
 		if (*p == '-' || isspace((unsigned char)*p))
 			continue;
 		const char *at = strchr(base32, toupper((unsigned char)*p));
 		if (!at)
-			return fail(-EINVAL, error, error_size, "a mesh key has no character '%c'", isprint((unsigned char)*p) ? *p : '?');
+			return fail(-EINVAL, error, error_size, "a mesh key has no character '%c'",
+				isprint((unsigned char)*p) ? *p : '?');
 		if (symbols == KEY_SYMBOLS)
-			return fail(-EINVAL, error, error_size, "this mesh key is too long: it has 13 groups of 4 characters");
+			return fail(
+				-EINVAL, error, error_size, "this mesh key is too long: it has 13 groups of 4 characters");
 		unsigned v = (unsigned)(at - base32);
 		for (unsigned b = 0; b < 5; b++) {
 			unsigned i = symbols * 5 + b;
@@ -211,7 +218,8 @@ int mesh_key_parse(const char *text, struct mesh_key *ret, char *error, size_t e
 		symbols++;
 	}
 	if (symbols != KEY_SYMBOLS)
-		return fail(-EINVAL, error, error_size, "this mesh key is too short: it has 13 groups of 4 characters, here are %u characters", symbols);
+		return fail(-EINVAL, error, error_size,
+			"this mesh key is too short: it has 13 groups of 4 characters, here are %u characters", symbols);
 	if (bits[32] >> 4 != check_bits(bits))
 		return fail(-EINVAL, error, error_size, "this mesh key has a typing error: its check digit does not fit");
 	memcpy(ret->bytes, bits, 32);
@@ -225,7 +233,9 @@ int mesh_key_load(const char *path, struct mesh_key *ret, char *error, size_t er
 	size_t size = 0;
 	int r = read_secret(path, 256, &text, &size, error, error_size);
 	if (r == -ENOENT)
-		return fail(r, error, error_size, "this node is in no mesh yet: run `tbmesh init` here first, or `tbmesh join KEY` with the key of another node");
+		return fail(r, error, error_size,
+			"this node is in no mesh yet: run `tbmesh init` here first, or `tbmesh join KEY` with the key of "
+			"another node");
 	if (r < 0)
 		return r;
 	r = mesh_key_parse(text, ret, why, sizeof why);

@@ -32,10 +32,12 @@ void mesh_identity_wipe(struct mesh_identity *i);
 int mesh_identity_public(const uint8_t public_key[32], char ret_id[MESH_ID_SIZE], char ret_curve[MESH_Z85_SIZE]);
 
 int mesh_key_create(struct mesh_key *ret);
-/* ROOT/etc/mesh.key holds the text form and a newline. -ENOENT: this node is in no mesh yet (`tbmesh init` or `tbmesh join`). */
+/* ROOT/etc/mesh.key holds the text form and a newline. -ENOENT: this node is in no mesh yet (`tbmesh init` or `tbmesh
+ * join`). */
 int mesh_key_load(const char *path, struct mesh_key *ret, char *error, size_t error_size);
 int mesh_key_save(const char *path, const struct mesh_key *key, char *error, size_t error_size);
-/* Text form: tbmesh-XXXX-…-XXXX. Upper and lower case, spaces and missing dashes are forgiven; 4 check bits catch typing errors. */
+/* Text form: tbmesh-XXXX-…-XXXX. Upper and lower case, spaces and missing dashes are forgiven; 4 check bits catch typing
+ * errors. */
 void mesh_key_format(const struct mesh_key *key, char ret_text[MESH_KEY_TEXT_SIZE]);
 int mesh_key_parse(const char *text, struct mesh_key *ret, char *error, size_t error_size);
 

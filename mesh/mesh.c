@@ -119,49 +119,50 @@ static void on_clock(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns
 	*ret_offset_ns = *ret_realtime_ns - raw;
 }
 
-static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size)
+static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
+	const void *data, size_t size)
 {
 	struct mesh *m = ctx;
-	struct interface *i = ifindex ? interface_find(m, ifindex) : NULL;
+	struct mesh_port *i = ifindex ? mesh_port_find(m, ifindex) : NULL;
 	if (ifindex && (!i || !i->port))
 		return -ENODEV;
-	return net_send(m->net, i ? i->port : NULL, local, to, data, size);
+	return mesh_net_send(m->net, i ? i->port : NULL, local, to, data, size);
 }
 
-static void on_admit(void *ctx, const struct core_peer *p)
+static void on_admit(void *ctx, const struct mesh_core_peer *p)
 {
 	struct mesh *m = ctx;
-	int r = control_admit(m->control, p);
+	int r = mesh_control_admit(m->control, p);
 	if (r < 0)
 		mesh_warn(m, p->name, "cannot admit peer %s: %s", p->name, strerror(-r));
 }
 
-static void on_expel(void *ctx, const struct core_peer *p)
+static void on_expel(void *ctx, const struct mesh_core_peer *p)
 {
-	control_expel(((struct mesh *)ctx)->control, p);
+	mesh_control_expel(((struct mesh *)ctx)->control, p);
 }
 
-static void on_restarted(void *ctx, const struct core_peer *p)
+static void on_restarted(void *ctx, const struct mesh_core_peer *p)
 {
-	control_restarted(((struct mesh *)ctx)->control, p);
+	mesh_control_restarted(((struct mesh *)ctx)->control, p);
 }
 
-static void on_route(void *ctx, const struct core_peer *p)
+static void on_route(void *ctx, const struct mesh_core_peer *p)
 {
-	control_route(((struct mesh *)ctx)->control, p);
+	mesh_control_route(((struct mesh *)ctx)->control, p);
 }
 
-static void on_probe(void *ctx, const struct core_peer *p)
+static void on_probe(void *ctx, const struct mesh_core_peer *p)
 {
-	probe_ask(((struct mesh *)ctx)->probe, p);
+	mesh_probe_ask(((struct mesh *)ctx)->probe, p);
 }
 
 static void on_recheck(void *ctx)
 {
-	interface_recheck(ctx);
+	mesh_port_recheck(ctx);
 }
 
-static const struct core_ops core_ops = {
+static const struct mesh_core_ops mesh_core_ops = {
 	.random = on_random,
 	.clock = on_clock,
 	.send = on_send,
@@ -178,7 +179,7 @@ static const struct core_ops core_ops = {
 static void tick(void *ctx)
 {
 	struct mesh *m = ctx;
-	uint64_t now = time_monotonic_ns(), next = core_tick(m->core, now);
+	uint64_t now = time_monotonic_ns(), next = mesh_core_tick(m->core, now);
 	now = time_monotonic_ns();
 	loop_timer_start(m->timer, next > now ? (next - now + CORE_MS - 1) / CORE_MS : 0, 0);
 }
@@ -188,10 +189,11 @@ void mesh_rearm(struct mesh *m)
 	loop_timer_start(m->timer, 0, 0);
 }
 
-static void on_packet(void *ctx, unsigned ifindex, const struct core_address *from, const void *data, size_t size, int64_t received_ns)
+static void on_packet(void *ctx, unsigned ifindex, const struct mesh_core_address *from, const void *data, size_t size,
+	int64_t received_ns)
 {
 	struct mesh *m = ctx;
-	if (core_packet(m->core, time_monotonic_ns(), ifindex, from, data, size, received_ns))
+	if (mesh_core_packet(m->core, time_monotonic_ns(), ifindex, from, data, size, received_ns))
 		mesh_rearm(m);
 }
 
@@ -200,8 +202,8 @@ static void on_packet(void *ctx, unsigned ifindex, const struct core_address *fr
 static bool on_accept(void *ctx, const char *peer_id, uint64_t incarnation)
 {
 	struct mesh *m = ctx;
-	struct core_peer *p = core_peer_find(m->core, peer_id);
-	bool good = p && core_peer_incarnation(m->core, time_monotonic_ns(), p, incarnation);
+	struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
+	bool good = p && mesh_core_peer_incarnation(m->core, time_monotonic_ns(), p, incarnation);
 	mesh_rearm(m);
 	return good;
 }
@@ -209,18 +211,18 @@ static bool on_accept(void *ctx, const char *peer_id, uint64_t incarnation)
 static void on_message(void *ctx, const char *peer_id, const Tbmesh__PeerMessage *message)
 {
 	struct mesh *m = ctx;
-	struct core_peer *p = core_peer_find(m->core, peer_id);
+	struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
 	if (!p)
 		return;
 	switch (message->body_case) {
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST:
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REPLY:
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_RESULT:
-		probe_message(m->probe, p, message);
+		mesh_probe_message(m->probe, p, message);
 		mesh_rearm(m);
 		return;
 	case TBMESH__PEER_MESSAGE__BODY_GOODBYE:
-		core_goodbye(m->core, time_monotonic_ns(), p, message->goodbye->reason);
+		mesh_core_goodbye(m->core, time_monotonic_ns(), p, message->goodbye->reason);
 		mesh_rearm(m);
 		return;
 	default: /* protobuf-c's enum, not ours */
@@ -229,19 +231,19 @@ static void on_message(void *ctx, const char *peer_id, const Tbmesh__PeerMessage
 	}
 }
 
-static const struct control_callbacks control_callbacks = { .accept = on_accept, .message = on_message };
+static const struct mesh_control_callbacks mesh_control_callbacks = { .accept = on_accept, .message = on_message };
 
 int mesh_send(struct mesh *m, const char *peer_id, Tbmesh__PeerMessage *message)
 {
 	if (peer_id) {
-		const struct core_peer *p = core_peer_find(m->core, peer_id);
+		const struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
 		if (!p || !p->introduced)
 			return -ENOENT;
-		return p->state == MESH_PEER_DEAD ? -EHOSTUNREACH : control_send(m->control, peer_id, message);
+		return p->state == MESH_PEER_DEAD ? -EHOSTUNREACH : mesh_control_send(m->control, peer_id, message);
 	}
 	int result = 0;
-	list_for_each(p, core_peers(m->core), struct core_peer, link) {
-		int r = p->state == MESH_PEER_UP ? control_send(m->control, p->id, message) : 0;
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
+		int r = p->state == MESH_PEER_UP ? mesh_control_send(m->control, p->id, message) : 0;
 		result = r < 0 ? r : result;
 	}
 	return result;
@@ -251,38 +253,40 @@ int mesh_send(struct mesh *m, const char *peer_id, Tbmesh__PeerMessage *message)
 
 static int probe_send(void *ctx, const char *peer_id, Tbmesh__PeerMessage *message)
 {
-	return control_send(((struct mesh *)ctx)->control, peer_id, message);
+	return mesh_control_send(((struct mesh *)ctx)->control, peer_id, message);
 }
 
 static bool probe_accept(void *ctx, const char *peer_id)
 {
 	struct mesh *m = ctx;
-	struct core_peer *p = core_peer_find(m->core, peer_id);
-	return p && core_probe_accept(m->core, time_monotonic_ns(), p);
+	struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
+	return p && mesh_core_probe_accept(m->core, time_monotonic_ns(), p);
 }
 
-static void probe_done(void *ctx, const char *peer_id, const struct core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps,
-	uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
+static void probe_done(void *ctx, const char *peer_id, const struct mesh_core_probe_rate *rates, size_t count,
+	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
 {
 	struct mesh *m = ctx;
-	struct core_peer *p = core_peer_find(m->core, peer_id);
+	struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
 	if (p)
-		core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps, duration_ns, unsteady);
+		mesh_core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps,
+			duration_ns, unsteady);
 	mesh_rearm(m);
 }
 
 static void probe_failed(void *ctx, const char *peer_id, const char *why)
 {
 	struct mesh *m = ctx;
-	struct core_peer *p = core_peer_find(m->core, peer_id);
+	struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
 	log_debug("mesh: no bandwidth probe with %s: %s", peer_id, why);
 	if (p)
-		core_probe_failed(m->core, time_monotonic_ns(), p);
+		mesh_core_probe_failed(m->core, time_monotonic_ns(), p);
 	mesh_rearm(m);
 }
 
-static const struct probe_callbacks probe_callbacks = { .send = probe_send, .accept = probe_accept, .done = probe_done,
-	.failed = probe_failed };
+static const struct mesh_probe_callbacks mesh_probe_callbacks = {
+	.send = probe_send, .accept = probe_accept, .done = probe_done, .failed = probe_failed
+};
 
 /* ---- life ---- */
 
@@ -297,8 +301,8 @@ static void clean_name(char to[MESH_NAME_SIZE], const char *from)
 	to[n] = '\0';
 }
 
-int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config, const struct mesh_callbacks *callbacks, void *ctx,
-	struct mesh **ret)
+int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config, const struct mesh_callbacks *callbacks,
+	void *ctx, struct mesh **ret)
 {
 	if (!config->incarnation)
 		return -EINVAL;
@@ -320,21 +324,25 @@ int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config
 	m->notify = loop_timer_create(l, notify, m);
 	int r = m->timer && m->notify ? 0 : -ENOMEM;
 	if (r == 0)
-		r = control_create(l, z, config->identity, config->incarnation, config->control_port, &control_callbacks, m, &m->control);
+		r = mesh_control_create(l, z, config->identity, config->incarnation, config->control_port,
+			&mesh_control_callbacks, m, &m->control);
 	if (r == 0) {
-		struct core_config c = { .identity = *config->identity, .key = *config->key, .incarnation = config->incarnation,
-			.control_port = control_port(m->control), .no_probes = config->no_probes };
+		struct mesh_core_config c = { .identity = *config->identity,
+			.key = *config->key,
+			.incarnation = config->incarnation,
+			.control_port = mesh_control_port(m->control),
+			.no_probes = config->no_probes };
 		clean_name(c.name, config->name);
-		m->core = core_create(&c, &core_ops, m, time_monotonic_ns());
+		m->core = mesh_core_create(&c, &mesh_core_ops, m, time_monotonic_ns());
 		sodium_memzero(&c, sizeof c);
 		r = m->core ? 0 : -ENOMEM;
 	}
 	if (r == 0)
-		r = probe_create(l, &probe_callbacks, m, &m->probe);
+		r = mesh_probe_create(l, &mesh_probe_callbacks, m, &m->probe);
 	if (r == 0)
-		r = net_create(l, m->beacon_port, on_packet, m, &m->net);
+		r = mesh_net_create(l, m->beacon_port, on_packet, m, &m->net);
 	if (r == 0)
-		r = netlink_create(l, &interface_callbacks, m, &m->netlink);
+		r = mesh_netlink_create(l, &mesh_port_callbacks, m, &m->netlink);
 	if (r < 0) {
 		mesh_destroy(m);
 		return r;
@@ -349,16 +357,16 @@ void mesh_destroy(struct mesh *m)
 	if (!m)
 		return;
 	if (m->core && m->net)
-		core_leave(m->core, time_monotonic_ns());
-	probe_destroy(m->probe);
-	list_for_each_safe(i, &m->interfaces, struct interface, link) {
-		net_port_destroy(i->port);
+		mesh_core_leave(m->core, time_monotonic_ns());
+	mesh_probe_destroy(m->probe);
+	list_for_each_safe(i, &m->interfaces, struct mesh_port, link) {
+		mesh_net_port_destroy(i->port);
 		free(i);
 	}
-	netlink_destroy(m->netlink);
-	net_destroy(m->net);
-	control_destroy(m->control);
-	core_destroy(m->core);
+	mesh_netlink_destroy(m->netlink);
+	mesh_net_destroy(m->net);
+	mesh_control_destroy(m->control);
+	mesh_core_destroy(m->core);
 	list_for_each_safe(e, &m->events, struct pending_event, link)
 		free(e);
 	loop_timer_destroy(m->timer);
@@ -369,19 +377,19 @@ void mesh_destroy(struct mesh *m)
 
 int mesh_interface_add(struct mesh *m, const struct mesh_interface *i)
 {
-	return interface_set(m, i);
+	return mesh_port_set(m, i);
 }
 
 void mesh_interface_remove(struct mesh *m, unsigned ifindex)
 {
-	struct interface *i = interface_find(m, ifindex);
+	struct mesh_port *i = mesh_port_find(m, ifindex);
 	if (i)
-		interface_remove(i, "the cable was pulled");
+		mesh_port_remove(i, "the cable was pulled");
 }
 
 int mesh_static_peer_add(struct mesh *m, const char *text)
 {
-	struct core_address a = { .port = m->beacon_port };
+	struct mesh_core_address a = { .port = m->beacon_port };
 	char copy[MESH_ADDRESS_SIZE + 10];
 	struct in_addr v4;
 	if (strlen(text) >= sizeof copy)
@@ -411,7 +419,7 @@ int mesh_static_peer_add(struct mesh *m, const char *text)
 	} else if (inet_pton(AF_INET6, host, &a.ip) != 1 || IN6_IS_ADDR_LINKLOCAL(&a.ip)) {
 		return -EINVAL;
 	}
-	int r = core_static_add(m->core, time_monotonic_ns(), &a);
+	int r = mesh_core_static_add(m->core, time_monotonic_ns(), &a);
 	mesh_rearm(m);
 	return r;
 }
@@ -433,11 +441,11 @@ static int by_link_id(const void *a, const void *b)
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max)
 {
 	size_t count = 0;
-	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
 		if (!p->introduced)
 			continue;
 		if (count < max)
-			core_peer_read(time_monotonic_ns(), p, &ret[count]);
+			mesh_core_peer_read(time_monotonic_ns(), p, &ret[count]);
 		count++;
 	}
 	if (count && max)
@@ -448,12 +456,12 @@ size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max)
 size_t mesh_links(const struct mesh *m, struct mesh_link_info *ret, size_t max)
 {
 	size_t count = 0;
-	list_for_each(p, core_peers(m->core), struct core_peer, link) {
-		list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
 			if (!l->ever_up)
 				continue;
 			if (count < max)
-				core_link_read(time_monotonic_ns(), l, &ret[count]);
+				mesh_core_link_read(time_monotonic_ns(), l, &ret[count]);
 			count++;
 		}
 	}
@@ -464,8 +472,8 @@ size_t mesh_links(const struct mesh *m, struct mesh_link_info *ret, size_t max)
 
 int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_info *ret)
 {
-	const struct core_peer *found = NULL;
-	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+	const struct mesh_core_peer *found = NULL;
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
 		if (!p->introduced || (strcmp(p->id, id_or_name) != 0 && strcmp(p->name, id_or_name) != 0))
 			continue;
 		/* Names may repeat, e.g. after a reinstallation: the one that lives is meant. */
@@ -474,12 +482,12 @@ int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_inf
 	}
 	if (!found)
 		return -ENOENT;
-	core_peer_read(time_monotonic_ns(), found, ret);
+	mesh_core_peer_read(time_monotonic_ns(), found, ret);
 	return 0;
 }
 
 struct ranked {
-	const struct core_link *link;
+	const struct mesh_core_link *link;
 	struct mesh_link_info info;
 };
 
@@ -497,14 +505,14 @@ size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_end
 {
 	struct ranked ranked[MESH_MAX_PEER_LINKS];
 	size_t count = 0;
-	const struct core_peer *p = core_peer_find(m->core, peer_id);
+	const struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
 	if (!p)
 		return 0;
-	list_for_each(l, &p->links, struct core_link, link) {
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
 		if (l->state != MESH_LINK_UP || count == ARRAY_SIZE(ranked))
 			continue;
 		ranked[count].link = l;
-		core_link_read(time_monotonic_ns(), l, &ranked[count].info);
+		mesh_core_link_read(time_monotonic_ns(), l, &ranked[count].info);
 		count++;
 	}
 	qsort(ranked, count, sizeof ranked[0], by_goodput);
@@ -520,11 +528,11 @@ size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_end
 
 void mesh_totals(const struct mesh *m, struct mesh_totals *ret)
 {
-	struct mesh_totals t = { .refused = control_refused(m->control) };
+	struct mesh_totals t = { .refused = mesh_control_refused(m->control) };
 	double best = 0;
-	list_for_each(p, core_peers(m->core), struct core_peer, link) {
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
 		struct mesh_peer_info info;
-		core_peer_read(time_monotonic_ns(), p, &info);
+		mesh_core_peer_read(time_monotonic_ns(), p, &info);
 		if (p->state != MESH_PEER_UP)
 			continue;
 		t.peers_up++;
@@ -543,7 +551,7 @@ size_t mesh_best(struct mesh *m, const struct mesh_query *q, struct mesh_candida
 {
 	size_t count = mesh_peers(m, NULL, 0), filled = 0;
 	struct mesh_peer_info *peers = calloc(count + 1, sizeof *peers);
-	struct score_input *inputs = calloc(count + 1, sizeof *inputs);
+	struct mesh_score_input *inputs = calloc(count + 1, sizeof *inputs);
 	struct mesh_candidate *ranked = calloc(count + 1, sizeof *ranked);
 	if (peers && inputs && ranked) {
 		mesh_peers(m, peers, count);
@@ -551,7 +559,7 @@ size_t mesh_best(struct mesh *m, const struct mesh_query *q, struct mesh_candida
 			inputs[i].peer = peers[i];
 			inputs[i].has_facts = q->facts && q->facts(q->facts_ctx, peers[i].id, &inputs[i].facts);
 		}
-		score_rank(q, inputs, count, &m->memory[q->criterion], time_monotonic_ns(), ranked);
+		mesh_score_rank(q, inputs, count, &m->memory[q->criterion], time_monotonic_ns(), ranked);
 		filled = count < max ? count : max;
 		memcpy(ret, ranked, filled * sizeof *ranked);
 	}

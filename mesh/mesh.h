@@ -109,8 +109,8 @@ struct mesh_event {              /* valid during the callback */
 
 struct mesh_callbacks {          /* each may be NULL */
 	void (*event)(void *ctx, const struct mesh_event *e);
-	/* A validated message whose body is not mesh's own (probes and goodbyes are). peer_id: proved by its CURVE key. The message is
-	 * mesh's and lives during the call. Each message is handed over once, in the sender's order. */
+	/* A validated message whose body is not mesh's own (probes and goodbyes are). peer_id: proved by its CURVE key.
+	 * The message is mesh's and lives during the call. Each message is handed over once, in the sender's order. */
 	void (*message)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
 	void (*warning)(void *ctx, const char *subject, const char *text);
@@ -126,16 +126,18 @@ struct mesh_config {             /* copied */
 	bool no_probes;              /* never measure bandwidth actively */
 };
 
-/* z: the process's ZeroMQ context; mesh runs the ZAP handler in it. Errors: -EADDRINUSE, -EAFNOSUPPORT (no IPv6), -ENOMEM … */
-int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config, const struct mesh_callbacks *callbacks, void *ctx,
-	struct mesh **ret);
+/* z: the process's ZeroMQ context; mesh runs the ZAP handler in it. Errors: -EADDRINUSE, -EAFNOSUPPORT (no IPv6), -ENOMEM
+ * … */
+int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config, const struct mesh_callbacks *callbacks,
+	void *ctx, struct mesh **ret);
 void mesh_destroy(struct mesh *m); /* says goodbye to peers first; NULL is fine */
 
 /* The number kept in `path` plus one, or the clock in µs when that is more; written back. 0 on failure. */
 uint64_t mesh_incarnation_next(const char *path);
 
-/* Adding an ifindex that is there updates it: a rename, a new speed (LinkSpeedChanged). mesh follows carrier, addresses and DELLINK by
- * itself; remove is for what only udev knows: the xdomain behind it has gone. Its links are down at once. -ENOSPC: too many. */
+/* Adding an ifindex that is there updates it: a rename, a new speed (LinkSpeedChanged). mesh follows carrier, addresses
+ * and DELLINK by itself; remove is for what only udev knows: the xdomain behind it has gone. Its links are down at once.
+ * -ENOSPC: too many. */
 int mesh_interface_add(struct mesh *m, const struct mesh_interface *i);
 void mesh_interface_remove(struct mesh *m, unsigned ifindex);
 /* A peer beyond the links: numeric address, "[…]:port" or without port. -EINVAL. */
@@ -149,9 +151,9 @@ int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_inf
 size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_endpoint *ret, size_t max);
 void mesh_totals(const struct mesh *m, struct mesh_totals *ret);
 
-/* Queues a control message: only the body of `message` is looked at. NULL peer: all peers that are up. Delivered once and in order while
- * neither side restarts, over whatever link is left. -ENOENT no such peer, -EHOSTUNREACH it is dead, -ENOBUFS it is far behind,
- * -EMSGSIZE. */
+/* Queues a control message: only the body of `message` is looked at. NULL peer: all peers that are up. Delivered once and
+ * in order while neither side restarts, over whatever link is left. -ENOENT no such peer, -EHOSTUNREACH it is dead,
+ * -ENOBUFS it is far behind, -EMSGSIZE. */
 int mesh_send(struct mesh *m, const char *peer_id, struct Tbmesh__PeerMessage *message);
 
 /* Which peer is best. Every term of the score is told. */
@@ -182,8 +184,8 @@ struct mesh_candidate {
 	struct mesh_term terms[MESH_MAX_TERMS];
 	size_t term_count;
 };
-/* Best first, viable ones in front. The former best keeps its place against one that is less than 20 % better, or that has been better for
- * less than 3 s. Returns how many there are. */
+/* Best first, viable ones in front. The former best keeps its place against one that is less than 20 % better, or that
+ * has been better for less than 3 s. Returns how many there are. */
 size_t mesh_best(struct mesh *m, const struct mesh_query *q, struct mesh_candidate *ret, size_t max);
 
 #endif

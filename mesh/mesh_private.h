@@ -15,13 +15,13 @@
 
 #define INTERFACE_MAX_ADDRESSES 8u
 
-struct interface_address {
+struct mesh_port_address {
 	struct in6_addr ip;
 	bool usable, seen;
 };
 
 /* An interface that the node gave us, as the kernel sees it. */
-struct interface {
+struct mesh_port {
 	struct list link;
 	struct mesh *mesh;
 	unsigned ifindex;
@@ -29,14 +29,14 @@ struct interface {
 	uint64_t negotiated_rx_bps, negotiated_tx_bps;
 	bool present, seen, up, carrier;
 	uint32_t mtu;
-	struct interface_address addresses[INTERFACE_MAX_ADDRESSES];
+	struct mesh_port_address addresses[INTERFACE_MAX_ADDRESSES];
 	size_t address_count;
 	struct in6_addr own;        /* the address that manage_links adds */
 	struct in6_addr address;    /* the one in use while running */
 	bool running;
 	uint64_t up_asked_ns;
 	bool mtu_asked, address_asked;
-	struct net_port *port;      /* NULL while not present */
+	struct mesh_net_port *port;      /* NULL while not present */
 	uint64_t traffic_at_ns, rx_bytes, tx_bytes;
 };
 
@@ -55,28 +55,28 @@ struct mesh {
 	void *ctx;
 	bool manage_links;
 	uint16_t beacon_port;
-	struct core *core;
-	struct net *net;
-	struct netlink *netlink;
-	struct control *control;
-	struct probe *probe;
+	struct mesh_core *core;
+	struct mesh_net *net;
+	struct mesh_netlink *netlink;
+	struct mesh_control *control;
+	struct mesh_probe *probe;
 	struct list interfaces;
 	size_t interface_count;
 	struct loop_timer *timer;   /* the core's next tick */
 	struct loop_timer *notify;  /* hands out events, out of the core's way */
 	struct list events;         /* of struct pending_event */
-	struct score_memory memory[4]; /* by criterion */
+	struct mesh_score_memory memory[4]; /* by criterion */
 	struct mesh_identity identity;
 };
 
 void mesh_rearm(struct mesh *m);  /* after each call into the core */
 void mesh_warn(struct mesh *m, const char *subject, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* interface.c */
-extern const struct netlink_callbacks interface_callbacks; /* ctx: the mesh */
-struct interface *interface_find(struct mesh *m, unsigned ifindex);
-int interface_set(struct mesh *m, const struct mesh_interface *i);
-void interface_remove(struct interface *i, const char *why);
-void interface_recheck(struct mesh *m);
+/* port.c */
+extern const struct mesh_netlink_callbacks mesh_port_callbacks; /* ctx: the mesh */
+struct mesh_port *mesh_port_find(struct mesh *m, unsigned ifindex);
+int mesh_port_set(struct mesh *m, const struct mesh_interface *i);
+void mesh_port_remove(struct mesh_port *i, const char *why);
+void mesh_port_recheck(struct mesh *m);
 
 #endif

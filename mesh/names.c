@@ -5,11 +5,19 @@
 #include "base/util.h"
 #include "mesh/mesh.h"
 
-static const char *const peer_states[] = { [MESH_PEER_UP] = "up", [MESH_PEER_SUSPECT] = "suspect", [MESH_PEER_DEAD] = "dead" };
-static const char *const link_states[] = { [MESH_LINK_UP] = "up", [MESH_LINK_SUSPECT] = "suspect", [MESH_LINK_DOWN] = "down" };
-static const char *const sources[] = { [MESH_SOURCE_NONE] = "", [MESH_SOURCE_PROBE] = "probe", [MESH_SOURCE_TRAFFIC] = "traffic",
+static const char *const peer_states[] = {
+	[MESH_PEER_UP] = "up", [MESH_PEER_SUSPECT] = "suspect", [MESH_PEER_DEAD] = "dead"
+};
+static const char *const link_states[] = {
+	[MESH_LINK_UP] = "up", [MESH_LINK_SUSPECT] = "suspect", [MESH_LINK_DOWN] = "down"
+};
+static const char *const sources[] = { [MESH_SOURCE_NONE] = "",
+	[MESH_SOURCE_PROBE] = "probe",
+	[MESH_SOURCE_TRAFFIC] = "traffic",
 	[MESH_SOURCE_NEGOTIATED] = "negotiated" };
-static const char *const criteria[] = { [MESH_FOR_LATENCY] = "latency", [MESH_FOR_FRAMES] = "frames", [MESH_FOR_OFFLOAD] = "offload",
+static const char *const criteria[] = { [MESH_FOR_LATENCY] = "latency",
+	[MESH_FOR_FRAMES] = "frames",
+	[MESH_FOR_OFFLOAD] = "offload",
 	[MESH_FOR_CHECKPOINT] = "checkpoint" };
 
 const char *mesh_peer_state_name(enum mesh_peer_state s)

@@ -14,21 +14,21 @@
 
 static const struct in6_addr group = { { { 0xff, 0x02, [12] = 0x74, 0x62, 0x6d, 0x65 } } }; /* ff02::7462:6d65, "tbme" */
 
-struct net_port {
+struct mesh_net_port {
 	struct list link;
-	struct net *net;
+	struct mesh_net *net;
 	unsigned ifindex;
 	int fd;
 	struct loop_io *io;
 };
 
-struct net {
+struct mesh_net {
 	struct loop *loop;
 	int fd;
 	uint16_t port;
 	struct loop_io *io;
 	struct list ports;
-	net_fn *received;
+	mesh_net_fn *received;
 	void *ctx;
 };
 
@@ -55,9 +55,9 @@ static int open_socket(void)
 	return fd;
 }
 
-static struct net_port *find_port(struct net *n, unsigned ifindex)
+static struct mesh_net_port *find_port(struct mesh_net *n, unsigned ifindex)
 {
-	list_for_each(p, &n->ports, struct net_port, link) {
+	list_for_each(p, &n->ports, struct mesh_net_port, link) {
 		if (p->ifindex == ifindex)
 			return p;
 	}
@@ -72,7 +72,7 @@ static int64_t realtime_ns(void)
 }
 
 /* False when nothing is left. */
-static bool receive(struct net *n, int fd)
+static bool receive(struct mesh_net *n, int fd)
 {
 	uint8_t data[PACKET_MAX_SIZE + 1]; /* anything longer is foreign and is seen to be */
 	union {
@@ -103,14 +103,14 @@ static bool receive(struct net *n, int fd)
 		return true;
 	if (!IN6_IS_ADDR_LINKLOCAL(&from.sin6_addr) || !find_port(n, ifindex))
 		ifindex = 0;
-	struct core_address address = { .ip = from.sin6_addr, .port = ntohs(from.sin6_port) };
+	struct mesh_core_address address = { .ip = from.sin6_addr, .port = ntohs(from.sin6_port) };
 	n->received(n->ctx, ifindex, &address, data, (size_t)size, received_ns);
 	return true;
 }
 
 static void beacon_ready(void *ctx, unsigned events)
 {
-	struct net *n = ctx;
+	struct mesh_net *n = ctx;
 	(void)events;
 	for (int i = 0; i < DATAGRAMS_AT_A_TIME && receive(n, n->fd); i++)
 		continue;
@@ -118,8 +118,8 @@ static void beacon_ready(void *ctx, unsigned events)
 
 static void port_ready(void *ctx, unsigned events)
 {
-	struct net_port *p = ctx;
-	struct net *n = p->net;
+	struct mesh_net_port *p = ctx;
+	struct mesh_net *n = p->net;
 	unsigned ifindex = p->ifindex;
 	(void)events;
 	/* What is received may close this port. */
@@ -127,12 +127,12 @@ static void port_ready(void *ctx, unsigned events)
 		continue;
 }
 
-int net_create(struct loop *l, uint16_t port, net_fn *received, void *ctx, struct net **ret)
+int mesh_net_create(struct loop *l, uint16_t port, mesh_net_fn *received, void *ctx, struct mesh_net **ret)
 {
-	struct net *n = calloc(1, sizeof *n);
+	struct mesh_net *n = calloc(1, sizeof *n);
 	if (!n)
 		return -ENOMEM;
-	*n = (struct net){ .loop = l, .port = port, .received = received, .ctx = ctx };
+	*n = (struct mesh_net){ .loop = l, .port = port, .received = received, .ctx = ctx };
 	list_init(&n->ports);
 	n->fd = open_socket();
 	int r = n->fd < 0 ? n->fd : 0;
@@ -148,13 +148,13 @@ int net_create(struct loop *l, uint16_t port, net_fn *received, void *ctx, struc
 		r = n->io ? 0 : -ENOMEM;
 	}
 	if (r < 0)
-		net_destroy(n);
+		mesh_net_destroy(n);
 	else
 		*ret = n;
 	return r;
 }
 
-void net_destroy(struct net *n)
+void mesh_net_destroy(struct mesh_net *n)
 {
 	if (!n)
 		return;
@@ -164,7 +164,7 @@ void net_destroy(struct net *n)
 	free(n);
 }
 
-int net_port_join(struct net_port *p)
+int mesh_net_port_join(struct mesh_net_port *p)
 {
 	struct ipv6_mreq request = { .ipv6mr_multiaddr = group, .ipv6mr_interface = p->ifindex };
 	if (setsockopt(p->net->fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request) < 0 && errno != EADDRINUSE)
@@ -172,12 +172,12 @@ int net_port_join(struct net_port *p)
 	return 0;
 }
 
-int net_port_create(struct net *n, unsigned ifindex, const char *name, struct net_port **ret)
+int mesh_net_port_create(struct mesh_net *n, unsigned ifindex, const char *name, struct mesh_net_port **ret)
 {
-	struct net_port *p = calloc(1, sizeof *p);
+	struct mesh_net_port *p = calloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
-	*p = (struct net_port){ .net = n, .ifindex = ifindex, .fd = open_socket() };
+	*p = (struct mesh_net_port){ .net = n, .ifindex = ifindex, .fd = open_socket() };
 	list_append(&n->ports, &p->link);
 	int r = p->fd < 0 ? p->fd : 0;
 	if (r == 0 && setsockopt(p->fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) < 0)
@@ -190,19 +190,19 @@ int net_port_create(struct net *n, unsigned ifindex, const char *name, struct ne
 			r = -errno;
 	}
 	if (r == 0)
-		r = net_port_join(p);
+		r = mesh_net_port_join(p);
 	if (r == 0) {
 		p->io = loop_io_create(n->loop, p->fd, LOOP_READ, port_ready, p);
 		r = p->io ? 0 : -ENOMEM;
 	}
 	if (r < 0)
-		net_port_destroy(p);
+		mesh_net_port_destroy(p);
 	else
 		*ret = p;
 	return r;
 }
 
-void net_port_destroy(struct net_port *p)
+void mesh_net_port_destroy(struct mesh_net_port *p)
 {
 	if (!p)
 		return;
@@ -215,9 +215,12 @@ void net_port_destroy(struct net_port *p)
 	free(p);
 }
 
-int net_send(struct net *n, struct net_port *port, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size)
+int mesh_net_send(struct mesh_net *n, struct mesh_net_port *port, const struct in6_addr *local,
+	const struct mesh_core_address *to, const void *data, size_t size)
 {
-	struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_port = htons(to ? to->port : n->port), .sin6_addr = to ? to->ip : group };
+	struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6, .sin6_port = htons(to ? to->port : n->port), .sin6_addr = to ? to->ip : group
+	};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];

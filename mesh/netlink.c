@@ -21,14 +21,14 @@ enum scan { SCAN_NONE, SCAN_LINKS, SCAN_ADDRESSES };
 
 struct question {
 	uint32_t seq; /* 0: free */
-	enum netlink_request what;
+	enum mesh_netlink_request what;
 	unsigned ifindex;
 };
 
-struct netlink {
+struct mesh_netlink {
 	int fd;
 	struct loop_io *io;
-	const struct netlink_callbacks *callbacks;
+	const struct mesh_netlink_callbacks *callbacks;
 	void *ctx;
 	uint32_t seq;
 	enum scan scan;
@@ -55,7 +55,7 @@ static void add_attribute(struct request *q, unsigned short type, const void *da
 	q->header.nlmsg_len = NLMSG_ALIGN(q->header.nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
-static int send_request(struct netlink *n, struct request *q)
+static int send_request(struct mesh_netlink *n, struct request *q)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	if (++n->seq == 0)
@@ -65,7 +65,7 @@ static int send_request(struct netlink *n, struct request *q)
 	return sendto(n->fd, q, q->header.nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0 ? -errno : 0;
 }
 
-static void ask(struct netlink *n, struct request *q, enum netlink_request what, unsigned ifindex)
+static void ask(struct mesh_netlink *n, struct request *q, enum mesh_netlink_request what, unsigned ifindex)
 {
 	q->header.nlmsg_flags = (uint16_t)(q->header.nlmsg_flags | NLM_F_ACK);
 	int r = send_request(n, q);
@@ -83,7 +83,7 @@ static struct request link_request(uint16_t type, unsigned ifindex)
 	};
 }
 
-static void dump(struct netlink *n, enum scan what)
+static void dump(struct mesh_netlink *n, enum scan what)
 {
 	struct request q = link_request(RTM_GETLINK, 0);
 	if (what == SCAN_ADDRESSES) {
@@ -98,7 +98,7 @@ static void dump(struct netlink *n, enum scan what)
 		n->callbacks->scan_started(n->ctx);
 }
 
-void netlink_read_all(struct netlink *n)
+void mesh_netlink_read_all(struct mesh_netlink *n)
 {
 	if (n->scan == SCAN_NONE)
 		dump(n, SCAN_LINKS);
@@ -106,44 +106,53 @@ void netlink_read_all(struct netlink *n)
 		n->scan_again = true;
 }
 
-void netlink_read_link(struct netlink *n, unsigned ifindex)
+void mesh_netlink_read_link(struct mesh_netlink *n, unsigned ifindex)
 {
 	struct request q = link_request(RTM_GETLINK, ifindex);
 	send_request(n, &q);
 }
 
-void netlink_set_up(struct netlink *n, unsigned ifindex)
+void mesh_netlink_set_up(struct mesh_netlink *n, unsigned ifindex)
 {
 	struct request q = link_request(RTM_NEWLINK, ifindex);
 	q.link.ifi_flags = q.link.ifi_change = IFF_UP;
 	ask(n, &q, NETLINK_SET_UP, ifindex);
 }
 
-void netlink_set_mtu(struct netlink *n, unsigned ifindex, uint32_t mtu)
+void mesh_netlink_set_mtu(struct mesh_netlink *n, unsigned ifindex, uint32_t mtu)
 {
 	struct request q = link_request(RTM_NEWLINK, ifindex);
 	add_attribute(&q, IFLA_MTU, &mtu, sizeof mtu);
 	ask(n, &q, NETLINK_SET_MTU, ifindex);
 }
 
-void netlink_add_address(struct netlink *n, unsigned ifindex, const struct in6_addr *ip)
+void mesh_netlink_add_address(struct mesh_netlink *n, unsigned ifindex, const struct in6_addr *ip)
 {
 	struct request q = {
-		.header = { .nlmsg_type = RTM_NEWADDR, .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)), .nlmsg_flags = NLM_F_CREATE },
-		.address = { .ifa_family = AF_INET6, .ifa_prefixlen = 64, .ifa_flags = IFA_F_NODAD, .ifa_scope = RT_SCOPE_LINK, .ifa_index = ifindex },
+		.header = { .nlmsg_type = RTM_NEWADDR,
+			.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
+			.nlmsg_flags = NLM_F_CREATE },
+		.address = { .ifa_family = AF_INET6,
+			.ifa_prefixlen = 64,
+			.ifa_flags = IFA_F_NODAD,
+			.ifa_scope = RT_SCOPE_LINK,
+			.ifa_index = ifindex },
 	};
 	add_attribute(&q, IFA_LOCAL, ip, sizeof *ip);
 	ask(n, &q, NETLINK_ADD_ADDRESS, ifindex);
 }
 
-static void handle_link(struct netlink *n, struct nlmsghdr *h)
+static void handle_link(struct mesh_netlink *n, struct nlmsghdr *h)
 {
 	struct ifinfomsg *info = NLMSG_DATA(h);
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *info) || info->ifi_family != AF_UNSPEC)
 		return;
 	char name[IFNAMSIZ] = "";
-	struct netlink_link l = { .ifindex = (unsigned)info->ifi_index, .name = name, .gone = h->nlmsg_type == RTM_DELLINK,
-		.up = info->ifi_flags & IFF_UP, .carrier = info->ifi_flags & IFF_LOWER_UP };
+	struct mesh_netlink_link l = { .ifindex = (unsigned)info->ifi_index,
+		.name = name,
+		.gone = h->nlmsg_type == RTM_DELLINK,
+		.up = info->ifi_flags & IFF_UP,
+		.carrier = info->ifi_flags & IFF_LOWER_UP };
 	int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof *info));
 	for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		size_t size = RTA_PAYLOAD(a);
@@ -163,12 +172,12 @@ static void handle_link(struct netlink *n, struct nlmsghdr *h)
 	n->callbacks->link(n->ctx, &l);
 }
 
-static void handle_address(struct netlink *n, struct nlmsghdr *h)
+static void handle_address(struct mesh_netlink *n, struct nlmsghdr *h)
 {
 	struct ifaddrmsg *info = NLMSG_DATA(h);
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof *info) || info->ifa_family != AF_INET6)
 		return;
-	struct netlink_address address = { .ifindex = info->ifa_index, .gone = h->nlmsg_type == RTM_DELADDR };
+	struct mesh_netlink_address address = { .ifindex = info->ifa_index, .gone = h->nlmsg_type == RTM_DELADDR };
 	uint32_t flags = info->ifa_flags;
 	int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof *info));
 	for (struct rtattr *a = IFA_RTA(info); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
@@ -183,7 +192,7 @@ static void handle_address(struct netlink *n, struct nlmsghdr *h)
 		n->callbacks->address(n->ctx, &address);
 }
 
-static void handle_error(struct netlink *n, struct nlmsghdr *h)
+static void handle_error(struct mesh_netlink *n, struct nlmsghdr *h)
 {
 	struct nlmsgerr *e = NLMSG_DATA(h);
 	struct question *q = &n->questions[h->nlmsg_seq % MAX_QUESTIONS];
@@ -200,7 +209,7 @@ static void handle_error(struct netlink *n, struct nlmsghdr *h)
 	n->callbacks->answered(n->ctx, done.what, done.ifindex, e->error);
 }
 
-static void handle_done(struct netlink *n, struct nlmsghdr *h)
+static void handle_done(struct mesh_netlink *n, struct nlmsghdr *h)
 {
 	if (n->scan == SCAN_NONE || h->nlmsg_seq != n->scan_seq)
 		return;
@@ -217,7 +226,7 @@ static void handle_done(struct netlink *n, struct nlmsghdr *h)
 }
 
 /* False when nothing is left. */
-static bool receive(struct netlink *n)
+static bool receive(struct mesh_netlink *n)
 {
 	static _Alignas(struct nlmsghdr) char data[64 << 10]; /* one loop's thread */
 	struct sockaddr_nl from;
@@ -256,18 +265,18 @@ static bool receive(struct netlink *n)
 
 static void ready(void *ctx, unsigned events)
 {
-	struct netlink *n = ctx;
+	struct mesh_netlink *n = ctx;
 	(void)events;
 	for (int i = 0; i < BATCHES_AT_A_TIME && receive(n); i++)
 		continue;
 }
 
-int netlink_create(struct loop *l, const struct netlink_callbacks *callbacks, void *ctx, struct netlink **ret)
+int mesh_netlink_create(struct loop *l, const struct mesh_netlink_callbacks *callbacks, void *ctx, struct mesh_netlink **ret)
 {
-	struct netlink *n = calloc(1, sizeof *n);
+	struct mesh_netlink *n = calloc(1, sizeof *n);
 	if (!n)
 		return -ENOMEM;
-	*n = (struct netlink){ .callbacks = callbacks, .ctx = ctx };
+	*n = (struct mesh_netlink){ .callbacks = callbacks, .ctx = ctx };
 	n->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	int r = n->fd < 0 ? -errno : 0;
 	if (r == 0) {
@@ -282,13 +291,13 @@ int netlink_create(struct loop *l, const struct netlink_callbacks *callbacks, vo
 		r = n->io ? 0 : -ENOMEM;
 	}
 	if (r < 0)
-		netlink_destroy(n);
+		mesh_netlink_destroy(n);
 	else
 		*ret = n;
 	return r;
 }
 
-void netlink_destroy(struct netlink *n)
+void mesh_netlink_destroy(struct mesh_netlink *n)
 {
 	if (!n)
 		return;

@@ -40,7 +40,7 @@ static void get_bytes(const uint8_t **p, void *data, size_t size)
 	*p += size;
 }
 
-enum packet_kind packet_kind(const void *data, size_t size)
+enum mesh_packet_kind mesh_packet_kind(const void *data, size_t size)
 {
 	const uint8_t *p = data;
 	if (size < 8 || get(&p, 4) != MAGIC)
@@ -53,7 +53,7 @@ enum packet_kind packet_kind(const void *data, size_t size)
 	return PACKET_NONE;
 }
 
-void packet_keys_derive(const struct mesh_key *key, struct packet_keys *ret)
+void mesh_packet_keys_derive(const struct mesh_key *key, struct mesh_packet_keys *ret)
 {
 	crypto_kdf_derive_from_key(ret->beacon, sizeof ret->beacon, 1, "tbmesh-b", key->bytes);
 	crypto_kdf_derive_from_key(ret->echo, sizeof ret->echo, 2, "tbmesh-e", key->bytes);
@@ -69,8 +69,8 @@ static bool sealed(const uint8_t *packet, size_t size, const uint8_t key[32])
 	return crypto_auth_hmacsha256_verify(packet + size - TAG_SIZE, packet, size - TAG_SIZE, key) == 0;
 }
 
-void packet_beacon_encode(const struct packet_beacon *b, const struct packet_keys *keys, const uint8_t secret_key[64],
-	uint8_t out[PACKET_BEACON_SIZE])
+void mesh_packet_beacon_encode(const struct mesh_packet_beacon *b, const struct mesh_packet_keys *keys,
+	const uint8_t secret_key[64], uint8_t out[PACKET_BEACON_SIZE])
 {
 	uint8_t *p = out;
 	put(&p, MAGIC, 4);
@@ -95,12 +95,13 @@ static bool clean_name(char name[MESH_NAME_SIZE])
 	return name[0] != '\0';
 }
 
-int packet_beacon_decode(const void *data, size_t size, const struct packet_keys *keys, struct packet_beacon *ret)
+int mesh_packet_beacon_decode(
+	const void *data, size_t size, const struct mesh_packet_keys *keys, struct mesh_packet_beacon *ret)
 {
 	const uint8_t *packet = data, *p = packet;
-	if (packet_kind(data, size) != PACKET_BEACON || !sealed(packet, size, keys->beacon))
+	if (mesh_packet_kind(data, size) != PACKET_BEACON || !sealed(packet, size, keys->beacon))
 		return -EBADMSG;
-	struct packet_beacon b;
+	struct mesh_packet_beacon b;
 	p += 8;
 	get_bytes(&p, b.public_key, sizeof b.public_key);
 	b.incarnation = get(&p, 8);
@@ -115,27 +116,29 @@ int packet_beacon_decode(const void *data, size_t size, const struct packet_keys
 	return 0;
 }
 
-int packet_pair_key(const struct packet_keys *keys, const struct mesh_identity *self, const uint8_t peer_public[32], uint8_t ret[32])
+int mesh_packet_pair_key(const struct mesh_packet_keys *keys, const struct mesh_identity *self,
+	const uint8_t peer_public[32], uint8_t ret[32])
 {
 	uint8_t secret[32], point[32], shared[32];
 	int r = -EINVAL;
 	if (crypto_sign_ed25519_pk_to_curve25519(point, peer_public) == 0 &&
-		crypto_sign_ed25519_sk_to_curve25519(secret, self->secret_key) == 0 && crypto_scalarmult(shared, secret, point) == 0)
+		crypto_sign_ed25519_sk_to_curve25519(secret, self->secret_key) == 0 &&
+		crypto_scalarmult(shared, secret, point) == 0)
 		r = crypto_generichash(ret, 32, shared, sizeof shared, keys->echo, sizeof keys->echo) == 0 ? 0 : -EINVAL;
 	sodium_memzero(secret, sizeof secret);
 	sodium_memzero(shared, sizeof shared);
 	return r;
 }
 
-bool packet_echo_sender(const void *data, size_t size, uint8_t ret[8])
+bool mesh_packet_echo_sender(const void *data, size_t size, uint8_t ret[8])
 {
-	if (packet_kind(data, size) != PACKET_ECHO)
+	if (mesh_packet_kind(data, size) != PACKET_ECHO)
 		return false;
 	memcpy(ret, (const uint8_t *)data + 8, 8);
 	return true;
 }
 
-void packet_echo_encode(const struct packet_echo *e, const uint8_t pair_key[32], uint8_t out[PACKET_ECHO_SIZE])
+void mesh_packet_echo_encode(const struct mesh_packet_echo *e, const uint8_t pair_key[32], uint8_t out[PACKET_ECHO_SIZE])
 {
 	uint8_t *p = out;
 	put(&p, MAGIC, 4);
@@ -153,12 +156,12 @@ void packet_echo_encode(const struct packet_echo *e, const uint8_t pair_key[32],
 	seal(out, PACKET_ECHO_SIZE, pair_key);
 }
 
-int packet_echo_decode(const void *data, size_t size, const uint8_t pair_key[32], struct packet_echo *ret)
+int mesh_packet_echo_decode(const void *data, size_t size, const uint8_t pair_key[32], struct mesh_packet_echo *ret)
 {
 	const uint8_t *p = data;
-	if (packet_kind(data, size) != PACKET_ECHO || !sealed(data, size, pair_key))
+	if (mesh_packet_kind(data, size) != PACKET_ECHO || !sealed(data, size, pair_key))
 		return -EBADMSG;
-	struct packet_echo e;
+	struct mesh_packet_echo e;
 	p += 4;
 	e.reply = get(&p, 4) == KIND_ECHO_REPLY;
 	get_bytes(&p, e.sender, sizeof e.sender);

@@ -1,5 +1,5 @@
-/* The two datagrams of the mesh: beacon ("I am here") and echo (round trip, liveness). Fixed size, little-endian, and nothing is looked at
- * before its tag fits, except what finds the key. Pure. */
+/* The two datagrams of the mesh: beacon ("I am here") and echo (round trip, liveness). Fixed size, little-endian, and
+ * nothing is looked at before its tag fits, except what finds the key. Pure. */
 #ifndef TBMESH_MESH_PACKET_H
 #define TBMESH_MESH_PACKET_H
 
@@ -14,16 +14,16 @@
 #define PACKET_ECHO_SIZE 120u
 #define PACKET_MAX_SIZE PACKET_BEACON_SIZE
 
-/* Signed by the node, and tagged with a key derived from the mesh key: strangers get silence. A replayed beacon admits nobody: a peer counts
- * only once it has answered an echo with our nonce. */
-struct packet_beacon {
+/* Signed by the node, and tagged with a key derived from the mesh key: strangers get silence. A replayed beacon admits
+ * nobody: a peer counts only once it has answered an echo with our nonce. */
+struct mesh_packet_beacon {
 	uint8_t public_key[32];
 	uint64_t incarnation;
 	uint64_t seq;
 	uint16_t control_port;
 	char name[MESH_NAME_SIZE]; /* printable ASCII after decoding */
 };
-struct packet_echo {
+struct mesh_packet_echo {
 	bool reply;
 	uint8_t sender[8], target[8];
 	uint64_t incarnation;      /* of the sender */
@@ -34,20 +34,23 @@ struct packet_echo {
 	int64_t clock_offset_ns;   /* answerer: REALTIME - MONOTONIC_RAW; the asker drops a burst in which it moved */
 };
 
-enum packet_kind { PACKET_NONE, PACKET_BEACON, PACKET_ECHO };
-enum packet_kind packet_kind(const void *data, size_t size); /* by size and magic; unauthenticated */
+enum mesh_packet_kind { PACKET_NONE, PACKET_BEACON, PACKET_ECHO };
+enum mesh_packet_kind mesh_packet_kind(const void *data, size_t size); /* by size and magic; unauthenticated */
 
-struct packet_keys { uint8_t beacon[32], echo[32]; };
-void packet_keys_derive(const struct mesh_key *key, struct packet_keys *ret);
+struct mesh_packet_keys { uint8_t beacon[32], echo[32]; };
+void mesh_packet_keys_derive(const struct mesh_key *key, struct mesh_packet_keys *ret);
 
-void packet_beacon_encode(const struct packet_beacon *b, const struct packet_keys *keys, const uint8_t secret_key[64],
-	uint8_t out[PACKET_BEACON_SIZE]);
-int packet_beacon_decode(const void *data, size_t size, const struct packet_keys *keys, struct packet_beacon *ret); /* 0 or -EBADMSG */
+void mesh_packet_beacon_encode(const struct mesh_packet_beacon *b, const struct mesh_packet_keys *keys,
+	const uint8_t secret_key[64], uint8_t out[PACKET_BEACON_SIZE]);
+int mesh_packet_beacon_decode(const void *data, size_t size, const struct mesh_packet_keys *keys,
+	struct mesh_packet_beacon *ret); /* 0 or -EBADMSG */
 
 /* Echoes are tagged with a key that only these two nodes have. -EINVAL: no valid public key. */
-int packet_pair_key(const struct packet_keys *keys, const struct mesh_identity *self, const uint8_t peer_public[32], uint8_t ret[32]);
-bool packet_echo_sender(const void *data, size_t size, uint8_t ret[8]); /* unauthenticated: finds the key */
-void packet_echo_encode(const struct packet_echo *e, const uint8_t pair_key[32], uint8_t out[PACKET_ECHO_SIZE]);
-int packet_echo_decode(const void *data, size_t size, const uint8_t pair_key[32], struct packet_echo *ret); /* 0 or -EBADMSG */
+int mesh_packet_pair_key(const struct mesh_packet_keys *keys, const struct mesh_identity *self,
+	const uint8_t peer_public[32], uint8_t ret[32]);
+bool mesh_packet_echo_sender(const void *data, size_t size, uint8_t ret[8]); /* unauthenticated: finds the key */
+void mesh_packet_echo_encode(const struct mesh_packet_echo *e, const uint8_t pair_key[32], uint8_t out[PACKET_ECHO_SIZE]);
+int mesh_packet_echo_decode(
+	const void *data, size_t size, const uint8_t pair_key[32], struct mesh_packet_echo *ret); /* 0 or -EBADMSG */
 
 #endif

@@ -15,15 +15,15 @@
 
 #define REPLY_MS 3000u
 
-enum probe_state { PROBE_IDLE, PROBE_ASKED, PROBE_RUNNING };
+enum mesh_probe_state { PROBE_IDLE, PROBE_ASKED, PROBE_RUNNING };
 
-struct probe {
-	const struct probe_callbacks *callbacks;
+struct mesh_probe {
+	const struct mesh_probe_callbacks *callbacks;
 	void *ctx;
 	struct loop_timer *timer; /* waiting for the reply */
 	int ended_fd;             /* eventfd: the thread is through */
 	struct loop_io *ended_io;
-	enum probe_state state;
+	enum mesh_probe_state state;
 	char peer_id[MESH_ID_SIZE];
 	uint64_t request;
 	/* The peer's probe, as the answering side: what ProbeResult is checked against. */
@@ -31,14 +31,14 @@ struct probe {
 	uint64_t served_request;
 	uint64_t served_ns;
 	/* While running the thread has bulk; result is its last word. */
-	struct bulk bulk;
+	struct mesh_bulk bulk;
 	pthread_t thread;
 	int result;
 };
 
-static void finish(struct probe *p)
+static void finish(struct mesh_probe *p)
 {
-	bulk_finish(&p->bulk);
+	mesh_bulk_finish(&p->bulk);
 	p->state = PROBE_IDLE;
 }
 
@@ -47,7 +47,7 @@ static void text_of(const struct in6_addr *ip, char text[INET6_ADDRSTRLEN])
 	inet_ntop(AF_INET6, ip, text, INET6_ADDRSTRLEN);
 }
 
-static void send_result(struct probe *p, const struct bulk *b)
+static void send_result(struct mesh_probe *p, const struct mesh_bulk *b)
 {
 	Tbmesh__ProbeRate rates[MESH_MAX_PEER_LINKS], *rate_list[MESH_MAX_PEER_LINKS];
 	Tbmesh__ProbePath paths[MESH_MAX_PEER_LINKS];
@@ -80,13 +80,13 @@ static void send_result(struct probe *p, const struct bulk *b)
 /* On the loop, when the thread is through. */
 static void ended(void *ctx, unsigned events)
 {
-	struct probe *p = ctx;
+	struct mesh_probe *p = ctx;
 	uint64_t wakes;
 	(void)events;
 	if (read(p->ended_fd, &wakes, sizeof wakes) != sizeof wakes || p->state != PROBE_RUNNING)
 		return;
 	pthread_join(p->thread, NULL);
-	struct bulk *b = &p->bulk;
+	struct mesh_bulk *b = &p->bulk;
 	char peer_id[MESH_ID_SIZE];
 	memcpy(peer_id, p->peer_id, sizeof peer_id);
 	int r = p->result;
@@ -99,12 +99,13 @@ static void ended(void *ctx, unsigned events)
 		finish(p); /* the asker has all numbers and tells them */
 		return;
 	}
-	struct core_probe_rate rates[MESH_MAX_PEER_LINKS];
+	struct mesh_core_probe_rate rates[MESH_MAX_PEER_LINKS];
 	size_t count = b->path_count;
 	bool unsteady = b->unsteady;
 	uint64_t up = b->aggregate_up_bps, down = b->aggregate_down_bps, duration = b->duration_ns;
 	for (size_t i = 0; i < count; i++)
-		rates[i] = (struct core_probe_rate){ b->paths[i].local, b->paths[i].remote, b->paths[i].up_bps, b->paths[i].down_bps };
+		rates[i] = (struct mesh_core_probe_rate){ b->paths[i].local, b->paths[i].remote, b->paths[i].up_bps,
+			b->paths[i].down_bps };
 	send_result(p, b);
 	finish(p);
 	p->callbacks->done(p->ctx, peer_id, rates, count, up, down, duration, unsteady);
@@ -112,14 +113,14 @@ static void ended(void *ctx, unsigned events)
 
 static void *run_thread(void *ctx)
 {
-	struct probe *p = ctx;
-	p->result = bulk_run(&p->bulk);
+	struct mesh_probe *p = ctx;
+	p->result = mesh_bulk_run(&p->bulk);
 	ssize_t written = write(p->ended_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 	(void)written; /* an eventfd takes it */
 	return NULL;
 }
 
-static int start_thread(struct probe *p)
+static int start_thread(struct mesh_probe *p)
 {
 	int r = -pthread_create(&p->thread, NULL, run_thread, p);
 	if (r == 0)
@@ -127,7 +128,7 @@ static int start_thread(struct probe *p)
 	return r;
 }
 
-static void give_up(struct probe *p, const char *why)
+static void give_up(struct mesh_probe *p, const char *why)
 {
 	char peer_id[MESH_ID_SIZE];
 	memcpy(peer_id, p->peer_id, sizeof peer_id);
@@ -139,25 +140,26 @@ static void give_up(struct probe *p, const char *why)
 
 static void no_reply(void *ctx)
 {
-	struct probe *p = ctx;
+	struct mesh_probe *p = ctx;
 	if (p->state == PROBE_ASKED)
 		give_up(p, "no reply");
 }
 
-void probe_ask(struct probe *p, const struct core_peer *peer)
+void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer)
 {
 	if (p->state != PROBE_IDLE) {
 		p->callbacks->failed(p->ctx, peer->id, "busy");
 		return;
 	}
-	struct bulk *b = &p->bulk;
-	bulk_init(b);
+	struct mesh_bulk *b = &p->bulk;
+	mesh_bulk_init(b);
 	p->state = PROBE_ASKED;
 	memcpy(p->peer_id, peer->id, sizeof p->peer_id);
 	b->asks = true;
-	list_for_each(l, &peer->links, struct core_link, link) {
+	list_for_each(l, &peer->links, struct mesh_core_link, link) {
 		if (l->state == MESH_LINK_UP && b->path_count < MESH_MAX_PEER_LINKS)
-			b->paths[b->path_count++] = (struct bulk_path){ .local = l->local, .remote = l->address.ip, .ifindex = l->ifindex };
+			b->paths[b->path_count++] =
+				(struct mesh_bulk_path){ .local = l->local, .remote = l->address.ip, .ifindex = l->ifindex };
 	}
 	Tbmesh__ProbePath paths[MESH_MAX_PEER_LINKS], *path_list[MESH_MAX_PEER_LINKS];
 	char texts[MESH_MAX_PEER_LINKS][2][INET6_ADDRSTRLEN];
@@ -169,7 +171,8 @@ void probe_ask(struct probe *p, const struct core_peer *peer)
 		paths[i].other_address = texts[i][1];
 		path_list[i] = &paths[i];
 	}
-	if (!b->path_count || random_bytes(b->token, sizeof b->token) < 0 || random_bytes(&p->request, sizeof p->request) < 0) {
+	if (!b->path_count || random_bytes(b->token, sizeof b->token) < 0 ||
+		random_bytes(&p->request, sizeof p->request) < 0) {
 		give_up(p, "no link is up");
 		return;
 	}
@@ -188,7 +191,8 @@ void probe_ask(struct probe *p, const struct core_peer *peer)
 		give_up(p, "it is far behind");
 }
 
-static void reply(struct probe *p, const char *peer_id, uint64_t request, uint32_t code, const char *text, uint16_t port)
+static void reply(
+	struct mesh_probe *p, const char *peer_id, uint64_t request, uint32_t code, const char *text, uint16_t port)
 {
 	Tbmesh__ProbeReply r = TBMESH__PROBE_REPLY__INIT;
 	Tbmesh__PeerMessage m = TBMESH__PEER_MESSAGE__INIT;
@@ -201,10 +205,10 @@ static void reply(struct probe *p, const char *peer_id, uint64_t request, uint32
 	p->callbacks->send(p->ctx, peer_id, &m);
 }
 
-static void handle_request(struct probe *p, const struct core_peer *peer, const Tbmesh__ProbeRequest *q)
+static void handle_request(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__ProbeRequest *q)
 {
-	if (!q->n_paths || q->n_paths > MESH_MAX_PEER_LINKS || q->token.len != BULK_TOKEN_SIZE || q->budget_bytes > BULK_BYTES ||
-		q->budget_ms > BULK_MS) {
+	if (!q->n_paths || q->n_paths > MESH_MAX_PEER_LINKS || q->token.len != BULK_TOKEN_SIZE ||
+		q->budget_bytes > BULK_BYTES || q->budget_ms > BULK_MS) {
 		reply(p, peer->id, q->request, 2, "more than a probe may take", 0);
 		return;
 	}
@@ -212,8 +216,8 @@ static void handle_request(struct probe *p, const struct core_peer *peer, const 
 		reply(p, peer->id, q->request, 1, "busy", 0);
 		return;
 	}
-	struct bulk *b = &p->bulk;
-	bulk_init(b);
+	struct mesh_bulk *b = &p->bulk;
+	mesh_bulk_init(b);
 	b->path_count = q->n_paths;
 	b->budget_bytes = q->budget_bytes;
 	b->budget_ms = q->budget_ms;
@@ -222,7 +226,7 @@ static void handle_request(struct probe *p, const struct core_peer *peer, const 
 	memcpy(p->served_id, peer->id, sizeof p->served_id);
 	p->served_request = q->request;
 	p->served_ns = time_monotonic_ns();
-	int r = bulk_listen(b);
+	int r = mesh_bulk_listen(b);
 	if (r == 0)
 		r = start_thread(p);
 	if (r < 0) {
@@ -233,7 +237,7 @@ static void handle_request(struct probe *p, const struct core_peer *peer, const 
 	reply(p, peer->id, q->request, 0, "", b->port);
 }
 
-static void handle_reply(struct probe *p, const struct core_peer *peer, const Tbmesh__ProbeReply *r)
+static void handle_reply(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__ProbeReply *r)
 {
 	if (p->state != PROBE_ASKED || r->request != p->request || strcmp(peer->id, p->peer_id) != 0)
 		return;
@@ -248,16 +252,16 @@ static void handle_reply(struct probe *p, const struct core_peer *peer, const Tb
 }
 
 /* The asker's numbers, seen from here: its up is our down. */
-static void handle_result(struct probe *p, const struct core_peer *peer, const Tbmesh__ProbeResult *r)
+static void handle_result(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__ProbeResult *r)
 {
-	struct core_probe_rate rates[MESH_MAX_PEER_LINKS];
+	struct mesh_core_probe_rate rates[MESH_MAX_PEER_LINKS];
 	size_t count = 0;
 	if (!*p->served_id || strcmp(peer->id, p->served_id) != 0 || r->request != p->served_request)
 		return;
 	p->served_id[0] = '\0';
 	for (size_t i = 0; i < r->n_rates && count < MESH_MAX_PEER_LINKS; i++) {
 		const Tbmesh__ProbeRate *rate = r->rates[i];
-		struct core_probe_rate *to = &rates[count];
+		struct mesh_core_probe_rate *to = &rates[count];
 		if (!rate->path || inet_pton(AF_INET6, rate->path->asker_address, &to->remote) != 1 ||
 			inet_pton(AF_INET6, rate->path->other_address, &to->local) != 1)
 			continue;
@@ -265,11 +269,11 @@ static void handle_result(struct probe *p, const struct core_peer *peer, const T
 		to->down_bps = rate->up_bps;
 		count++;
 	}
-	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps, time_monotonic_ns() - p->served_ns,
-		r->unsteady);
+	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps,
+		time_monotonic_ns() - p->served_ns, r->unsteady);
 }
 
-void probe_message(struct probe *p, const struct core_peer *peer, const Tbmesh__PeerMessage *m)
+void mesh_probe_message(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__PeerMessage *m)
 {
 	if (m->body_case == TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST)
 		handle_request(p, peer, m->probe_request);
@@ -279,29 +283,29 @@ void probe_message(struct probe *p, const struct core_peer *peer, const Tbmesh__
 		handle_result(p, peer, m->probe_result);
 }
 
-int probe_create(struct loop *l, const struct probe_callbacks *callbacks, void *ctx, struct probe **ret)
+int mesh_probe_create(struct loop *l, const struct mesh_probe_callbacks *callbacks, void *ctx, struct mesh_probe **ret)
 {
-	struct probe *p = calloc(1, sizeof *p);
+	struct mesh_probe *p = calloc(1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
-	*p = (struct probe){ .callbacks = callbacks, .ctx = ctx, .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	*p = (struct mesh_probe){ .callbacks = callbacks, .ctx = ctx, .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	if (p->ended_fd >= 0)
 		p->ended_io = loop_io_create(l, p->ended_fd, LOOP_READ, ended, p);
 	p->timer = loop_timer_create(l, no_reply, p);
 	if (!p->timer || !p->ended_io) {
-		probe_destroy(p);
+		mesh_probe_destroy(p);
 		return -ENOMEM;
 	}
 	*ret = p;
 	return 0;
 }
 
-void probe_destroy(struct probe *p)
+void mesh_probe_destroy(struct mesh_probe *p)
 {
 	if (!p)
 		return;
 	if (p->state == PROBE_RUNNING) {
-		bulk_cancel(&p->bulk);
+		mesh_bulk_cancel(&p->bulk);
 		pthread_join(p->thread, NULL);
 	}
 	if (p->state != PROBE_IDLE)

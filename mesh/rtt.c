@@ -5,9 +5,9 @@
 
 #define MAX_RTT_NS INT64_C(10000000000)
 
-void rtt_burst_start(struct rtt_burst *b)
+void mesh_rtt_burst_start(struct mesh_rtt_burst *b)
 {
-	*b = (struct rtt_burst){ 0 };
+	*b = (struct mesh_rtt_burst){ 0 };
 }
 
 static bool moved(int64_t a, int64_t b)
@@ -15,20 +15,21 @@ static bool moved(int64_t a, int64_t b)
 	return a > b ? a - b > RTT_CLOCK_STEP_NS : b - a > RTT_CLOCK_STEP_NS;
 }
 
-void rtt_burst_add(struct rtt_burst *b, int64_t rtt_ns, int64_t own_offset_ns, int64_t peer_offset_ns)
+void mesh_rtt_burst_add(struct mesh_rtt_burst *b, int64_t rtt_ns, int64_t own_offset_ns, int64_t peer_offset_ns)
 {
 	if (b->seen++ == 0) {
 		b->own_offset_ns = own_offset_ns;
 		b->peer_offset_ns = peer_offset_ns;
 	}
-	if (rtt_ns <= 0 || rtt_ns >= MAX_RTT_NS || moved(own_offset_ns, b->own_offset_ns) || moved(peer_offset_ns, b->peer_offset_ns))
+	if (rtt_ns <= 0 || rtt_ns >= MAX_RTT_NS || moved(own_offset_ns, b->own_offset_ns) ||
+		moved(peer_offset_ns, b->peer_offset_ns))
 		b->spoilt = true;
 	if (b->spoilt || b->seen <= RTT_BURST_WARMUP || b->count == RTT_BURST_MAX)
 		return;
 	b->samples_ns[b->count++] = rtt_ns > UINT32_MAX ? UINT32_MAX : (uint32_t)rtt_ns;
 }
 
-void rtt_burst_commit(struct rtt_burst *b, struct rtt_window *w, uint64_t now_ns)
+void mesh_rtt_burst_commit(struct mesh_rtt_burst *b, struct mesh_rtt_window *w, uint64_t now_ns)
 {
 	if (b->spoilt)
 		w->dropped_bursts++;
@@ -41,10 +42,10 @@ void rtt_burst_commit(struct rtt_burst *b, struct rtt_window *w, uint64_t now_ns
 			w->count++;
 		w->updated_ns = now_ns;
 	}
-	rtt_burst_start(b);
+	mesh_rtt_burst_start(b);
 }
 
-void rtt_echo_done(struct rtt_window *w, bool answered)
+void mesh_rtt_echo_done(struct mesh_rtt_window *w, bool answered)
 {
 	w->answered[w->next_echo] = answered;
 	w->next_echo = (w->next_echo + 1) % RTT_WINDOW;
@@ -65,7 +66,7 @@ static double percentile_us(const uint32_t *sorted, size_t count, unsigned perce
 	return sorted[rank ? rank - 1 : 0] / 1000.0;
 }
 
-void rtt_read(const struct rtt_window *w, uint64_t now_ns, struct mesh_rtt *ret)
+void mesh_rtt_read(const struct mesh_rtt_window *w, uint64_t now_ns, struct mesh_rtt *ret)
 {
 	struct mesh_rtt r = { 0 };
 	size_t lost = 0;

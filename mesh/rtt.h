@@ -13,13 +13,13 @@
 #define RTT_BURST_WARMUP 4u      /* the first replies of a burst wake sleeping cores and are not counted */
 #define RTT_CLOCK_STEP_NS 200000 /* more than slewing (500 ppm) does in a burst: somebody set the clock */
 
-struct rtt_burst {
+struct mesh_rtt_burst {
 	uint32_t samples_ns[RTT_BURST_MAX];
 	size_t count, seen;
 	int64_t own_offset_ns, peer_offset_ns; /* REALTIME - MONOTONIC_RAW at the first reply */
 	bool spoilt;
 };
-struct rtt_window {
+struct mesh_rtt_window {
 	uint32_t samples_ns[RTT_WINDOW];
 	size_t count, next;
 	double step_us[RTT_WINDOW]; /* |difference to the sample before it in its burst|; < 0: first of a burst */
@@ -29,11 +29,12 @@ struct rtt_window {
 	uint64_t dropped_bursts;
 };
 
-void rtt_burst_start(struct rtt_burst *b);
-/* Offsets: this host's at the reply's arrival, the peer's when it answered. A round trip outside of 0 … 10 s spoils the burst. */
-void rtt_burst_add(struct rtt_burst *b, int64_t rtt_ns, int64_t own_offset_ns, int64_t peer_offset_ns);
-void rtt_burst_commit(struct rtt_burst *b, struct rtt_window *w, uint64_t now_ns);
-void rtt_echo_done(struct rtt_window *w, bool answered);
-void rtt_read(const struct rtt_window *w, uint64_t now_ns, struct mesh_rtt *ret);
+void mesh_rtt_burst_start(struct mesh_rtt_burst *b);
+/* Offsets: this host's at the reply's arrival, the peer's when it answered. A round trip outside of 0 … 10 s spoils the
+ * burst. */
+void mesh_rtt_burst_add(struct mesh_rtt_burst *b, int64_t rtt_ns, int64_t own_offset_ns, int64_t peer_offset_ns);
+void mesh_rtt_burst_commit(struct mesh_rtt_burst *b, struct mesh_rtt_window *w, uint64_t now_ns);
+void mesh_rtt_echo_done(struct mesh_rtt_window *w, bool answered);
+void mesh_rtt_read(const struct mesh_rtt_window *w, uint64_t now_ns, struct mesh_rtt *ret);
 
 #endif

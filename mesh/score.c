@@ -28,7 +28,8 @@ static double logarithmic(double v, double good, double bad)
 }
 
 /* quality: 0 … 1 */
-static void add_term(struct mesh_candidate *c, const char *name, double value, const char *unit, double weight, double quality)
+static void add_term(
+	struct mesh_candidate *c, const char *name, double value, const char *unit, double weight, double quality)
 {
 	assert(c->term_count < MESH_MAX_TERMS);
 	struct mesh_term t = { .name = name, .value = value, .unit = unit, .weight = weight, .points = weight * quality };
@@ -61,17 +62,18 @@ static double rate_quality(uint64_t bps)
 	return logarithmic((double)bps / gbps, 40, 0.1);
 }
 
-static void score_latency(const struct score_input *in, struct mesh_candidate *c)
+static void score_latency(const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	add_rtt(c, &in->peer.rtt, 60, 20, 10, 10);
 	if (!in->peer.rtt.samples)
 		refuse(c, "round trips not measured yet");
 }
 
-static void score_frames(const struct mesh_query *q, const struct score_input *in, struct mesh_candidate *c)
+static void score_frames(const struct mesh_query *q, const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	double fps = q->fps ? q->fps : 60;
-	double bytes = (double)(q->width ? q->width : 3840) * (q->height ? q->height : 2160) * (q->bits_per_pixel ? q->bits_per_pixel : 32) / 8;
+	double bytes = (double)(q->width ? q->width : 3840) * (q->height ? q->height : 2160) *
+		(q->bits_per_pixel ? q->bits_per_pixel : 32) / 8;
 	double budget_ms = 1000 / fps, rate = (double)in->peer.aggregate_up.bps;
 	double serialise_ms = rate > 0 ? bytes * 8000 / rate : 0;
 	double late_ms = in->peer.rtt.p99_us / 1000, copies_ms = COPIES * bytes / COPY_BYTES_PER_MS;
@@ -88,19 +90,24 @@ static void score_frames(const struct mesh_query *q, const struct score_input *i
 	} else if (!in->peer.rtt.samples) {
 		refuse(c, "round trips not measured yet");
 	} else if (used_ms >= budget_ms) {
-		snprintf(why, sizeof why, "a frame takes %.1f ms, %.0f frames a second leave %.1f ms", used_ms, fps, budget_ms);
+		snprintf(why, sizeof why, "a frame takes %.1f ms, %.0f frames a second leave %.1f ms", used_ms, fps,
+			budget_ms);
 		refuse(c, why);
 	}
 }
 
-static void score_offload(const struct score_input *in, struct mesh_candidate *c)
+static void score_offload(const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	const struct mesh_facts *f = &in->facts;
 	bool gpu = in->has_facts && f->gpus;
 	add_term(c, "gpus", gpu ? f->gpus : 0, "", 0, 0);
-	add_term(c, "gpu_fit", gpu && f->gpu_fit >= 0 ? f->gpu_fit * 100 : 0, "%", 40, !gpu ? 0 : f->gpu_fit >= 0 ? clamp(f->gpu_fit) : 0.5);
+	add_term(c, "gpu_fit", gpu && f->gpu_fit >= 0 ? f->gpu_fit * 100 : 0, "%", 40,
+		!gpu                      ? 0
+			: f->gpu_fit >= 0 ? clamp(f->gpu_fit)
+					  : 0.5);
 	add_term(c, "gpu_load", gpu ? f->gpu_load : 0, "executors", 15, gpu ? 1.0 / (1 + f->gpu_load) : 0);
-	add_term(c, "cpu_load", in->has_facts ? f->cpu_load_percent : 0, "%", 5, in->has_facts ? clamp(1 - f->cpu_load_percent / 100.0) : 0);
+	add_term(c, "cpu_load", in->has_facts ? f->cpu_load_percent : 0, "%", 5,
+		in->has_facts ? clamp(1 - f->cpu_load_percent / 100.0) : 0);
 	uint64_t up = in->peer.aggregate_up.bps, down = in->peer.aggregate_down.bps, slower = up < down ? up : down;
 	add_term(c, "goodput", (double)slower / gbps, "Gb/s", 25, rate_quality(slower));
 	add_rtt(c, &in->peer.rtt, 10, 0, 0, 5);
@@ -110,10 +117,11 @@ static void score_offload(const struct score_input *in, struct mesh_candidate *c
 		refuse(c, "it has no GPU");
 }
 
-static void score_checkpoint(const struct mesh_query *q, const struct score_input *in, struct mesh_candidate *c)
+static void score_checkpoint(const struct mesh_query *q, const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	double memory = in->has_facts ? (double)in->facts.memory_free_bytes : 0;
-	add_term(c, "goodput", (double)in->peer.aggregate_up.bps / gbps, "Gb/s", 60, rate_quality(in->peer.aggregate_up.bps));
+	add_term(
+		c, "goodput", (double)in->peer.aggregate_up.bps / gbps, "Gb/s", 60, rate_quality(in->peer.aggregate_up.bps));
 	add_term(c, "memory_free", memory / GIB, "GiB", 25, logarithmic(memory / GIB, 64, 0.25));
 	add_rtt(c, &in->peer.rtt, 10, 0, 0, 5);
 	if (!in->peer.aggregate_up.bps)
@@ -122,7 +130,7 @@ static void score_checkpoint(const struct mesh_query *q, const struct score_inpu
 		refuse(c, "not enough free memory for the checkpoint");
 }
 
-static void score_one(const struct mesh_query *q, const struct score_input *in, struct mesh_candidate *c)
+static void score_one(const struct mesh_query *q, const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	*c = (struct mesh_candidate){ .viable = true };
 	memcpy(c->peer_id, in->peer.id, sizeof c->peer_id);
@@ -184,11 +192,12 @@ static bool clearly_better(enum mesh_criterion criterion, const struct mesh_cand
 	return false;
 }
 
-static void hysteresis(enum mesh_criterion criterion, struct mesh_candidate *c, size_t count, struct score_memory *m, uint64_t now_ns)
+static void hysteresis(
+	enum mesh_criterion criterion, struct mesh_candidate *c, size_t count, struct mesh_score_memory *m, uint64_t now_ns)
 {
 	size_t standing = count;
 	if (now_ns - m->asked_ns > STALE_NS)
-		*m = (struct score_memory){ 0 };
+		*m = (struct mesh_score_memory){ 0 };
 	m->asked_ns = now_ns;
 	for (size_t i = 0; i < count; i++) {
 		if (c[i].viable && strcmp(c[i].peer_id, m->best) == 0)
@@ -219,8 +228,8 @@ static void hysteresis(enum mesh_criterion criterion, struct mesh_candidate *c, 
 		"keeps its place: %.40s is not clearly better", c[1].peer);
 }
 
-void score_rank(const struct mesh_query *q, const struct score_input *inputs, size_t count, struct score_memory *memory, uint64_t now_ns,
-	struct mesh_candidate *ret)
+void mesh_score_rank(const struct mesh_query *q, const struct mesh_score_input *inputs, size_t count,
+	struct mesh_score_memory *memory, uint64_t now_ns, struct mesh_candidate *ret)
 {
 	for (size_t i = 0; i < count; i++)
 		score_one(q, &inputs[i], &ret[i]);

@@ -4,14 +4,14 @@
 
 #include "mesh/mesh.h"
 
-struct score_input {
+struct mesh_score_input {
 	struct mesh_peer_info peer;
 	bool has_facts;
 	struct mesh_facts facts;
 };
 
 /* What hysteresis has to remember of one criterion. Zero-initialised is empty. */
-struct score_memory {
+struct mesh_score_memory {
 	char best[MESH_ID_SIZE];       /* the choice that stands */
 	char challenger[MESH_ID_SIZE]; /* clearly better since … */
 	uint64_t since_ns;
@@ -19,7 +19,7 @@ struct score_memory {
 };
 
 /* Fills ret[0 … count - 1], best first. q->facts is not called. */
-void score_rank(const struct mesh_query *q, const struct score_input *inputs, size_t count, struct score_memory *memory, uint64_t now_ns,
-	struct mesh_candidate *ret);
+void mesh_score_rank(const struct mesh_query *q, const struct mesh_score_input *inputs, size_t count,
+	struct mesh_score_memory *memory, uint64_t now_ns, struct mesh_candidate *ret);
 
 #endif

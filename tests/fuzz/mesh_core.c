@@ -1,4 +1,5 @@
-/* Datagrams into a node of the mesh: as they come, and with a good tag, so that the fuzzer gets behind the check, and time between. */
+/* Datagrams into a node of the mesh: as they come, and with a good tag, so that the fuzzer gets behind the check, and
+ * time between. */
 #include <string.h>
 
 #include <sodium.h>
@@ -22,13 +23,14 @@ static void on_clock(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns
 	*ret_offset_ns = 0;
 }
 
-static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size)
+static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
+	const void *data, size_t size)
 {
 	(void)ctx, (void)ifindex, (void)local, (void)to, (void)data, (void)size;
 	return 0;
 }
 
-static void on_peer(void *ctx, const struct core_peer *p)
+static void on_peer(void *ctx, const struct mesh_core_peer *p)
 {
 	(void)ctx, (void)p;
 }
@@ -48,79 +50,82 @@ static void on_warning(void *ctx, const char *subject, const char *text)
 	(void)ctx, (void)subject, (void)text;
 }
 
-static const struct core_ops ops = { on_random, on_clock, on_send, on_peer, on_peer, on_peer, on_peer, on_peer, on_nothing, on_event, on_warning };
+static const struct mesh_core_ops ops = { on_random, on_clock, on_send, on_peer, on_peer, on_peer, on_peer, on_peer,
+	on_nothing, on_event, on_warning };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct mesh_identity self, peer;
-	static struct packet_keys keys;
+	static struct mesh_packet_keys keys;
 	static uint8_t pair[32];
-	struct core_config config = { .key = { { 1 } }, .name = "self", .incarnation = 5, .control_port = 4000 };
+	struct mesh_core_config config = { .key = { { 1 } }, .name = "self", .incarnation = 5, .control_port = 4000 };
 	uint64_t now = CORE_SECOND;
 	if (!*self.id) {
 		if (sodium_init() < 0 || mesh_identity_create(&self) < 0 || mesh_identity_create(&peer) < 0)
 			return 0;
-		packet_keys_derive(&config.key, &keys);
-		packet_pair_key(&keys, &self, peer.public_key, pair);
+		mesh_packet_keys_derive(&config.key, &keys);
+		mesh_packet_pair_key(&keys, &self, peer.public_key, pair);
 	}
 	counter = 1;
 	config.identity = self;
-	struct core *c = core_create(&config, &ops, NULL, now);
+	struct mesh_core *c = mesh_core_create(&config, &ops, NULL, now);
 	if (!c)
 		return 0;
 	struct in6_addr local = { { { 0xfe, 0x80, [15] = 1 } } };
 	for (unsigned i = 1; i < 3; i++) {
-		core_interface_set(c, now, &(struct mesh_interface){ .ifindex = i, .name = "tb" });
-		core_interface_running(c, now, i, &local, "");
+		mesh_core_interface_set(c, now, &(struct mesh_interface){ .ifindex = i, .name = "tb" });
+		mesh_core_interface_running(c, now, i, &local, "");
 	}
 	/* A step: what, interface and sender, length, bytes. */
 	while (size >= 3) {
 		size_t length = data[2] < size - 3 ? data[2] : size - 3;
 		unsigned ifindex = data[1] & 3;
-		struct core_address from = { { { { 0xfe, 0x80, [15] = data[1] } } }, 5000 };
+		struct mesh_core_address from = { { { { 0xfe, 0x80, [15] = data[1] } } }, 5000 };
 		uint8_t packet[256] = { 0 };
 		memcpy(packet, data + 3, length);
 		switch (data[0] % 6) {
 		case 0:
-			core_packet(c, now, ifindex, &from, packet, length, (int64_t)now);
+			mesh_core_packet(c, now, ifindex, &from, packet, length, (int64_t)now);
 			break;
 		case 1: {
-			struct packet_beacon b = { .control_port = 1 };
+			struct mesh_packet_beacon b = { .control_port = 1 };
 			memcpy(b.public_key, peer.public_key, 32);
 			memcpy(&b.incarnation, packet, 8);
 			memcpy(&b.seq, packet + 8, 8);
 			memcpy(b.name, packet + 16, sizeof b.name);
-			packet_beacon_encode(&b, &keys, peer.secret_key, packet);
-			core_packet(c, now, ifindex, &from, packet, PACKET_BEACON_SIZE, (int64_t)now);
+			mesh_packet_beacon_encode(&b, &keys, peer.secret_key, packet);
+			mesh_core_packet(c, now, ifindex, &from, packet, PACKET_BEACON_SIZE, (int64_t)now);
 			break;
 		}
 		case 2: {
-			struct packet_echo e = { .reply = packet[0] & 1, .incarnation = packet[1], .nonce = packet[2] };
+			struct mesh_packet_echo e = { .reply = packet[0] & 1, .incarnation = packet[1], .nonce = packet[2] };
 			memcpy(e.sender, peer.public_key, 8);
 			memcpy(e.target, self.public_key, 8);
 			memcpy(&e.t1_ns, packet + 3, 32);
-			packet_echo_encode(&e, pair, packet);
-			core_packet(c, now, ifindex, &from, packet, PACKET_ECHO_SIZE, (int64_t)now);
+			mesh_packet_echo_encode(&e, pair, packet);
+			mesh_core_packet(c, now, ifindex, &from, packet, PACKET_ECHO_SIZE, (int64_t)now);
 			break;
 		}
 		case 3:
 			now += (uint64_t)packet[0] << (packet[1] & 31);
-			core_tick(c, now);
+			mesh_core_tick(c, now);
 			break;
 		case 4:
-			core_interface_running(c, now, ifindex, packet[0] & 1 ? &from.ip : NULL, "fuzz");
+			mesh_core_interface_running(c, now, ifindex, packet[0] & 1 ? &from.ip : NULL, "fuzz");
 			break;
 		case 5:
 			if (packet[0] & 1)
-				core_interface_remove(c, now, ifindex, "fuzz");
+				mesh_core_interface_remove(c, now, ifindex, "fuzz");
 			else if (ifindex)
-				core_interface_set(c, now, &(struct mesh_interface){ .ifindex = ifindex, .name = "tb", .negotiated_rx_bps = packet[1] });
+				mesh_core_interface_set(c, now,
+					&(struct mesh_interface){
+						.ifindex = ifindex, .name = "tb", .negotiated_rx_bps = packet[1] });
 			break;
 		}
 		data += 3 + length;
 		size -= 3 + length;
 	}
-	core_tick(c, now + CORE_SECOND);
-	core_destroy(c);
+	mesh_core_tick(c, now + CORE_SECOND);
+	mesh_core_destroy(c);
 	return 0;
 }

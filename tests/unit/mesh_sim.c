@@ -28,7 +28,8 @@ static void on_clock(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns
 	*ret_offset_ns = n->realtime_ns;
 }
 
-static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct core_address *to, const void *data, size_t size)
+static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
+	const void *data, size_t size)
 {
 	struct sim_node *n = ctx;
 	struct sim *s = n->sim;
@@ -46,7 +47,8 @@ static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, co
 				return 0;
 			assert(s->flying_count < SIM_MAX_FLYING);
 			struct sim_packet *p = &s->flying[s->flying_count++];
-			*p = (struct sim_packet){ .at_ns = s->now_ns + cable->delay_ns, .to = *other, .from = { from->ip, 5000 }, .size = size };
+			*p = (struct sim_packet){ .at_ns = s->now_ns + cable->delay_ns, .to = *other,
+				.from = { from->ip, 5000 }, .size = size };
 			memcpy(p->data, data, size);
 			return 0;
 		}
@@ -54,34 +56,34 @@ static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, co
 	return -ENODEV;
 }
 
-static void on_admit(void *ctx, const struct core_peer *p)
+static void on_admit(void *ctx, const struct mesh_core_peer *p)
 {
 	(void)p;
 	((struct sim_node *)ctx)->admitted++;
 }
 
-static void on_expel(void *ctx, const struct core_peer *p)
+static void on_expel(void *ctx, const struct mesh_core_peer *p)
 {
 	(void)p;
 	((struct sim_node *)ctx)->expelled++;
 }
 
-static void on_restarted(void *ctx, const struct core_peer *p)
+static void on_restarted(void *ctx, const struct mesh_core_peer *p)
 {
 	(void)p;
 	((struct sim_node *)ctx)->restarted++;
 }
 
-static void on_route(void *ctx, const struct core_peer *p)
+static void on_route(void *ctx, const struct mesh_core_peer *p)
 {
 	(void)p;
 	((struct sim_node *)ctx)->routes++;
 }
 
-static void on_probe(void *ctx, const struct core_peer *p)
+static void on_probe(void *ctx, const struct mesh_core_peer *p)
 {
 	struct sim_node *n = ctx;
-	n->probing = (struct core_peer *)p;
+	n->probing = (struct mesh_core_peer *)p;
 	n->probes++;
 }
 
@@ -109,8 +111,8 @@ static void on_warning(void *ctx, const char *subject, const char *text)
 	((struct sim_node *)ctx)->warnings++;
 }
 
-static const struct core_ops ops = { on_random, on_clock, on_send, on_admit, on_expel, on_restarted, on_route, on_probe, on_recheck, on_event,
-	on_warning };
+static const struct mesh_core_ops ops = { on_random, on_clock, on_send, on_admit, on_expel, on_restarted, on_route, on_probe,
+	on_recheck, on_event, on_warning };
 
 void sim_init(struct sim *s, uint64_t seed)
 {
@@ -124,12 +126,12 @@ void sim_init(struct sim *s, uint64_t seed)
 void sim_finish(struct sim *s)
 {
 	for (size_t i = 0; i < s->node_count; i++)
-		core_destroy(s->nodes[i].core);
+		mesh_core_destroy(s->nodes[i].core);
 }
 
-static void start(struct sim *s, struct sim_node *n, const struct core_config *config)
+static void start(struct sim *s, struct sim_node *n, const struct mesh_core_config *config)
 {
-	n->core = core_create(config, &ops, n, s->now_ns);
+	n->core = mesh_core_create(config, &ops, n, s->now_ns);
 	assert(n->core);
 	n->next_ns = s->now_ns;
 }
@@ -137,7 +139,7 @@ static void start(struct sim *s, struct sim_node *n, const struct core_config *c
 struct sim_node *sim_node(struct sim *s, const char *name, const struct mesh_key *key)
 {
 	struct sim_node *n = &s->nodes[s->node_count];
-	struct core_config config = { .key = *key, .incarnation = 1000, .control_port = 4000 };
+	struct mesh_core_config config = { .key = *key, .incarnation = 1000, .control_port = 4000 };
 	n->sim = s;
 	n->index = (unsigned)s->node_count++;
 	assert(mesh_identity_create(&n->identity) == 0);
@@ -153,8 +155,8 @@ static void plug_end(struct sim *s, struct sim_end *e)
 	char name[16];
 	struct mesh_interface i = { .ifindex = e->ifindex, .name = name, .domain = "0000:00:0d.2", .xdomain = "0-1" };
 	snprintf(name, sizeof name, "tb%u", e->ifindex % 100);
-	assert(core_interface_set(e->node->core, s->now_ns, &i) == 0);
-	core_interface_running(e->node->core, s->now_ns, e->ifindex, &e->ip, "");
+	assert(mesh_core_interface_set(e->node->core, s->now_ns, &i) == 0);
+	mesh_core_interface_running(e->node->core, s->now_ns, e->ifindex, &e->ip, "");
 	e->node->next_ns = s->now_ns;
 }
 
@@ -171,7 +173,9 @@ struct sim_cable *sim_cable(struct sim *s, struct sim_node *a, struct sim_node *
 	c->delay_ns = 50000;
 	for (unsigned e = 0; e < 2; e++) {
 		c->ends[e] = (struct sim_end){ .node = nodes[e], .ifindex = (unsigned)s->cable_count };
-		c->ends[e].ip = (struct in6_addr){ { { 0xfe, 0x80, [14] = (uint8_t)s->cable_count, [15] = (uint8_t)(nodes[e]->index + 1) } } };
+		c->ends[e].ip = (struct in6_addr){
+			{ { 0xfe, 0x80, [14] = (uint8_t)s->cable_count, [15] = (uint8_t)(nodes[e]->index + 1) } }
+		};
 	}
 	sim_plug(s, c);
 	return c;
@@ -181,7 +185,8 @@ void sim_carrier(struct sim *s, struct sim_cable *c, bool on)
 {
 	c->cut = !on;
 	for (unsigned e = 0; e < 2; e++) {
-		core_interface_running(c->ends[e].node->core, s->now_ns, c->ends[e].ifindex, on ? &c->ends[e].ip : NULL, "no carrier");
+		mesh_core_interface_running(
+			c->ends[e].node->core, s->now_ns, c->ends[e].ifindex, on ? &c->ends[e].ip : NULL, "no carrier");
 		c->ends[e].node->next_ns = s->now_ns;
 	}
 }
@@ -189,7 +194,7 @@ void sim_carrier(struct sim *s, struct sim_cable *c, bool on)
 void sim_pull(struct sim *s, struct sim_cable *c)
 {
 	for (unsigned e = 0; e < 2; e++) {
-		core_interface_remove(c->ends[e].node->core, s->now_ns, c->ends[e].ifindex, "the cable was pulled");
+		mesh_core_interface_remove(c->ends[e].node->core, s->now_ns, c->ends[e].ifindex, "the cable was pulled");
 		c->ends[e].node->next_ns = s->now_ns;
 		c->ends[e].ifindex += 100; /* the kernel never gives an index twice */
 	}
@@ -197,11 +202,11 @@ void sim_pull(struct sim *s, struct sim_cable *c)
 
 void sim_restart(struct sim *s, struct sim_node *n, uint64_t incarnation)
 {
-	struct core_config config = { .identity = n->identity, .incarnation = incarnation, .control_port = 4001 };
+	struct mesh_core_config config = { .identity = n->identity, .incarnation = incarnation, .control_port = 4001 };
 	struct mesh_key key = { { 7 } };
 	config.key = key;
 	snprintf(config.name, sizeof config.name, "n%u", n->index);
-	core_destroy(n->core);
+	mesh_core_destroy(n->core);
 	start(s, n, &config);
 	for (size_t c = 0; c < s->cable_count; c++) {
 		for (unsigned e = 0; e < 2; e++) {
@@ -229,7 +234,7 @@ static void deliver(struct sim *s, size_t i)
 	s->flying[i] = s->flying[--s->flying_count];
 	uint64_t arrived = p.at_ns > s->now_ns ? p.at_ns : s->now_ns;
 	s->now_ns = arrived + s->residence_ns;
-	if (core_packet(n->core, s->now_ns, p.to.ifindex, &p.from, p.data, p.size, (int64_t)p.at_ns + n->realtime_ns))
+	if (mesh_core_packet(n->core, s->now_ns, p.to.ifindex, &p.from, p.data, p.size, (int64_t)p.at_ns + n->realtime_ns))
 		n->next_ns = s->now_ns;
 }
 
@@ -243,7 +248,8 @@ void sim_run(struct sim *s, uint64_t duration_ns)
 			if (!s->nodes[i].stopped && (!next || s->nodes[i].next_ns < next->next_ns))
 				next = &s->nodes[i];
 		}
-		uint64_t packet_ns = packet == SIZE_MAX ? UINT64_MAX : s->flying[packet].at_ns, tick_ns = next ? next->next_ns : UINT64_MAX;
+		uint64_t packet_ns = packet == SIZE_MAX ? UINT64_MAX : s->flying[packet].at_ns,
+			 tick_ns = next ? next->next_ns : UINT64_MAX;
 		if ((packet_ns < tick_ns ? packet_ns : tick_ns) >= end)
 			break;
 		if (packet_ns <= tick_ns) {
@@ -252,7 +258,7 @@ void sim_run(struct sim *s, uint64_t duration_ns)
 		}
 		if (tick_ns > s->now_ns)
 			s->now_ns = tick_ns;
-		next->next_ns = core_tick(next->core, s->now_ns);
+		next->next_ns = mesh_core_tick(next->core, s->now_ns);
 		if (next->next_ns <= s->now_ns)
 			next->next_ns = s->now_ns + CORE_MS; /* timers have no finer grain */
 	}
@@ -269,7 +275,7 @@ const struct sim_event *sim_event(const struct sim_node *n, enum mesh_event_type
 	return NULL;
 }
 
-struct core_peer *sim_peer(struct sim_node *n, const struct sim_node *other)
+struct mesh_core_peer *sim_peer(struct sim_node *n, const struct sim_node *other)
 {
-	return core_peer_find(n->core, other->identity.id);
+	return mesh_core_peer_find(n->core, other->identity.id);
 }

@@ -17,7 +17,7 @@ struct sim_event {
 };
 struct sim_node {
 	struct sim *sim;
-	struct core *core;
+	struct mesh_core *core;
 	struct mesh_identity identity;
 	unsigned index;
 	bool stopped;             /* neither ticks nor receives; what comes waits in its sockets */
@@ -25,7 +25,7 @@ struct sim_node {
 	struct sim_event events[SIM_MAX_EVENTS];
 	size_t event_count;
 	unsigned admitted, expelled, restarted, routes, warnings;
-	struct core_peer *probing;
+	struct mesh_core_peer *probing;
 	unsigned probes;
 	uint64_t packets_sent;
 	uint64_t next_ns;
@@ -40,7 +40,7 @@ struct sim_cable {
 struct sim_packet {
 	uint64_t at_ns;
 	struct sim_end to;
-	struct core_address from;
+	struct mesh_core_address from;
 	uint8_t data[PACKET_MAX_SIZE];
 	size_t size;
 };
@@ -67,7 +67,8 @@ void sim_plug(struct sim *s, struct sim_cable *c);             /* interface and 
 void sim_carrier(struct sim *s, struct sim_cable *c, bool on); /* both ends are told */
 void sim_pull(struct sim *s, struct sim_cable *c);             /* both interfaces are removed */
 void sim_run(struct sim *s, uint64_t duration_ns);
-const struct sim_event *sim_event(const struct sim_node *n, enum mesh_event_type type, uint64_t since_ns); /* the first; NULL */
-struct core_peer *sim_peer(struct sim_node *n, const struct sim_node *other);
+const struct sim_event *sim_event(
+	const struct sim_node *n, enum mesh_event_type type, uint64_t since_ns); /* the first; NULL */
+struct mesh_core_peer *sim_peer(struct sim_node *n, const struct sim_node *other);
 
 #endif

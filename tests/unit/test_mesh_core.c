@@ -29,9 +29,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct core_link *link_of(struct core_peer *p)
+static struct mesh_core_link *link_of(struct mesh_core_peer *p)
 {
-	return list_entry(p->links.next, struct core_link, link);
+	return list_entry(p->links.next, struct mesh_core_link, link);
 }
 
 static void pair(struct sim_node **a, struct sim_node **b, struct sim_cable **first, struct sim_cable **second)
@@ -57,7 +57,7 @@ static void test_finds_at_once(void **state)
 	assert_true(sim_event(b, MESH_EVENT_PEER_UP, start)->at_ns - start < 50 * CORE_MS);
 	assert_string_equal(sim_event(a, MESH_EVENT_LINK_UP, start)->subject, "n1:tb1");
 	assert_int_equal(a->admitted, 1);
-	assert_int_equal(core_links_up(sim_peer(a, b)), 1);
+	assert_int_equal(mesh_core_links_up(sim_peer(a, b)), 1);
 }
 
 static void test_round_trips_leave_out_the_peers_residence(void **state)
@@ -68,13 +68,13 @@ static void test_round_trips_leave_out_the_peers_residence(void **state)
 	struct mesh_peer_info info;
 	s->residence_ns = 3 * CORE_MS; /* a busy host: not the link's fault */
 	pair(&a, &b, &c, NULL);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_true(info.rtt.samples >= 16);
 	assert_true(info.rtt.min_us >= 99.9 && info.rtt.p50_us <= 100.1 && info.rtt.jitter_us < 0.1);
 	assert_true(info.rtt.loss == 0);
 	c->delay_ns = 150000;
 	sim_run(s, 200 * CORE_SECOND);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_true(info.rtt.samples > 40); /* none while a bandwidth probe is under way, and here it never ends by itself */
 	assert_true(info.rtt.p50_us > 299 && info.rtt.p99_us < 301 && info.rtt.age_ms < 12000);
 }
@@ -87,14 +87,14 @@ static void test_a_clock_that_is_set_spoils_the_burst(void **state)
 	struct mesh_peer_info info;
 	pair(&a, &b, &c, NULL);
 	sim_run(s, CORE_SECOND);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	uint64_t samples = info.rtt.samples;
-	struct core_link *l = link_of(sim_peer(a, b));
+	struct mesh_core_link *l = link_of(sim_peer(a, b));
 	while (!l->bursting || l->burst.count < 4)
 		sim_run(s, CORE_MS);
 	b->realtime_ns -= 5 * (int64_t)CORE_SECOND; /* the peer's clock steps */
 	sim_run(s, CORE_SECOND);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_int_equal(info.rtt.samples, samples);
 	assert_int_equal(l->rtt.dropped_bursts, 1);
 	while (!l->bursting || l->burst.count < 4)
@@ -103,7 +103,7 @@ static void test_a_clock_that_is_set_spoils_the_burst(void **state)
 	sim_run(s, CORE_SECOND);
 	assert_int_equal(l->rtt.dropped_bursts, 2);
 	sim_run(s, 30 * CORE_SECOND);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_true(info.rtt.samples > samples && info.rtt.p99_us < 101);
 }
 
@@ -116,7 +116,7 @@ static void test_loss_is_counted(void **state)
 	pair(&a, &b, &c, NULL);
 	c->lose_every = 10;
 	sim_run(s, 60 * CORE_SECOND);
-	core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_int_equal(info.state, MESH_PEER_UP);
 	assert_true(info.rtt.loss > 0.1 && info.rtt.loss < 0.3); /* there or back: 19 % */
 }
@@ -130,7 +130,8 @@ static void test_silence_is_noticed_in_time(void **state)
 	c->cut = true;
 	uint64_t cut = s->now_ns;
 	sim_run(s, 3 * CORE_SECOND);
-	const struct sim_event *suspect = sim_event(a, MESH_EVENT_PEER_SUSPECT, cut), *dead = sim_event(a, MESH_EVENT_PEER_DOWN, cut);
+	const struct sim_event *suspect = sim_event(a, MESH_EVENT_PEER_SUSPECT, cut),
+			       *dead = sim_event(a, MESH_EVENT_PEER_DOWN, cut);
 	assert_non_null(suspect);
 	assert_non_null(dead);
 	assert_true(suspect->at_ns - cut >= 300 * CORE_MS && suspect->at_ns - cut <= 600 * CORE_MS);
@@ -201,7 +202,7 @@ static void test_a_restart_is_seen_at_once(void **state)
 	assert_int_equal(sim_peer(a, b)->incarnation, 1001);
 	assert_int_equal(sim_peer(a, b)->control_port, 4001);
 	/* What an older one says is dropped. */
-	assert_false(core_peer_incarnation(a->core, s->now_ns, sim_peer(a, b), 1000));
+	assert_false(mesh_core_peer_incarnation(a->core, s->now_ns, sim_peer(a, b), 1000));
 	assert_int_equal(sim_peer(a, b)->state, MESH_PEER_UP);
 }
 
@@ -212,7 +213,7 @@ static void test_goodbye(void **state)
 	struct sim_cable *c;
 	pair(&a, &b, &c, NULL);
 	uint64_t at = s->now_ns;
-	core_leave(b->core, s->now_ns);
+	mesh_core_leave(b->core, s->now_ns);
 	b->stopped = true;
 	sim_run(s, 10 * CORE_MS);
 	assert_string_equal(sim_event(a, MESH_EVENT_PEER_DOWN, at)->reason, "goodbye");
@@ -247,7 +248,7 @@ static void test_another_key_meets_silence(void **state)
 	struct sim_node *a = sim_node(s, "n0", &key), *m = sim_node(s, "mallory", &(struct mesh_key){ { 8 } });
 	sim_cable(s, a, m);
 	sim_run(s, 10 * CORE_SECOND);
-	assert_true(list_empty(core_peers(a->core)));
+	assert_true(list_empty(mesh_core_peers(a->core)));
 	assert_int_equal(a->event_count + m->event_count, 0);
 	/* Beacons to all, as without anybody there; not one packet more. */
 	assert_true(a->packets_sent < 25);
@@ -260,17 +261,17 @@ static void test_replays_admit_nobody(void **state)
 	struct sim_cable *ab;
 	pair(&a, &b, &ab, NULL);
 	/* A beacon and an echo of b, as somebody on the wire has recorded them. */
-	struct packet_keys keys;
-	struct packet_beacon beacon = { .incarnation = 1000, .seq = 1, .control_port = 4000, .name = "n1" };
+	struct mesh_packet_keys keys;
+	struct mesh_packet_beacon beacon = { .incarnation = 1000, .seq = 1, .control_port = 4000, .name = "n1" };
 	uint8_t packet[PACKET_BEACON_SIZE];
-	packet_keys_derive(&key, &keys);
+	mesh_packet_keys_derive(&key, &keys);
 	memcpy(beacon.public_key, b->identity.public_key, sizeof beacon.public_key);
-	packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
+	mesh_packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
 	/* To a: seen already. */
 	size_t links = sim_peer(a, b)->link_count;
-	struct core_address attacker = { ab->ends[1].ip, 666 };
+	struct mesh_core_address attacker = { ab->ends[1].ip, 666 };
 	attacker.ip.s6_addr[15] = 99;
-	core_packet(a->core, s->now_ns, 1, &attacker, packet, sizeof packet, 0);
+	mesh_core_packet(a->core, s->now_ns, 1, &attacker, packet, sizeof packet, 0);
 	assert_int_equal(sim_peer(a, b)->link_count, links);
 	/* To a newcomer: asked, and heard no more of; never listed, and forgotten after a while. */
 	c = sim_node(s, "n2", &key);
@@ -278,7 +279,7 @@ static void test_replays_admit_nobody(void **state)
 	dead_end->cut = true;
 	attacker.ip = dead_end->ends[1].ip;
 	for (int i = 0; i < 100; i++)
-		core_packet(c->core, s->now_ns, dead_end->ends[0].ifindex, &attacker, packet, sizeof packet, 0);
+		mesh_core_packet(c->core, s->now_ns, dead_end->ends[0].ifindex, &attacker, packet, sizeof packet, 0);
 	sim_run(s, 5 * CORE_SECOND);
 	assert_false(sim_peer(c, b)->introduced);
 	assert_int_equal(c->event_count, 0);
@@ -294,24 +295,24 @@ static void test_changed_packets_are_dropped(void **state)
 	struct sim_node *a = sim_node(s, "n0", &key), *b = sim_node(s, "n1", &key);
 	struct sim_cable *c = sim_cable(s, a, b);
 	c->cut = true;
-	struct packet_keys keys;
-	struct packet_beacon beacon = { .incarnation = 1000, .seq = 5, .control_port = 4000, .name = "n1" };
+	struct mesh_packet_keys keys;
+	struct mesh_packet_beacon beacon = { .incarnation = 1000, .seq = 5, .control_port = 4000, .name = "n1" };
 	uint8_t packet[PACKET_BEACON_SIZE + 1] = { 0 };
-	struct core_address from = { c->ends[1].ip, 5000 };
-	packet_keys_derive(&key, &keys);
+	struct mesh_core_address from = { c->ends[1].ip, 5000 };
+	mesh_packet_keys_derive(&key, &keys);
 	memcpy(beacon.public_key, b->identity.public_key, sizeof beacon.public_key);
-	packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
+	mesh_packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
 	for (size_t bit = 0; bit < PACKET_BEACON_SIZE * 8; bit++) {
 		packet[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		core_packet(a->core, s->now_ns, 1, &from, packet, PACKET_BEACON_SIZE, 0);
+		mesh_core_packet(a->core, s->now_ns, 1, &from, packet, PACKET_BEACON_SIZE, 0);
 		packet[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	for (size_t size = 0; size < PACKET_BEACON_SIZE; size++)
-		core_packet(a->core, s->now_ns, 1, &from, packet, size, 0);
-	core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
-	assert_true(list_empty(core_peers(a->core)));
-	core_packet(a->core, s->now_ns, 1, &from, packet, PACKET_BEACON_SIZE, 0);
-	assert_false(list_empty(core_peers(a->core)));
+		mesh_core_packet(a->core, s->now_ns, 1, &from, packet, size, 0);
+	mesh_core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
+	assert_true(list_empty(mesh_core_peers(a->core)));
+	mesh_core_packet(a->core, s->now_ns, 1, &from, packet, PACKET_BEACON_SIZE, 0);
+	assert_false(list_empty(mesh_core_peers(a->core)));
 }
 
 static void test_tables_are_bounded(void **state)
@@ -320,35 +321,38 @@ static void test_tables_are_bounded(void **state)
 	struct sim_node *a, *b;
 	struct sim_cable *c;
 	pair(&a, &b, &c, NULL);
-	struct packet_keys keys;
-	struct core_address from = { c->ends[1].ip, 5000 };
+	struct mesh_packet_keys keys;
+	struct mesh_core_address from = { c->ends[1].ip, 5000 };
 	uint8_t packet[PACKET_BEACON_SIZE];
-	packet_keys_derive(&key, &keys);
+	mesh_packet_keys_derive(&key, &keys);
 	for (unsigned i = 0; i < MESH_MAX_PEERS + 50; i++) {
 		struct mesh_identity identity;
-		struct packet_beacon beacon = { .incarnation = 1000, .seq = 1, .control_port = 4000, .name = "crowd" };
+		struct mesh_packet_beacon beacon = { .incarnation = 1000, .seq = 1, .control_port = 4000, .name = "crowd" };
 		mesh_identity_create(&identity);
 		memcpy(beacon.public_key, identity.public_key, sizeof beacon.public_key);
-		packet_beacon_encode(&beacon, &keys, identity.secret_key, packet);
-		core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
+		mesh_packet_beacon_encode(&beacon, &keys, identity.secret_key, packet);
+		mesh_core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
 	}
 	size_t count = 0;
-	list_for_each(p, core_peers(a->core), struct core_peer, link)
+	list_for_each(p, mesh_core_peers(a->core), struct mesh_core_peer, link)
 		count++;
 	assert_int_equal(count, MESH_MAX_PEERS);
 	assert_int_equal(sim_peer(a, b)->state, MESH_PEER_UP); /* who lives is not pushed out */
 	for (unsigned i = 0; i < 100; i++) {
-		struct packet_beacon beacon = { .incarnation = 1000, .seq = 100 + i, .control_port = 4000, .name = "n1" };
+		struct mesh_packet_beacon beacon = {
+			.incarnation = 1000, .seq = 100 + i, .control_port = 4000, .name = "n1"
+		};
 		memcpy(beacon.public_key, b->identity.public_key, sizeof beacon.public_key);
-		packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
+		mesh_packet_beacon_encode(&beacon, &keys, b->identity.secret_key, packet);
 		from.ip.s6_addr[14] = (uint8_t)(100 + i);
-		core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
+		mesh_core_packet(a->core, s->now_ns, 1, &from, packet, sizeof packet, 0);
 	}
 	assert_int_equal(sim_peer(a, b)->link_count, MESH_MAX_PEER_LINKS);
-	assert_int_equal(core_links_up(sim_peer(a, b)), 1);
+	assert_int_equal(mesh_core_links_up(sim_peer(a, b)), 1);
 	for (unsigned i = 0; i < MESH_MAX_INTERFACES; i++)
-		core_interface_set(a->core, s->now_ns, &(struct mesh_interface){ .ifindex = 1000 + i, .name = "x" });
-	assert_true(core_interface_set(a->core, s->now_ns, &(struct mesh_interface){ .ifindex = 5000, .name = "x" }) < 0);
+		mesh_core_interface_set(a->core, s->now_ns, &(struct mesh_interface){ .ifindex = 1000 + i, .name = "x" });
+	assert_true(
+		mesh_core_interface_set(a->core, s->now_ns, &(struct mesh_interface){ .ifindex = 5000, .name = "x" }) < 0);
 }
 
 static void test_flapping_is_damped(void **state)
@@ -376,7 +380,7 @@ static void test_hearing_oneself(void **state)
 	sim_cable(s, a, a); /* both ends in one host: the second takes the first one's index here, enough to hear oneself */
 	sim_run(s, 5 * CORE_SECOND);
 	assert_int_equal(a->warnings, 1);
-	assert_true(list_empty(core_peers(a->core)));
+	assert_true(list_empty(mesh_core_peers(a->core)));
 }
 
 static void test_the_same_key_twice(void **state)
@@ -414,7 +418,7 @@ static void test_probes_are_rare_and_one_at_a_time(void **state)
 	if (asker) {
 		/* It fails: tried again later and later. */
 		for (int i = 0; i < 6; i++) {
-			core_probe_failed(asker->core, s->now_ns, asker->probing);
+			mesh_core_probe_failed(asker->core, s->now_ns, asker->probing);
 			unsigned before = asker->probes;
 			sim_run(s, CORE_SECOND);
 			assert_int_equal(asker->probes, before);
@@ -422,13 +426,13 @@ static void test_probes_are_rare_and_one_at_a_time(void **state)
 			assert_true(asker->probes > before);
 		}
 		/* It works: the next one is ten minutes away. */
-		struct core_peer *p = asker->probing;
-		struct core_link *l = link_of(p);
-		struct core_probe_rate rate = { l->local, l->address.ip, UINT64_C(20000000000), UINT64_C(10000000000) };
-		core_probe_done(asker->core, s->now_ns, p, &rate, 1, 0, 0, 100 * CORE_MS, false);
+		struct mesh_core_peer *p = asker->probing;
+		struct mesh_core_link *l = link_of(p);
+		struct mesh_core_probe_rate rate = { l->local, l->address.ip, UINT64_C(20000000000), UINT64_C(10000000000) };
+		mesh_core_probe_done(asker->core, s->now_ns, p, &rate, 1, 0, 0, 100 * CORE_MS, false);
 		unsigned before = asker->probes;
 		struct mesh_peer_info info;
-		core_peer_read(s->now_ns, p, &info);
+		mesh_core_peer_read(s->now_ns, p, &info);
 		assert_int_equal(info.aggregate_up.bps, rate.up_bps);
 		assert_int_equal(info.aggregate_down.bps, rate.down_bps);
 		assert_int_equal(info.aggregate_up.source, MESH_SOURCE_PROBE);
@@ -439,7 +443,7 @@ static void test_probes_are_rare_and_one_at_a_time(void **state)
 	} else {
 		assert_int_equal(asked, 1);
 		for (unsigned n = 1; n < 3; n++) {
-			core_probe_failed(hub->core, s->now_ns, hub->probing);
+			mesh_core_probe_failed(hub->core, s->now_ns, hub->probing);
 			hub->next_ns = s->now_ns; /* as the shell does after each call */
 			sim_run(s, 10 * CORE_MS);
 			assert_int_equal(hub->probes, n + 1);
@@ -459,11 +463,11 @@ static void test_probes_never_take_more_than_one_percent(void **state)
 		/* A link that goes up and down all the time wants to be measured all the time. */
 		sim_run(s, 2 * CORE_SECOND);
 		if (asker->probing) {
-			core_probe_done(asker->core, s->now_ns, asker->probing, NULL, 0, 0, 0, 500 * CORE_MS, false);
+			mesh_core_probe_done(asker->core, s->now_ns, asker->probing, NULL, 0, 0, 0, 500 * CORE_MS, false);
 			asker->probing = NULL;
 			spent += 500 * CORE_MS;
 		}
-		struct core_peer *p = sim_peer(asker, other);
+		struct mesh_core_peer *p = sim_peer(asker, other);
 		p->probe_due_ns = s->now_ns;
 	}
 	assert_true(spent > 5 * CORE_SECOND);
@@ -475,35 +479,35 @@ static void test_aggregate_belongs_to_the_links_that_were_in_it(void **state)
 	(void)state;
 	struct sim_node *a, *b;
 	struct sim_cable *c1, *c2;
-	struct core_probe_rate rates[2];
+	struct mesh_core_probe_rate rates[2];
 	struct mesh_peer_info info;
 	pair(&a, &b, &c1, &c2);
-	struct core_peer *p = sim_peer(a, b);
+	struct mesh_core_peer *p = sim_peer(a, b);
 	size_t i = 0;
-	list_for_each(l, &p->links, struct core_link, link) {
-		rates[i] = (struct core_probe_rate){ l->local, l->address.ip, 8000000000 + i, 7000000000 + i };
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
+		rates[i] = (struct mesh_core_probe_rate){ l->local, l->address.ip, 8000000000 + i, 7000000000 + i };
 		i++;
 	}
-	core_probe_done(a->core, s->now_ns, p, rates, 2, 9000000000, 8500000000, CORE_MS, false);
-	core_peer_read(s->now_ns, p, &info);
+	mesh_core_probe_done(a->core, s->now_ns, p, rates, 2, 9000000000, 8500000000, CORE_MS, false);
+	mesh_core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, 9000000000); /* measured, not 16 */
 	assert_int_equal(info.aggregate_down.bps, 8500000000);
 	/* A probe that others disturbed only tells a lower bound; and all links are never less than the best one. */
-	core_probe_done(a->core, s->now_ns, p, rates, 2, 9500000000, 1000, CORE_MS, true);
-	core_peer_read(s->now_ns, p, &info);
+	mesh_core_probe_done(a->core, s->now_ns, p, rates, 2, 9500000000, 1000, CORE_MS, true);
+	mesh_core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, 9500000000);
 	assert_int_equal(info.aggregate_down.bps, 8500000000);
-	core_probe_done(a->core, s->now_ns, p, rates, 2, 1000, 1000, CORE_MS, false);
-	core_peer_read(s->now_ns, p, &info);
+	mesh_core_probe_done(a->core, s->now_ns, p, rates, 2, 1000, 1000, CORE_MS, false);
+	mesh_core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, 8000000001);
 	assert_int_equal(info.aggregate_down.bps, 7000000001);
 	sim_carrier(s, c1, false);
-	core_peer_read(s->now_ns, p, &info);
+	mesh_core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.aggregate_up.bps, p->best->up.bps); /* what the one that is left can do */
 	assert_in_range(info.aggregate_up.bps, 8000000000, 8000000001);
 	sim_carrier(s, c1, true);
 	sim_run(s, CORE_SECOND);
-	core_peer_read(s->now_ns, p, &info);
+	mesh_core_peer_read(s->now_ns, p, &info);
 	assert_int_equal(info.links_up, 2);
 }
 
@@ -514,16 +518,16 @@ static void test_real_traffic_counts(void **state)
 	struct sim_cable *c;
 	struct mesh_link_info info;
 	pair(&a, &b, &c, NULL);
-	struct core_link *l = link_of(sim_peer(a, b));
-	core_traffic(a->core, s->now_ns, 1, 1000000, 1000000);
-	core_link_read(s->now_ns, l, &info);
+	struct mesh_core_link *l = link_of(sim_peer(a, b));
+	mesh_core_traffic(a->core, s->now_ns, 1, 1000000, 1000000);
+	mesh_core_link_read(s->now_ns, l, &info);
 	assert_int_equal(info.up.bps, 0); /* little traffic says nothing */
-	core_traffic(a->core, s->now_ns, 1, 5000000000, 100);
-	core_link_read(s->now_ns, l, &info);
+	mesh_core_traffic(a->core, s->now_ns, 1, 5000000000, 100);
+	mesh_core_link_read(s->now_ns, l, &info);
 	assert_int_equal(info.up.bps, 5000000000);
 	assert_int_equal(info.up.source, MESH_SOURCE_TRAFFIC);
-	core_traffic(a->core, s->now_ns, 1, 3000000000, 100);
-	core_link_read(s->now_ns, l, &info);
+	mesh_core_traffic(a->core, s->now_ns, 1, 3000000000, 100);
+	mesh_core_link_read(s->now_ns, l, &info);
 	assert_int_equal(info.up.bps, 5000000000);
 }
 
@@ -533,20 +537,23 @@ static void test_speed_changes_are_told(void **state)
 	struct sim_node *a, *b;
 	struct sim_cable *c;
 	pair(&a, &b, &c, NULL);
-	struct mesh_interface i = { .ifindex = 1, .name = "tb1", .negotiated_rx_bps = 20000000000, .negotiated_tx_bps = 40000000000 };
+	struct mesh_interface i = {
+		.ifindex = 1, .name = "tb1", .negotiated_rx_bps = 20000000000, .negotiated_tx_bps = 40000000000
+	};
 	uint64_t at = s->now_ns;
-	core_interface_set(a->core, s->now_ns, &i);
+	mesh_core_interface_set(a->core, s->now_ns, &i);
 	assert_non_null(sim_event(a, MESH_EVENT_LINK_SPEED_CHANGED, at));
 	struct mesh_link_info info;
-	core_link_read(s->now_ns, link_of(sim_peer(a, b)), &info);
+	mesh_core_link_read(s->now_ns, link_of(sim_peer(a, b)), &info);
 	assert_int_equal(info.up.bps, 40000000000);
 	assert_int_equal(info.up.source, MESH_SOURCE_NEGOTIATED);
-	core_interface_renamed(a->core, s->now_ns, 1, "en05");
-	core_link_read(s->now_ns, link_of(sim_peer(a, b)), &info);
+	mesh_core_interface_renamed(a->core, s->now_ns, 1, "en05");
+	mesh_core_link_read(s->now_ns, link_of(sim_peer(a, b)), &info);
 	assert_string_equal(info.id, "n1:en05");
 }
 
-/* Any order of cuts, pauses and restarts: afterwards, with all cables in, everybody sees everybody. TBMESH_SEED replays one. */
+/* Any order of cuts, pauses and restarts: afterwards, with all cables in, everybody sees everybody. TBMESH_SEED replays
+ * one. */
 static void test_random_troubles(void **state)
 {
 	(void)state;
@@ -608,10 +615,10 @@ static void test_random_troubles(void **state)
 		for (size_t i = 0; i < 4; i++) {
 			nodes[i]->event_count = 0;
 			for (size_t j = 1; j < 4; j += 2) {
-				struct core_peer *p = sim_peer(nodes[i], nodes[(i + j) % 4]);
+				struct mesh_core_peer *p = sim_peer(nodes[i], nodes[(i + j) % 4]);
 				assert_non_null(p);
 				assert_int_equal(p->state, MESH_PEER_UP);
-				assert_int_equal(core_links_up(p), 2);
+				assert_int_equal(mesh_core_links_up(p), 2);
 			}
 		}
 	}

@@ -161,48 +161,54 @@ static void test_packets(void **state)
 	(void)state;
 	struct mesh_key key = { { 1 } };
 	struct mesh_identity a, b;
-	struct packet_keys keys;
+	struct mesh_packet_keys keys;
 	uint8_t ab[32], ba[32], packet[PACKET_BEACON_SIZE], echo_packet[PACKET_ECHO_SIZE], sender[8];
 	mesh_identity_create(&a);
 	mesh_identity_create(&b);
-	packet_keys_derive(&key, &keys);
-	assert_int_equal(packet_pair_key(&keys, &a, b.public_key, ab), 0);
-	assert_int_equal(packet_pair_key(&keys, &b, a.public_key, ba), 0);
+	mesh_packet_keys_derive(&key, &keys);
+	assert_int_equal(mesh_packet_pair_key(&keys, &a, b.public_key, ab), 0);
+	assert_int_equal(mesh_packet_pair_key(&keys, &b, a.public_key, ba), 0);
 	assert_memory_equal(ab, ba, sizeof ab);
 
-	struct packet_echo e = { .reply = true, .incarnation = 5, .nonce = 77, .t1_ns = -1, .t2_ns = INT64_MAX, .t3_ns = 3, .clock_offset_ns = INT64_MIN };
-	struct packet_echo back = { 0 };
+	struct mesh_packet_echo e = { .reply = true,
+		.incarnation = 5,
+		.nonce = 77,
+		.t1_ns = -1,
+		.t2_ns = INT64_MAX,
+		.t3_ns = 3,
+		.clock_offset_ns = INT64_MIN };
+	struct mesh_packet_echo back = { 0 };
 	memcpy(e.sender, a.public_key, 8);
-	packet_echo_encode(&e, ab, echo_packet);
-	assert_int_equal(packet_kind(echo_packet, sizeof echo_packet), PACKET_ECHO);
-	assert_true(packet_echo_sender(echo_packet, sizeof echo_packet, sender));
+	mesh_packet_echo_encode(&e, ab, echo_packet);
+	assert_int_equal(mesh_packet_kind(echo_packet, sizeof echo_packet), PACKET_ECHO);
+	assert_true(mesh_packet_echo_sender(echo_packet, sizeof echo_packet, sender));
 	assert_memory_equal(sender, a.public_key, 8);
-	assert_int_equal(packet_echo_decode(echo_packet, sizeof echo_packet, ba, &back), 0);
+	assert_int_equal(mesh_packet_echo_decode(echo_packet, sizeof echo_packet, ba, &back), 0);
 	assert_memory_equal(&e, &back, sizeof e);
 	for (size_t i = 0; i < sizeof echo_packet; i++) {
 		echo_packet[i] ^= 0x40;
-		assert_int_equal(packet_echo_decode(echo_packet, sizeof echo_packet, ba, &back), -EBADMSG);
+		assert_int_equal(mesh_packet_echo_decode(echo_packet, sizeof echo_packet, ba, &back), -EBADMSG);
 		echo_packet[i] ^= 0x40;
 	}
-	assert_int_equal(packet_echo_decode(echo_packet, sizeof echo_packet, keys.echo, &back), -EBADMSG);
+	assert_int_equal(mesh_packet_echo_decode(echo_packet, sizeof echo_packet, keys.echo, &back), -EBADMSG);
 
-	struct packet_beacon beacon = { .incarnation = 1, .seq = 2, .control_port = 3, .name = "alpha" }, heard;
+	struct mesh_packet_beacon beacon = { .incarnation = 1, .seq = 2, .control_port = 3, .name = "alpha" }, heard;
 	memcpy(beacon.public_key, a.public_key, 32);
-	packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
-	assert_int_equal(packet_beacon_decode(packet, sizeof packet, &keys, &heard), 0);
+	mesh_packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
+	assert_int_equal(mesh_packet_beacon_decode(packet, sizeof packet, &keys, &heard), 0);
 	assert_string_equal(heard.name, "alpha");
 	/* Somebody of the mesh cannot speak for another. */
-	packet_beacon_encode(&beacon, &keys, b.secret_key, packet);
-	assert_int_equal(packet_beacon_decode(packet, sizeof packet, &keys, &heard), -EBADMSG);
+	mesh_packet_beacon_encode(&beacon, &keys, b.secret_key, packet);
+	assert_int_equal(mesh_packet_beacon_decode(packet, sizeof packet, &keys, &heard), -EBADMSG);
 	const char *const bad_names[] = { "", "a b", "a\033[2J", "a/b", "a:b", "\xff" };
 	for (size_t i = 0; i < ARRAY_SIZE(bad_names); i++) {
 		snprintf(beacon.name, sizeof beacon.name, "%s", bad_names[i]);
-		packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
-		assert_int_equal(packet_beacon_decode(packet, sizeof packet, &keys, &heard), -EBADMSG);
+		mesh_packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
+		assert_int_equal(mesh_packet_beacon_decode(packet, sizeof packet, &keys, &heard), -EBADMSG);
 	}
 	memset(beacon.name, 'x', sizeof beacon.name); /* no end */
-	packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
-	assert_int_equal(packet_beacon_decode(packet, sizeof packet, &keys, &heard), 0);
+	mesh_packet_beacon_encode(&beacon, &keys, a.secret_key, packet);
+	assert_int_equal(mesh_packet_beacon_decode(packet, sizeof packet, &keys, &heard), 0);
 	assert_int_equal(strlen(heard.name), sizeof heard.name - 1);
 }
 

@@ -1,5 +1,5 @@
-/* A node without anything but a mesh: for tests in network namespaces. Takes the interfaces that it is told of for cables, looks for them
- * by name, and prints one JSON object a line: events as they come, its state twice a second. */
+/* A node without anything but a mesh: for tests in network namespaces. Takes the interfaces that it is told of for
+ * cables, looks for them by name, and prints one JSON object a line: events as they come, its state twice a second. */
 #include <errno.h>
 #include <getopt.h>
 #include <net/if.h>
@@ -35,8 +35,8 @@ static double seconds(const struct node *n, uint64_t at_ns)
 static void on_event(void *ctx, const struct mesh_event *e)
 {
 	const struct node *n = ctx;
-	printf("{\"event\":\"%s\",\"subject\":\"%s\",\"at\":%.3f,\"monotonic_ns\":%llu", e->type_name, e->subject, seconds(n, e->monotonic_ns),
-		(unsigned long long)e->monotonic_ns);
+	printf("{\"event\":\"%s\",\"subject\":\"%s\",\"at\":%.3f,\"monotonic_ns\":%llu", e->type_name, e->subject,
+		seconds(n, e->monotonic_ns), (unsigned long long)e->monotonic_ns);
 	for (size_t i = 0; i < e->field_count; i++)
 		printf(",\"%s\":\"%s\"", e->fields[i].name, e->fields[i].value);
 	printf("}\n");
@@ -69,7 +69,9 @@ static void look_for_cables(struct node *n)
 			continue;
 		char domain[32];
 		snprintf(domain, sizeof domain, "0000:0%zu:00.0", i);
-		struct mesh_interface cable = { .ifindex = ifindex, .name = n->cables[i], .domain = domain, .xdomain = "0-1" };
+		struct mesh_interface cable = {
+			.ifindex = ifindex, .name = n->cables[i], .domain = domain, .xdomain = "0-1"
+		};
 		int r = mesh_interface_add(n->mesh, &cable);
 		if (r < 0)
 			fprintf(stderr, "mesh_node: %s: %s\n", n->cables[i], strerror(-r));
@@ -86,19 +88,24 @@ static void print_state(struct node *n)
 	struct mesh_query q = { .criterion = MESH_FOR_LATENCY };
 	size_t candidate_count = mesh_best(n->mesh, &q, candidates, 8);
 	mesh_totals(n->mesh, &totals);
-	printf("{\"state\":%.3f,\"refused\":%u,\"mesh_up_bps\":%llu,\"best\":\"%s\",\"peers\":[", seconds(n, time_monotonic_ns()), totals.refused,
-		(unsigned long long)totals.up_bps, candidate_count && candidates[0].viable ? candidates[0].peer : "");
+	printf("{\"state\":%.3f,\"refused\":%u,\"mesh_up_bps\":%llu,\"best\":\"%s\",\"peers\":[",
+		seconds(n, time_monotonic_ns()), totals.refused, (unsigned long long)totals.up_bps,
+		candidate_count && candidates[0].viable ? candidates[0].peer : "");
 	for (size_t i = 0; i < peer_count && i < 8; i++)
-		printf("%s{\"name\":\"%s\",\"state\":\"%s\",\"links_up\":%u,\"p50\":%.1f,\"p99\":%.1f,\"aggregate_up\":%llu,\"aggregate_down\":%llu}",
-			i ? "," : "", peers[i].name, mesh_peer_state_name(peers[i].state), peers[i].links_up, peers[i].rtt.p50_us,
-			peers[i].rtt.p99_us, (unsigned long long)peers[i].aggregate_up.bps, (unsigned long long)peers[i].aggregate_down.bps);
+		printf("%s{\"name\":\"%s\",\"state\":\"%s\",\"links_up\":%u,\"p50\":%.1f,\"p99\":%.1f,\"aggregate_up\":%llu,"
+		       "\"aggregate_down\":%llu}",
+			i ? "," : "", peers[i].name, mesh_peer_state_name(peers[i].state), peers[i].links_up,
+			peers[i].rtt.p50_us, peers[i].rtt.p99_us, (unsigned long long)peers[i].aggregate_up.bps,
+			(unsigned long long)peers[i].aggregate_down.bps);
 	printf("],\"links\":[");
 	for (size_t i = 0; i < link_count && i < 16; i++)
-		printf("%s{\"id\":\"%s\",\"state\":\"%s\",\"samples\":%llu,\"min\":%.1f,\"p50\":%.1f,\"p99\":%.1f,\"jitter\":%.1f,\"loss\":%.4f,"
-			"\"up\":%llu,\"down\":%llu,\"source\":\"%s\"}",
-			i ? "," : "", links[i].id, mesh_link_state_name(links[i].state), (unsigned long long)links[i].rtt.samples,
-			links[i].rtt.min_us, links[i].rtt.p50_us, links[i].rtt.p99_us, links[i].rtt.jitter_us, links[i].rtt.loss,
-			(unsigned long long)links[i].up.bps, (unsigned long long)links[i].down.bps, mesh_bandwidth_source_name(links[i].up.source));
+		printf("%s{\"id\":\"%s\",\"state\":\"%s\",\"samples\":%llu,\"min\":%.1f,\"p50\":%.1f,\"p99\":%.1f,"
+		       "\"jitter\":%.1f,\"loss\":%.4f,"
+		       "\"up\":%llu,\"down\":%llu,\"source\":\"%s\"}",
+			i ? "," : "", links[i].id, mesh_link_state_name(links[i].state),
+			(unsigned long long)links[i].rtt.samples, links[i].rtt.min_us, links[i].rtt.p50_us,
+			links[i].rtt.p99_us, links[i].rtt.jitter_us, links[i].rtt.loss, (unsigned long long)links[i].up.bps,
+			(unsigned long long)links[i].down.bps, mesh_bandwidth_source_name(links[i].up.source));
 	printf("]}\n");
 }
 
@@ -161,7 +168,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_init("mesh_node", LOG_LEVEL_WARN);
 	config.incarnation = time_realtime_us();
-	if (mesh_key_parse(key_text, &key, error, sizeof error) < 0 || mesh_identity_load(identity_path, &identity, error, sizeof error) < 0) {
+	if (mesh_key_parse(key_text, &key, error, sizeof error) < 0 ||
+		mesh_identity_load(identity_path, &identity, error, sizeof error) < 0) {
 		fprintf(stderr, "mesh_node: %s\n", error);
 		return 1;
 	}

@@ -14,9 +14,9 @@
 #define SET_UP_AGAIN_NS (2 * CORE_SECOND)
 #define TRAFFIC_PERIOD_NS CORE_SECOND
 
-struct interface *interface_find(struct mesh *m, unsigned ifindex)
+struct mesh_port *mesh_port_find(struct mesh *m, unsigned ifindex)
 {
-	list_for_each(i, &m->interfaces, struct interface, link) {
+	list_for_each(i, &m->interfaces, struct mesh_port, link) {
 		if (i->ifindex == ifindex)
 			return i;
 	}
@@ -37,11 +37,11 @@ static struct in6_addr own_address(const struct mesh *m, unsigned ifindex)
 	return ip;
 }
 
-static const struct interface_address *usable_address(const struct interface *i)
+static const struct mesh_port_address *usable_address(const struct mesh_port *i)
 {
-	const struct interface_address *best = NULL;
+	const struct mesh_port_address *best = NULL;
 	for (size_t a = 0; a < i->address_count; a++) {
-		const struct interface_address *candidate = &i->addresses[a];
+		const struct mesh_port_address *candidate = &i->addresses[a];
 		if (!candidate->usable)
 			continue;
 		if (i->running && memcmp(&candidate->ip, &i->address, sizeof candidate->ip) == 0)
@@ -52,7 +52,7 @@ static const struct interface_address *usable_address(const struct interface *i)
 	return best;
 }
 
-static void manage(struct interface *i)
+static void manage(struct mesh_port *i)
 {
 	struct mesh *m = i->mesh;
 	uint64_t now = time_monotonic_ns();
@@ -60,37 +60,40 @@ static void manage(struct interface *i)
 		return;
 	if (!i->mtu_asked && i->mtu && i->mtu < MTU) {
 		i->mtu_asked = true;
-		netlink_set_mtu(m->netlink, i->ifindex, MTU);
+		mesh_netlink_set_mtu(m->netlink, i->ifindex, MTU);
 	}
 	if (!i->up && (!i->up_asked_ns || now - i->up_asked_ns > SET_UP_AGAIN_NS)) {
 		i->up_asked_ns = now;
-		netlink_set_up(m->netlink, i->ifindex);
+		mesh_netlink_set_up(m->netlink, i->ifindex);
 	}
 	if (i->up && !i->address_asked && !usable_address(i)) {
 		i->address_asked = true;
-		netlink_add_address(m->netlink, i->ifindex, &i->own);
+		mesh_netlink_add_address(m->netlink, i->ifindex, &i->own);
 	}
 }
 
 /* The socket belongs to the device that is there now. */
-static bool open_port(struct interface *i)
+static bool open_port(struct mesh_port *i)
 {
 	struct mesh *m = i->mesh;
 	if (i->port)
-		return net_port_join(i->port) == 0;
-	int r = net_port_create(m->net, i->ifindex, i->name, &i->port);
+		return mesh_net_port_join(i->port) == 0;
+	int r = mesh_net_port_create(m->net, i->ifindex, i->name, &i->port);
 	if (r < 0 && r != -ENODEV)
 		mesh_warn(m, i->name, "cannot open a socket on %s: %s", i->name, strerror(-r));
 	return r == 0;
 }
 
-static void evaluate(struct interface *i)
+static void evaluate(struct mesh_port *i)
 {
 	struct mesh *m = i->mesh;
 	manage(i);
-	const struct interface_address *a = usable_address(i);
-	const char *why = !i->present ? "the interface is gone" : !i->up ? "the interface is down" : !i->carrier ? "no carrier" :
-		!a ? "no link-local address" : NULL;
+	const struct mesh_port_address *a = usable_address(i);
+	const char *why = !i->present ? "the interface is gone"
+		: !i->up              ? "the interface is down"
+		: !i->carrier         ? "no carrier"
+		: !a                  ? "no link-local address"
+				      : NULL;
 	bool running = !why && open_port(i);
 	bool changed = running != i->running || (running && memcmp(&a->ip, &i->address, sizeof a->ip) != 0);
 	if (!changed)
@@ -99,21 +102,22 @@ static void evaluate(struct interface *i)
 	if (running)
 		i->address = a->ip;
 	log_debug("mesh: %s is %s%s%s", i->name, running ? "running" : "not running", why ? ": " : "", why ? why : "");
-	core_interface_running(m->core, time_monotonic_ns(), i->ifindex, running ? &i->address : NULL, why ? why : "no socket");
+	mesh_core_interface_running(
+		m->core, time_monotonic_ns(), i->ifindex, running ? &i->address : NULL, why ? why : "no socket");
 	mesh_rearm(m);
 }
 
-static int tell_core(struct interface *i)
+static int tell_core(struct mesh_port *i)
 {
 	struct mesh_interface desc = { .ifindex = i->ifindex, .name = i->name, .domain = i->domain, .xdomain = i->xdomain,
 		.negotiated_rx_bps = i->negotiated_rx_bps, .negotiated_tx_bps = i->negotiated_tx_bps };
-	int r = core_interface_set(i->mesh->core, time_monotonic_ns(), &desc);
+	int r = mesh_core_interface_set(i->mesh->core, time_monotonic_ns(), &desc);
 	mesh_rearm(i->mesh);
 	return r;
 }
 
 /* The device is gone. The entry stays for the case that the kernel is faster with the next one than udev is. */
-static void device_gone(struct interface *i, const char *why)
+static void device_gone(struct mesh_port *i, const char *why)
 {
 	struct mesh *m = i->mesh;
 	if (!i->present)
@@ -122,13 +126,13 @@ static void device_gone(struct interface *i, const char *why)
 	i->mtu_asked = i->address_asked = false;
 	i->address_count = 0;
 	i->up_asked_ns = i->traffic_at_ns = 0;
-	net_port_destroy(i->port);
+	mesh_net_port_destroy(i->port);
 	i->port = NULL;
-	core_interface_remove(m->core, time_monotonic_ns(), i->ifindex, why);
+	mesh_core_interface_remove(m->core, time_monotonic_ns(), i->ifindex, why);
 	mesh_rearm(m);
 }
 
-void interface_remove(struct interface *i, const char *why)
+void mesh_port_remove(struct mesh_port *i, const char *why)
 {
 	struct mesh *m = i->mesh;
 	device_gone(i, why);
@@ -137,16 +141,16 @@ void interface_remove(struct interface *i, const char *why)
 	free(i);
 }
 
-int interface_set(struct mesh *m, const struct mesh_interface *desc)
+int mesh_port_set(struct mesh *m, const struct mesh_interface *desc)
 {
-	struct interface *i = interface_find(m, desc->ifindex);
+	struct mesh_port *i = mesh_port_find(m, desc->ifindex);
 	if (!desc->ifindex || !desc->name || !*desc->name)
 		return -EINVAL;
 	if (!i) {
 		if (m->interface_count >= MESH_MAX_INTERFACES) {
-			list_for_each_safe(old, &m->interfaces, struct interface, link) {
+			list_for_each_safe(old, &m->interfaces, struct mesh_port, link) {
 				if (!old->present)
-					interface_remove(old, "the interface is gone");
+					mesh_port_remove(old, "the interface is gone");
 			}
 		}
 		if (m->interface_count >= MESH_MAX_INTERFACES)
@@ -167,26 +171,27 @@ int interface_set(struct mesh *m, const struct mesh_interface *desc)
 	i->negotiated_tx_bps = desc->negotiated_tx_bps;
 	if (i->present)
 		return tell_core(i);
-	netlink_read_all(m->netlink);
+	mesh_netlink_read_all(m->netlink);
 	return 0;
 }
 
-void interface_recheck(struct mesh *m)
+void mesh_port_recheck(struct mesh *m)
 {
-	list_for_each(i, &m->interfaces, struct interface, link) {
-		netlink_read_link(m->netlink, i->ifindex);
+	list_for_each(i, &m->interfaces, struct mesh_port, link) {
+		mesh_netlink_read_link(m->netlink, i->ifindex);
 		manage(i);
 	}
 }
 
-static void count_traffic(struct interface *i, const struct netlink_link *l)
+static void count_traffic(struct mesh_port *i, const struct mesh_netlink_link *l)
 {
 	uint64_t now = time_monotonic_ns(), elapsed = now - i->traffic_at_ns;
 	if (i->traffic_at_ns && elapsed < TRAFFIC_PERIOD_NS)
 		return;
 	if (i->traffic_at_ns && l->tx_bytes >= i->tx_bytes && l->rx_bytes >= i->rx_bytes) {
 		double seconds = (double)elapsed / 1e9;
-		core_traffic(i->mesh->core, now, i->ifindex, (uint64_t)((double)(l->tx_bytes - i->tx_bytes) * 8 / seconds),
+		mesh_core_traffic(i->mesh->core, now, i->ifindex,
+			(uint64_t)((double)(l->tx_bytes - i->tx_bytes) * 8 / seconds),
 			(uint64_t)((double)(l->rx_bytes - i->rx_bytes) * 8 / seconds));
 		mesh_rearm(i->mesh);
 	}
@@ -195,9 +200,9 @@ static void count_traffic(struct interface *i, const struct netlink_link *l)
 	i->rx_bytes = l->rx_bytes;
 }
 
-static void on_link(void *ctx, const struct netlink_link *l)
+static void on_link(void *ctx, const struct mesh_netlink_link *l)
 {
-	struct interface *i = interface_find(ctx, l->ifindex);
+	struct mesh_port *i = mesh_port_find(ctx, l->ifindex);
 	if (!i)
 		return;
 	if (l->gone) {
@@ -214,16 +219,16 @@ static void on_link(void *ctx, const struct netlink_link *l)
 	if (appeared || renamed)
 		tell_core(i);
 	if (appeared)
-		netlink_read_all(i->mesh->netlink); /* its addresses */
+		mesh_netlink_read_all(i->mesh->netlink); /* its addresses */
 	if (!i->up)
 		i->address_asked = false; /* the kernel takes link-local addresses away with IFF_UP */
 	evaluate(i);
 	count_traffic(i, l);
 }
 
-static void on_address(void *ctx, const struct netlink_address *change)
+static void on_address(void *ctx, const struct mesh_netlink_address *change)
 {
-	struct interface *i = interface_find(ctx, change->ifindex);
+	struct mesh_port *i = mesh_port_find(ctx, change->ifindex);
 	if (!i)
 		return;
 	size_t a = 0;
@@ -239,7 +244,7 @@ static void on_address(void *ctx, const struct netlink_address *change)
 			return;
 		if (a == i->address_count)
 			i->address_count++;
-		i->addresses[a] = (struct interface_address){ .ip = change->ip, .usable = change->usable, .seen = true };
+		i->addresses[a] = (struct mesh_port_address){ .ip = change->ip, .usable = change->usable, .seen = true };
 	}
 	evaluate(i);
 }
@@ -247,7 +252,7 @@ static void on_address(void *ctx, const struct netlink_address *change)
 static void on_scan_started(void *ctx)
 {
 	struct mesh *m = ctx;
-	list_for_each(i, &m->interfaces, struct interface, link) {
+	list_for_each(i, &m->interfaces, struct mesh_port, link) {
 		i->seen = false;
 		for (size_t a = 0; a < i->address_count; a++)
 			i->addresses[a].seen = false;
@@ -257,7 +262,7 @@ static void on_scan_started(void *ctx)
 static void on_scan_done(void *ctx)
 {
 	struct mesh *m = ctx;
-	list_for_each(i, &m->interfaces, struct interface, link) {
+	list_for_each(i, &m->interfaces, struct mesh_port, link) {
 		if (!i->seen) {
 			device_gone(i, "the interface is gone");
 			continue;
@@ -270,34 +275,37 @@ static void on_scan_done(void *ctx)
 	}
 }
 
-static void on_answered(void *ctx, enum netlink_request what, unsigned ifindex, int result)
+static void on_answered(void *ctx, enum mesh_netlink_request what, unsigned ifindex, int result)
 {
 	struct mesh *m = ctx;
-	struct interface *i = interface_find(m, ifindex);
+	struct mesh_port *i = mesh_port_find(m, ifindex);
 	if (!i || result == 0 || result == -ENODEV)
 		return;
 	switch (what) {
 	case NETLINK_SET_UP:
 		if (result == -EPERM || result == -EACCES)
-			mesh_warn(m, i->name, "may not set %s up: run as root, or run `ip link set %s up`", i->name, i->name);
+			mesh_warn(
+				m, i->name, "may not set %s up: run as root, or run `ip link set %s up`", i->name, i->name);
 		else
 			mesh_warn(m, i->name, "cannot set %s up: %s", i->name, strerror(-result));
 		return;
 	case NETLINK_SET_MTU:
-		mesh_warn(m, i->name, "%s keeps its MTU of %u (%u refused: %s): transfers cost more CPU", i->name, i->mtu, MTU, strerror(-result));
+		mesh_warn(m, i->name, "%s keeps its MTU of %u (%u refused: %s): transfers cost more CPU", i->name, i->mtu,
+			MTU, strerror(-result));
 		return;
 	case NETLINK_ADD_ADDRESS:
 		if (result == -EEXIST)
 			return;
 		if (result == -EACCES || result == -EOPNOTSUPP || result == -EINVAL)
-			mesh_warn(m, i->name, "%s takes no IPv6 address (%s): is net.ipv6.conf.%s.disable_ipv6 set?", i->name, strerror(-result), i->name);
+			mesh_warn(m, i->name, "%s takes no IPv6 address (%s): is net.ipv6.conf.%s.disable_ipv6 set?",
+				i->name, strerror(-result), i->name);
 		else
 			mesh_warn(m, i->name, "cannot add a link-local address to %s: %s", i->name, strerror(-result));
 		return;
 	}
 }
 
-const struct netlink_callbacks interface_callbacks = {
+const struct mesh_netlink_callbacks mesh_port_callbacks = {
 	.link = on_link,
 	.address = on_address,
 	.scan_started = on_scan_started,
