@@ -99,6 +99,19 @@ static void measured(struct mesh_core *c, struct mesh_core_bandwidth *b, uint64_
 		*b = (struct mesh_core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
 }
 
+static bool same(const struct in6_addr *a, const struct in6_addr *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Routing chose the asker's address on a way that is not a cable: it could not name it. */
+static bool measured_on(const struct mesh_core_link *l, const struct mesh_core_probe_rate *rate)
+{
+	if (!l->ifindex)
+		return same(&rate->remote, &in6addr_any) || same(&rate->remote, &l->address.ip);
+	return same(&rate->remote, &l->address.ip) && same(&rate->local, &l->local);
+}
+
 void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p,
 	const struct mesh_core_probe_rate *rates, size_t count, uint64_t aggregate_up_bps, uint64_t aggregate_down_bps,
 	uint64_t duration_ns, bool unsteady)
@@ -110,9 +123,7 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 	size_t found = 0;
 	for (size_t i = 0; i < count; i++) {
 		list_for_each(l, &p->links, struct mesh_core_link, link) {
-			if (l->state == MESH_LINK_DOWN ||
-				memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
-				memcmp(&l->local, &rates[i].local, sizeof rates[i].local) != 0)
+			if (l->state == MESH_LINK_DOWN || !measured_on(l, &rates[i]))
 				continue;
 			measured(c, &l->up, rates[i].up_bps, unsteady);
 			measured(c, &l->down, rates[i].down_bps, unsteady);

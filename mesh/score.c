@@ -28,8 +28,8 @@ static double logarithmic(double v, double good, double bad)
 }
 
 /* quality: 0 … 1 */
-static void add_term(
-	struct mesh_candidate *c, const char *name, double value, const char *unit, double weight, double quality)
+static void add_term(struct mesh_candidate *c, const char *name, double value, const char *unit, double weight,
+	double quality)
 {
 	assert(c->term_count < MESH_MAX_TERMS);
 	struct mesh_term t = { .name = name, .value = value, .unit = unit, .weight = weight, .points = weight * quality };
@@ -101,10 +101,8 @@ static void score_offload(const struct mesh_score_input *in, struct mesh_candida
 	const struct mesh_facts *f = &in->facts;
 	bool gpu = in->has_facts && f->gpus;
 	add_term(c, "gpus", gpu ? f->gpus : 0, "", 0, 0);
-	add_term(c, "gpu_fit", gpu && f->gpu_fit >= 0 ? f->gpu_fit * 100 : 0, "%", 40,
-		!gpu                      ? 0
-			: f->gpu_fit >= 0 ? clamp(f->gpu_fit)
-					  : 0.5);
+	double fit = !gpu ? 0 : f->gpu_fit >= 0 ? clamp(f->gpu_fit) : 0.5; /* unknown: neither good nor bad */
+	add_term(c, "gpu_fit", fit * 100, "%", 40, fit);
 	add_term(c, "gpu_load", gpu ? f->gpu_load : 0, "executors", 15, gpu ? 1.0 / (1 + f->gpu_load) : 0);
 	add_term(c, "cpu_load", in->has_facts ? f->cpu_load_percent : 0, "%", 5,
 		in->has_facts ? clamp(1 - f->cpu_load_percent / 100.0) : 0);
@@ -120,11 +118,11 @@ static void score_offload(const struct mesh_score_input *in, struct mesh_candida
 static void score_checkpoint(const struct mesh_query *q, const struct mesh_score_input *in, struct mesh_candidate *c)
 {
 	double memory = in->has_facts ? (double)in->facts.memory_free_bytes : 0;
-	add_term(
-		c, "goodput", (double)in->peer.aggregate_up.bps / gbps, "Gb/s", 60, rate_quality(in->peer.aggregate_up.bps));
+	uint64_t up = in->peer.aggregate_up.bps;
+	add_term(c, "goodput", (double)up / gbps, "Gb/s", 60, rate_quality(up));
 	add_term(c, "memory_free", memory / GIB, "GiB", 25, logarithmic(memory / GIB, 64, 0.25));
 	add_rtt(c, &in->peer.rtt, 10, 0, 0, 5);
-	if (!in->peer.aggregate_up.bps)
+	if (!up)
 		refuse(c, "bandwidth not measured yet");
 	else if (q->checkpoint_bytes && memory > 0 && memory < (double)q->checkpoint_bytes)
 		refuse(c, "not enough free memory for the checkpoint");
