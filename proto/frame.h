@@ -11,7 +11,7 @@ enum frame_kind {
 	/* session → executor */
 	FRAME_HELLO = 1,   /* payload struct frame_hello */
 	FRAME_RECORDS = 2, /* payload: whole records (proto/record.h), never split; a larger record is a FRAME_RECORD_PART series */
-	FRAME_MEMORY = 3,  /* a = memory id, b = offset; payload: checkpoint bytes; unsent bytes are zero */
+	FRAME_MEMORY = 3,  /* a = memory id, b = offset; payload: checkpoint bytes, whole words; unsent bytes are zero */
 	FRAME_START = 4,   /* a = log position, b = seq of the checkpoint */
 	FRAME_LOG = 5,     /* a = log position of the first byte; payload: log bytes (records may be split); remote only */
 	FRAME_BYE = 6,

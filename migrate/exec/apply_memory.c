@@ -30,7 +30,8 @@ void apply_allocate(struct executor *x, const struct record_view *record)
 		object->usable = true;
 		object->memory = memory;
 		object->handle = (uint64_t)memory->handle;
-		upload_zero(&x->upload, memory);
+		if (!x->seeding)
+			upload_zero(&x->upload, memory, 0, memory->size);
 	} else if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY &&
 		result != VK_ERROR_TOO_MANY_OBJECTS) {
 		link_lost(&x->link, result, "allocating %llu bytes failed", (unsigned long long)allocate.size_bytes);

@@ -31,6 +31,7 @@ struct executor {
 	struct buf record;   /* private copy of the record at hand */
 	struct buf submit;   /* VkCommandBuffer[] of the submission at hand */
 	uint64_t next_seq;   /* of the next SUBMIT */
+	bool seeding;        /* memory is filled with zeros at the end of the seed, where it received nothing */
 	uint64_t seed_bytes; /* memory received with the seed */
 };
 

@@ -22,7 +22,7 @@
 #define MAX_CANDIDATES 8     /* connections that have not proved the secret */
 #define HELLO_TIMEOUT_MS 2000 /* for the rest of a HELLO that has begun */
 #define LOST_LINGER_MS 500   /* for the session to read why */
-#define SEED_MAX_BYTES (32u << 20)
+#define SEED_FRAMES 16 /* that wait for the main thread */
 /* An unplugged cable ends the stream after this long without any acknowledgement. */
 #define TCP_GONE_MS 10000
 
@@ -205,19 +205,36 @@ static struct channel *accept_remote(struct link *l)
 	return channel;
 }
 
-static void queue_seed(struct link *l, const struct frame_header *header, const void *payload)
+/* Frames are used again and again: fresh memory for each would cost more than the copy. */
+static struct seed_frame *take_frame(struct link *l)
 {
-	struct seed_frame *frame = malloc(sizeof(*frame) + header->size);
+	struct seed_frame *frame = NULL;
 
+	pthread_mutex_lock(&l->mutex);
+	/* A session that goes away meanwhile is noticed by the heartbeat. */
+	while (list_empty(&l->unused) && l->frame_count == SEED_FRAMES)
+		pthread_cond_wait(&l->changed, &l->mutex);
+	if (!list_empty(&l->unused)) {
+		frame = list_entry(l->unused.next, struct seed_frame, link);
+		list_remove(&frame->link);
+	}
+	pthread_mutex_unlock(&l->mutex);
+	if (frame)
+		return frame;
+	frame = malloc(sizeof(*frame));
 	if (!frame)
 		link_lost(l, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
+	l->frame_count++;
+	return frame;
+}
+
+static void queue_seed(struct link *l, const struct frame_header *header, const void *payload)
+{
+	struct seed_frame *frame = take_frame(l);
+
 	frame->header = *header;
 	memcpy(frame->payload, payload, header->size);
 	pthread_mutex_lock(&l->mutex);
-	/* A session that goes away meanwhile is noticed by the heartbeat. */
-	while (l->seed_bytes > SEED_MAX_BYTES)
-		pthread_cond_wait(&l->changed, &l->mutex);
-	l->seed_bytes += header->size;
 	list_append(&l->seed, &frame->link);
 	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->mutex);
@@ -232,10 +249,16 @@ struct seed_frame *link_next_seed(struct link *l)
 		pthread_cond_wait(&l->changed, &l->mutex);
 	frame = list_entry(l->seed.next, struct seed_frame, link);
 	list_remove(&frame->link);
-	l->seed_bytes -= frame->header.size;
-	pthread_cond_broadcast(&l->changed);
 	pthread_mutex_unlock(&l->mutex);
 	return frame;
+}
+
+void link_release_seed(struct link *l, struct seed_frame *frame)
+{
+	pthread_mutex_lock(&l->mutex);
+	list_insert(&l->unused, &frame->link);
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->mutex);
 }
 
 static void handle_frame(struct link *l, const struct frame_header *header, const void *payload)
@@ -310,6 +333,7 @@ int link_start(struct link *l)
 	int error;
 
 	list_init(&l->seed);
+	list_init(&l->unused);
 	error = pthread_mutex_init(&l->mutex, NULL);
 	if (!error)
 		error = pthread_cond_init(&l->changed, NULL);

@@ -20,7 +20,7 @@ struct jobs;
 struct seed_frame {
 	struct list link;
 	struct frame_header header;
-	unsigned char payload[];
+	unsigned char payload[FRAME_MAX_PAYLOAD];
 };
 
 struct link {
@@ -37,8 +37,8 @@ struct link {
 	pthread_cond_t changed;
 	bool connected;
 	struct jobs *jobs; /* what the heartbeat speaks of; NULL before there are any */
-	struct list seed;
-	size_t seed_bytes;
+	struct list seed, unused; /* struct seed_frame */
+	unsigned frame_count;     /* made so far */
 };
 
 /* Both: 0 or -errno. Nobody is accepted before link_start. */
@@ -52,8 +52,9 @@ void link_set_jobs(struct link *l, struct jobs *j);
 
 /* Sends a frame; header->size is set here. Ends the process when the session is gone. */
 void link_send(struct link *l, struct frame_header *header, const void *payload, size_t size);
-/* The next frame of the seed; the caller frees it. */
+/* The next frame of the seed, until link_release_seed. */
 struct seed_frame *link_next_seed(struct link *l);
+void link_release_seed(struct link *l, struct seed_frame *frame);
 /* Tells the session that this executor is lost, and ends the process. */
 _Noreturn void link_lost(struct link *l, VkResult result, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -78,6 +78,7 @@ void memory_destroy(struct memory *m, const struct device *d)
 	if (!m)
 		return;
 	list_remove(&m->dirty_link);
+	range_set_finish(&m->received);
 	range_set_finish(&m->dirty);
 	d->vk.vkDestroyBuffer(d->handle, m->whole, NULL);
 	d->vk.vkFreeMemory(d->handle, m->handle, NULL);

@@ -19,6 +19,7 @@ struct memory {
 	uint32_t type;
 	VkDeviceMemory handle;
 	VkBuffer whole; /* size bytes from offset 0 */
+	struct range_set received; /* with the seed; empty after it */
 	struct range_set dirty; /* may have been written since the last COMMIT */
 	struct list dirty_link; /* in the list of memories whose dirty is not empty */
 	uint64_t last_ticket;   /* the last job that touches `whole` */

@@ -1,5 +1,4 @@
 /* The seed: a checkpoint's objects and memory, and where the log goes on. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "migrate/exec/executor.h"
@@ -67,14 +66,39 @@ static void seed_memory(struct executor *x, const struct seed_frame *frame)
 		return;
 	if (run.offset > memory->size || run.size > memory->size - run.offset)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed writes outside memory %llu", (unsigned long long)memory->id);
+	if (run.offset % 4 || run.size % 4)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed cuts memory %llu between words", (unsigned long long)memory->id);
+	if (!range_set_add(&memory->received, run.offset, run.offset + run.size))
+		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	upload_runs(&x->upload, memory, &run, 1, frame->payload);
 	x->seed_bytes += run.size;
+}
+
+/* Bytes that were not sent are zero. */
+static void zero_gaps(struct executor *x, struct memory *memory)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < memory->received.count; i++) {
+		const struct span *span = &memory->received.spans[i];
+
+		if (at < span->begin)
+			upload_zero(&x->upload, memory, at, span->begin);
+		at = span->end;
+	}
+	if (at < memory->size)
+		upload_zero(&x->upload, memory, at, memory->size);
+	range_set_finish(&memory->received);
 }
 
 static void start(struct executor *x, const struct seed_frame *frame)
 {
 	struct frame_header started = { .kind = FRAME_STARTED, .a = x->seed_bytes };
 
+	for (size_t i = 0; i < x->objects.capacity; i++) {
+		if (x->objects.slots[i] && x->objects.slots[i]->memory)
+			zero_gaps(x, x->objects.slots[i]->memory);
+	}
 	upload_flush(&x->upload);
 	jobs_wait_ticket(&x->jobs, x->jobs.last_ticket);
 	jobs_set_seq(&x->jobs, frame->header.b);
@@ -88,6 +112,7 @@ void executor_seed(struct executor *x)
 	struct buf whole = { 0 };
 	bool started = false;
 
+	x->seeding = true;
 	while (!started) {
 		struct seed_frame *frame = link_next_seed(&x->link);
 
@@ -106,7 +131,8 @@ void executor_seed(struct executor *x)
 			started = true;
 			break;
 		}
-		free(frame);
+		link_release_seed(&x->link, frame);
 	}
+	x->seeding = false;
 	buf_finish(&whole);
 }

@@ -64,12 +64,12 @@ static void order(struct upload *u, struct memory *m)
 	m->last_ticket = u->job->ticket;
 }
 
-void upload_zero(struct upload *u, struct memory *m)
+void upload_zero(struct upload *u, struct memory *m, uint64_t begin, uint64_t end)
 {
 	const struct device *d = u->jobs->device;
 
 	order(u, m);
-	d->vk.vkCmdFillBuffer(u->job->upload, m->whole, 0, m->size, 0);
+	d->vk.vkCmdFillBuffer(u->job->upload, m->whole, begin, end - begin, 0);
 }
 
 /* Room in a staging chunk of the current job. */

@@ -23,8 +23,8 @@ struct upload {
 };
 
 void upload_init(struct upload *u, struct jobs *j);
-/* All of the memory becomes zero. */
-void upload_zero(struct upload *u, struct memory *m);
+/* [begin, end) of the memory becomes zero; both are multiples of 4. */
+void upload_zero(struct upload *u, struct memory *m, uint64_t begin, uint64_t end);
 /* Writes runs, checked against the memory, whose bytes lie back to back. The bytes are read once. */
 void upload_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count, const void *bytes);
 /* The job with everything collected, its upload buffer ended and followed by a barrier; the caller submits it. NULL: nothing. */
