@@ -261,7 +261,12 @@ static int seed(struct epoch *e, uint64_t *ret_position)
 		.workload = e->host->workload };
 	uint64_t position, seq;
 	bool wanted;
-	int error = send_frame(e, FRAME_HELLO, 0, 0, &hello, sizeof(hello));
+	int error;
+
+	pthread_mutex_lock(e->host->mutex);
+	e->seed_start_ns = time_monotonic_ns();
+	pthread_mutex_unlock(e->host->mutex);
+	error = send_frame(e, FRAME_HELLO, 0, 0, &hello, sizeof(hello));
 
 	if (!error)
 		error = send_state(e);
@@ -383,7 +388,6 @@ struct epoch *epoch_create(const struct epoch_host *host, uint64_t number, const
 	e->target = *target;
 	e->needs = *needs;
 	e->result.fd = -1;
-	e->seed_start_ns = time_monotonic_ns();
 	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->stop_fd < 0 || pthread_create(&e->sender, NULL, send_all, e)) {
 		close_fd(&e->stop_fd);

@@ -10,7 +10,7 @@
 #include "migrate/session/node_link.h"
 
 #define REPORT_MAX_EVENTS 32
-#define REPORT_MAX_FIELDS 12
+#define REPORT_MAX_FIELDS 10 /* as many as the node keeps */
 
 struct report_field { char name[24]; char value[SESSION_TEXT]; };
 struct report_event {

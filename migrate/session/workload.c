@@ -173,7 +173,6 @@ static void add_completed(struct workload *w, const struct session_status *s)
 	report_event_field(e, "from", "%s", s->loss_gpu);
 	report_event_field(e, "to", "%s", s->gpu);
 	report_event_field(e, "cause", "%s", s->loss_text);
-	report_event_field(e, "noticed_ns", "%llu", (unsigned long long)t->noticed_ns);
 	report_event_field(e, "acquired_ms", "%.1f", ms_between(t->noticed_ns, t->acquired_ns));
 	report_event_field(e, "ready_ms", "%.1f", ms_between(t->noticed_ns, t->ready_ns));
 	report_event_field(e, "streamed_ms", "%.1f", epoch ? ms_between(t->noticed_ns, epoch->seed_end_ns) : 0);
@@ -195,7 +194,7 @@ static void report(void *ctx, enum session_event event)
 		e = report_event_add(&w->events, "MigrationStarted", w->facts.id, s.timeline.noticed_ns);
 		report_event_field(e, "graceful", "false");
 		report_event_field(e, "from", "%s", s.loss_gpu);
-		report_event_field(e, "cause", "%s: %s", session_loss_name(s.loss), s.loss_text);
+		report_event_field(e, "cause", "%s", s.loss_text);
 		break;
 	case SESSION_EVENT_MOVE_COMPLETED:
 		add_completed(w, &s);
