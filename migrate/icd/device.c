@@ -114,9 +114,15 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDevice(VkPhysicalDevice handle, const V
 	if (!enable_extensions(d, info))
 		goto fail;
 	result = VK_ERROR_INITIALIZATION_FAILED;
-	if (icd_stream_open(d) < 0)
+	if (icd_stream_make(d) < 0)
 		goto fail;
+	/* In the log before the session asks for the first executor. */
 	tell_features(d, info);
+	icd_publish(d);
+	if (icd_stream_open(d) < 0) {
+		icd_stream_close(d);
+		goto fail;
+	}
 	*ret_device = ICD_HANDLE(VkDevice, d);
 	return VK_SUCCESS;
 

@@ -22,24 +22,33 @@ static int exchange(int socket, const struct ring *log, struct ipc_message *ret_
 	return 0;
 }
 
+int icd_stream_make(struct icd_device *d)
+{
+	struct icd_stream *s = &d->stream;
+	s->socket = s->delivery.fd = -1;
+	int error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
+	if (error) {
+		s->log.fd = -1;
+		icd_say("cannot make the log of %llu MiB: %s", RING_LOG_BYTES >> 20, strerror(-error));
+		return error;
+	}
+	s->commit_time_ns = time_monotonic_ns();
+	s->writer = (struct wire_writer){ .out = &s->payload, .deps = &s->deps, .id = icd_id_of };
+	return 0;
+}
+
 int icd_stream_open(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
 	const char *path = getenv(IPC_ENV_SESSION);
 	__attribute__((cleanup(close_fd))) int socket = path ? unix_connect(path) : -ENOENT;
-	s->socket = -1;
 	if (socket < 0) {
 		icd_say("no session to run on: %s", strerror(-socket));
 		return socket;
 	}
-	int error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
-	if (error) {
-		icd_say("cannot make the log of %llu MiB: %s", RING_LOG_BYTES >> 20, strerror(-error));
-		return error;
-	}
 	struct ipc_message answer;
 	__attribute__((cleanup(close_fd))) int fd = -1;
-	error = exchange(socket, &s->log, &answer, &fd);
+	int error = exchange(socket, &s->log, &answer, &fd);
 	if (error) {
 		icd_say("the session does not answer: %s", strerror(-error));
 	} else if (answer.error) {
@@ -51,14 +60,12 @@ int icd_stream_open(struct icd_device *d)
 			icd_say("the session's delivery ring is no good: %s", strerror(-error));
 	}
 	if (error) {
-		ring_finish(&s->log);
+		s->delivery.fd = -1;
 		return error;
 	}
 	fd = -1; /* the ring's now */
 	s->socket = socket;
 	socket = -1;
-	s->commit_time_ns = time_monotonic_ns();
-	s->writer = (struct wire_writer){ .out = &s->payload, .deps = &s->deps, .id = icd_id_of };
 	return 0;
 }
 

@@ -8,7 +8,9 @@
 
 #define ICD_NEVER UINT64_MAX /* a seq that no submission has: not known yet */
 
-/* open.c: connects to the session and opens the workload; says why not. 0 or -errno. */
+/* open.c: make the log (records may be appended from then on, as long as they fit), then connect to the session and open the workload.
+ * Both say why not. 0 or -errno. Closed after make, whether open came about or not. */
+int icd_stream_make(struct icd_device *d);
 int icd_stream_open(struct icd_device *d);
 void icd_stream_close(struct icd_device *d);
 
