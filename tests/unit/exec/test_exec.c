@@ -211,12 +211,12 @@ static void test_large(void **state)
 	free(got);
 }
 
-/* Every second byte of half a MiB. */
+/* Every second byte; less of them under validation, which compares each region with each. */
 static void test_tiny_runs(void **state)
 {
-	const uint64_t size = 512u << 10;
-	const uint32_t count = 256u << 10;
-	const struct record_range all = { 1, 0, 512u << 10 };
+	const uint32_t count = getenv("VK_INSTANCE_LAYERS") ? 8u << 10 : 256u << 10;
+	const uint64_t size = 2 * count;
+	const struct record_range all = { 1, 0, size };
 	struct record_run *runs = calloc(count / 2, sizeof(*runs));
 	unsigned char *model = calloc(1, size), *got = malloc(size), *bytes = malloc(count);
 	struct script s = { 0 };
@@ -455,6 +455,6 @@ int main(void)
 		puts("SKIP: no Vulkan driver on this machine");
 		return 77;
 	}
-	alarm(110);
+	alarm(170);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
