@@ -1,6 +1,7 @@
 #include "node/api.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -273,6 +274,18 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	message_free_request(request);
 }
 
+static int give_to_group(const struct node *n)
+{
+	if (!n->config.group[0])
+		return 0;
+	const struct group *g = getgrnam(n->config.group);
+	if (!g) {
+		log_error("group \"%s\" of the configuration does not exist", n->config.group);
+		return -ENOENT;
+	}
+	return chown(n->paths.control, (uid_t)-1, g->gr_gid) < 0 ? -errno : 0;
+}
+
 int api_create(struct node *n, struct api **ret)
 {
 	struct api *c = calloc(1, sizeof *c);
@@ -289,6 +302,8 @@ int api_create(struct node *n, struct api **ret)
 		mode_t before = umask(0117);
 		r = zsock_bind(c->socket, n->paths.control_endpoint, NULL, 0);
 		umask(before);
+		if (r == 0)
+			r = give_to_group(n);
 	}
 	if (r < 0) {
 		api_destroy(c);

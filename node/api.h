@@ -1,4 +1,4 @@
-/* The control socket: ROUTER on ipc://RUN/control, mode 0660: whoever may open it may use it. One handler a request. */
+/* The control socket: ROUTER on ipc://RUN/control, mode 0660, for the configured group: whoever may open it may use it. One handler a request. */
 #ifndef TBMESH_NODE_API_H
 #define TBMESH_NODE_API_H
 

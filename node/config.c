@@ -137,6 +137,14 @@ static bool set_max_executors(struct node_config *c, const char *value)
 	return parse_number(value, 1, 256, &c->max_executors);
 }
 
+static bool set_group(struct node_config *c, const char *value)
+{
+	if (strlen(value) >= sizeof c->group)
+		return false;
+	strcpy(c->group, value);
+	return true;
+}
+
 static bool set_devices(struct node_config *c, const char *value)
 {
 	if (strcmp(value, "linux") != 0 && strcmp(value, "null") != 0)
@@ -161,6 +169,7 @@ static const struct {
 	{ "submit_timeout", set_submit_timeout, "seconds, from 1 to 86400" },
 	{ "prefer_cpu_fallback", set_cpu_fallback, "true or false" },
 	{ "max_executors", set_max_executors, "a number from 1 to 256" },
+	{ "group", set_group, "the name of a group" },
 	{ "devices", set_devices, "linux or null" },
 };
 

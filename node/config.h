@@ -24,6 +24,7 @@ struct node_config {
 	uint32_t submit_timeout_s;    /* a submission that takes longer counts as a hang, without other signs */
 	bool prefer_cpu_fallback;
 	uint32_t max_executors; /* a GPU, and for each peer */
+	char group[32];         /* that may use the control socket; "" only the node's own */
 	char devices[16];       /* backend: linux | null */
 };
 

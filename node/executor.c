@@ -27,6 +27,7 @@ struct executor {
 	struct process process;
 	struct loop_io *exit_io;
 	char gpu[96], workload[96], peer[64];
+	uid_t uid;
 	char socket[NODE_PATH_MAX + 64], record[NODE_PATH_MAX + 64]; /* "" none */
 	/* while STARTING */
 	int ready_fd;
@@ -116,6 +117,9 @@ static void ready_readable(void *ctx, unsigned events)
 	unsigned port = 0;
 	if (end && !e->peer[0] && strcmp(e->text, "ready") == 0) {
 		e->state = SERVING;
+		/* Whoever claims another's uid gives the executor to that one. Fails without privilege, where all is one user's. */
+		if (e->uid != geteuid() && chown(e->socket, e->uid, (gid_t)-1) < 0)
+			log_debug("%s stays this user's: %s", e->socket, strerror(errno));
 		answer(e, 0, NULL, 0);
 	} else if (end && e->peer[0] && sscanf(e->text, "port %u", &port) == 1 && port > 0 && port <= 65535) {
 		e->state = SERVING;
@@ -336,6 +340,7 @@ int executors_start(struct executors *x, const struct executor_request *request,
 	snprintf(e->gpu, sizeof e->gpu, "%s", request->gpu);
 	snprintf(e->workload, sizeof e->workload, "%s", request->workload);
 	snprintf(e->peer, sizeof e->peer, "%s", request->peer);
+	e->uid = request->uid;
 	if (!request->secret)
 		snprintf(e->socket, sizeof e->socket, "%s/%" PRIu64 ".sock", x->paths->exec, e->ticket);
 	__attribute__((cleanup(close_fd))) int secret_fd = -1, ready_fd = -1;

@@ -19,6 +19,7 @@ struct executor_request {
 	const char *gpu; /* id on this host */
 	const char *workload;
 	const char *peer;            /* id of the node that asks; "": a session of this host */
+	uint32_t uid;                /* of the session of this host: the socket becomes its own */
 	const unsigned char *secret; /* EXECUTOR_SECRET_BYTES, for a peer; else NULL */
 };
 struct executor_ready {

@@ -17,6 +17,7 @@
 #include "proto/messages.h"
 
 #define SILENT_NS 5000000000ull     /* after that a session whose process is gone counts as dead */
+#define SETTLED_NS 5000000000ull    /* after the start: peers have been heard by then */
 #define REMEMBER_NS 600000000000ull /* what has ended stays in the list for so long */
 
 struct workload {
@@ -24,12 +25,14 @@ struct workload {
 	Tbmesh__Workload *message; /* owned */
 	struct api_route route;
 	uint64_t seen_ns;
+	bool has_refuge; /* another GPU could take it, at the last look */
 };
 
 struct workloads {
 	struct node *node;
 	struct list list;
 	size_t count;
+	bool look_later; /* for GPUs that could take workloads */
 };
 
 struct workloads *workloads_create(struct node *n)
@@ -126,14 +129,18 @@ int workloads_report(struct workloads *w, const struct api_route *from, const Tb
 		}
 		list_append(&w->list, &one->link);
 		w->count++;
+		one->has_refuge = true; /* until it is looked at: one that starts without is told of */
 		log_info("workload %s of %s (pid %u)", message->id, message->program, message->pid);
 	}
+	bool before = one->message && strcmp(one->message->state, "running") == 0;
 	if (one->message)
 		tbmesh__workload__free_unpacked(one->message, NULL);
 	one->message = message;
 	one->route = *from;
 	one->seen_ns = time_monotonic_ns();
 	take_events(w, r);
+	if (before != (strcmp(message->state, "running") == 0))
+		workloads_look_for_refuge(w);
 	return 0;
 }
 
@@ -156,6 +163,8 @@ static void mark_lost(struct workloads *w, struct workload *one)
 void workloads_tick(struct workloads *w)
 {
 	uint64_t now_ns = time_monotonic_ns();
+	if (w->look_later)
+		workloads_look_for_refuge(w);
 	list_for_each_safe(one, &w->list, struct workload, link) {
 		uint64_t silent_ns = now_ns - one->seen_ns;
 		if (is_over(one->message)) {
@@ -179,6 +188,54 @@ void workloads_gpu_gone(struct workloads *w, const char *key, uint64_t at_ns)
 		reply.body_case = TBMESH__REPLY__BODY_GPU_GONE;
 		reply.gpu_gone = &gone;
 		api_reply(w->node->api, &one->route, &reply);
+	}
+}
+
+static bool find_refuge(const struct workloads *w, const struct workload *one)
+{
+	__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
+	const Tbmesh__Workload *m = one->message;
+	size_t count = placement_gpus(w->node, &gpus);
+	__attribute__((cleanup(free_pointer))) struct gpu_need *needs = placement_needs(m->needs, m->n_needs);
+	__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
+	const char *const here[] = { m->gpu };
+	if (!gpus || !verdicts || (m->n_needs > 0 && !needs))
+		return one->has_refuge;
+	struct policy_request r = { .needs = needs,
+		.need_count = m->n_needs,
+		.exclude = here,
+		.exclude_count = 1,
+		.prefer = "",
+		.cpu_fallback = w->node->config.prefer_cpu_fallback,
+		.covers = description_covers };
+	return policy_rank(&r, gpus, count, verdicts) > 0;
+}
+
+/* A node that just started, or waits for a probe or a description, does not know yet what there is. */
+static bool knows_the_mesh(const struct node *n)
+{
+	return time_monotonic_ns() - n->started_ns >= SETTLED_NS && !gpu_probe_pending(n->probe) &&
+		!inventory_incomplete(n->inventory);
+}
+
+void workloads_look_for_refuge(struct workloads *w)
+{
+	w->look_later = !knows_the_mesh(w->node);
+	if (w->look_later)
+		return;
+	list_for_each(one, &w->list, struct workload, link) {
+		if (strcmp(one->message->state, "running") != 0)
+			continue;
+		bool had = one->has_refuge;
+		one->has_refuge = find_refuge(w, one);
+		if (had == one->has_refuge)
+			continue;
+		struct node_event e;
+		node_event_init(&e, one->has_refuge ? "RefugeFound" : "RefugeLost", one->message->id);
+		node_event_field(&e, "gpu", "%s", one->message->gpu);
+		node_event_field(&e, "meaning", "%s",
+			one->has_refuge ? "another GPU could take it now" : "no other GPU could take it now");
+		node_event(w->node, &e);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* status, peers, links, gpus, ps, best, events: what the node knows. */
 #include "node/cli/cli.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "node/cli/document.h"
@@ -218,7 +219,7 @@ static int run_best(struct cli *c, int argc, char **argv)
 
 /* ---- events ---- */
 
-#define FOLLOW_TIMEOUT_MS 60000 /* the node answers earlier, if only with nothing */
+#define FOLLOW_TIMEOUT_MS 25000 /* the node answers earlier, if only with nothing */
 
 static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t since, bool follow)
 {
@@ -234,6 +235,24 @@ static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t s
 			show_event(list->events[i], stdout);
 	}
 	return fflush(stdout) == 0 ? r : EXIT_ERROR;
+}
+
+/* A node that was restarted meanwhile has forgotten the question, not the numbers: it is asked again. */
+static int follow_ask(struct cli *c, Tbmesh__Request *request, Tbmesh__Reply **ret)
+{
+	int r = client_ask_quietly(c, request, FOLLOW_TIMEOUT_MS, ret);
+	if (r == -ETIMEDOUT) {
+		client_close(c->client);
+		c->client = NULL;
+		return client_ask(c, request, FOLLOW_TIMEOUT_MS, ret);
+	}
+	if (r < 0)
+		return client_explain(c, r);
+	if ((*ret)->code == 0)
+		return EXIT_OK;
+	r = cli_fail(c, EXIT_ERROR, "%s", (*ret)->message);
+	message_free_reply(*ret);
+	return r;
 }
 
 static int run_events(struct cli *c, int argc, char **argv)
@@ -253,7 +272,7 @@ static int run_events(struct cli *c, int argc, char **argv)
 		Tbmesh__Reply *reply;
 		request.body_case = TBMESH__REQUEST__BODY_EVENTS;
 		request.events = &body;
-		int r = client_ask(c, &request, follow ? FOLLOW_TIMEOUT_MS : CLIENT_TIMEOUT_MS, &reply);
+		int r = follow ? follow_ask(c, &request, &reply) : client_ask(c, &request, CLIENT_TIMEOUT_MS, &reply);
 		if (r != EXIT_OK)
 			return r;
 		bool more = false;
