@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+"""The last GPU goes, or the session: the program is told in time and in Vulkan's words, or waits and carries on."""
+
+import os
+import signal
+import time
+import unittest
+
+from labtest import LabCase, eventually, events, lab, main, on, plain
+
+WORDS = ["xorshift", "--rounds", "4000", "--words", "32768"]
+DEVICE_LOST = "VkResult -4"
+MIGRATION_TIMEOUT_S = 4
+
+
+class Last(LabCase):
+    """One GPU in the whole mesh, and no CPU driver beside it."""
+    UP = ["1", "--gpu", "alpha=egpu", "--set", f"migration_timeout = {MIGRATION_TIMEOUT_S}", "--start"]
+    READY = ["--gpus", "1"]
+
+    def tearDown(self):
+        lab("plug", "alpha", "egpu", check=False)
+        on("alpha", "tbmesh", "wait", "--gpus", "1", "--timeout", "20")
+
+    def device_lost(self, run, timeout_s):
+        """The program's own end after VK_ERROR_DEVICE_LOST."""
+        _, errors = run.process.communicate(timeout=timeout_s)
+        self.assertEqual(run.process.returncode, 1, errors)
+        self.assertIn(DEVICE_LOST, errors)
+
+    def test_no_gpu_is_left(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        run.reach_mid_run()
+        began = time.monotonic()
+        lab("unplug", "alpha", "egpu", "--how", "lost")
+        self.device_lost(run, MIGRATION_TIMEOUT_S + 20)
+        self.assertGreater(time.monotonic() - began, MIGRATION_TIMEOUT_S - 1)
+        eventually(lambda: events("alpha", "MigrationFailed"), 5, "MigrationFailed is told")
+
+    def test_the_last_gpu_comes_back_in_time(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        run.reach_mid_run()
+        lab("unplug", "alpha", "egpu", "--how", "silent")
+        time.sleep(1)
+        self.assertTrue(run.is_running())
+        lab("plug", "alpha", "egpu")
+        self.assertEqual(run.finish(), plain(*WORDS))
+
+    def test_session_killed(self):
+        doomed, other = (self.run_on_mesh("alpha", *WORDS) for _ in range(2))
+        other.wait_for_start()
+        workload = doomed.reach_mid_run()
+        os.kill(workload["session_pid"], signal.SIGKILL)
+        self.device_lost(doomed, 10)
+        self.assertEqual(other.finish(), plain(*WORDS))
+
+
+if __name__ == "__main__":
+    unittest.TestCase.maxDiff = 2000
+    main()
