@@ -16,9 +16,10 @@ static bool join(char out[NODE_PATH_MAX], const char *directory, const char *nam
 	return snprintf(out, NODE_PATH_MAX, "%s/%s", directory, name) < NODE_PATH_MAX;
 }
 
+/* Beside this program, as in a build tree, or where an installation has them relative to it. */
 static int find_programs(struct node_paths *p)
 {
-	char self[NODE_PATH_MAX];
+	char self[NODE_PATH_MAX - 64], probe[NODE_PATH_MAX + 32];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	if (length < 0)
 		return -errno;
@@ -27,7 +28,13 @@ static int find_programs(struct node_paths *p)
 	if (!slash)
 		return -ENOENT;
 	*slash = '\0';
-	memcpy(p->bin, self, sizeof self);
+	snprintf(p->bin, sizeof p->bin, "%s", self);
+	snprintf(probe, sizeof probe, "%s/tbmesh-exec", p->bin);
+	bool built = access(probe, X_OK) == 0;
+	if (!built)
+		snprintf(p->bin, sizeof p->bin, "%s/../libexec/tbmesh", self);
+	snprintf(p->manifest, sizeof p->manifest, built ? "%s/../lib/tbmesh_icd.json" : "%s/../share/tbmesh/tbmesh_icd.json",
+		self);
 	return 0;
 }
 

@@ -16,7 +16,8 @@ struct node_paths {
 	char control_endpoint[NODE_PATH_MAX]; /* ipc://… */
 	char exec[NODE_PATH_MAX];             /* executors' sockets and pid files */
 	char sessions[NODE_PATH_MAX];         /* sockets of the sessions that `tbmesh run` starts */
-	char bin[NODE_PATH_MAX];              /* where the programs of this build are */
+	char bin[NODE_PATH_MAX];              /* where tbmesh-exec and tbmesh-session are */
+	char manifest[NODE_PATH_MAX];         /* of the Vulkan driver that programs get */
 };
 
 /* root: NULL or "" for TBMESH_ROOT, else the installed places. 0, -ENAMETOOLONG (Unix sockets have room for 107 bytes)

@@ -22,17 +22,6 @@
 #define EXIT_NO_PROGRAM 127
 #define READY_TEXT_MAX 1024
 
-static int find_manifest(const struct cli *c, char out[NODE_PATH_MAX + 64])
-{
-	static const char *const places[] = { "../lib/tbmesh_icd.json", "../share/tbmesh/tbmesh_icd.json" };
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(out, NODE_PATH_MAX + 64, "%s/%s", c->paths.bin, places[i]);
-		if (access(out, R_OK) == 0)
-			return 0;
-	}
-	return -ENOENT;
-}
-
 /* As execvp would find it; a wrong name is told before a session is started. */
 static int check_program(const char *program)
 {
@@ -166,10 +155,10 @@ static int start_session(struct cli *c, const char *gpu, const char *program, co
 	return wait_until_ready(c, ready); /* if that fails, this process ends, and with it the session */
 }
 
-static int become(struct cli *c, char **argv, const char *socket, const char *manifest)
+static int become(struct cli *c, char **argv, const char *socket)
 {
-	if (setenv(IPC_ENV_SESSION, socket, 1) < 0 || setenv("VK_DRIVER_FILES", manifest, 1) < 0 ||
-		setenv("VK_ICD_FILENAMES", manifest, 1) < 0 || setenv("NODEVICE_SELECT", "1", 1) < 0)
+	if (setenv(IPC_ENV_SESSION, socket, 1) < 0 || setenv("VK_DRIVER_FILES", c->paths.manifest, 1) < 0 ||
+		setenv("VK_ICD_FILENAMES", c->paths.manifest, 1) < 0 || setenv("NODEVICE_SELECT", "1", 1) < 0)
 		return cli_fail(c, EXIT_ERROR, "cannot set the environment: %s", strerror(errno));
 	fflush(NULL);
 	execvp(argv[0], argv);
@@ -181,7 +170,7 @@ static int become(struct cli *c, char **argv, const char *socket, const char *ma
 static int run_run(struct cli *c, int argc, char **argv)
 {
 	const char *gpu = "";
-	char socket[NODE_PATH_MAX + 32], manifest[NODE_PATH_MAX + 64];
+	char socket[NODE_PATH_MAX + 32];
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--") == 0) {
@@ -205,15 +194,14 @@ static int run_run(struct cli *c, int argc, char **argv)
 		cli_fail(c, EXIT_ERROR, "cannot run %s: %s", argv[i], strerror(-r));
 		return r == -ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_EXECUTABLE;
 	}
-	if (find_manifest(c, manifest) < 0)
-		return cli_fail(c, EXIT_ERROR,
-			"the driver's manifest tbmesh_icd.json is not beside %s; is the installation whole?", c->paths.bin);
+	if (access(c->paths.manifest, R_OK) < 0)
+		return cli_fail(c, EXIT_ERROR, "the driver's manifest %s is missing; is the installation whole?", c->paths.manifest);
 	r = check_offer(c, gpu);
 	if (r != EXIT_OK)
 		return r;
 	snprintf(socket, sizeof socket, "%s/%d.sock", c->paths.sessions, (int)getpid());
 	r = start_session(c, gpu, argv[i], socket);
-	return r == EXIT_OK ? become(c, argv + i, socket, manifest) : r;
+	return r == EXIT_OK ? become(c, argv + i, socket) : r;
 }
 
 const struct command command_run = {

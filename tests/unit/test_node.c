@@ -181,6 +181,28 @@ static void test_config_files(void **state)
 	assert_int_equal(c.port, 2);
 }
 
+/* The example names every key, with a value that is accepted. */
+static void test_config_example(void **state)
+{
+	(void)state;
+	struct node_config c;
+	char error[512] = "", *text = NULL;
+	size_t size;
+	assert_int_equal(file_read(CONFIG_EXAMPLE, 1 << 16, &text, &size), 0);
+	config_defaults(&c);
+	assert_int_equal(config_parse(&c, "example", text, error, sizeof error), 0); /* as it is: all comments */
+	unsigned keys = 0;
+	for (char *p = text; (p = strstr(p, "\n#")) != NULL; p++)
+		if (p[2] != ' ') {
+			p[1] = ' ';
+			keys++;
+		}
+	if (config_parse(&c, "example", text, error, sizeof error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(keys, 13);
+	free(text);
+}
+
 /* ---- paths ---- */
 
 static void test_paths(void **state)
@@ -360,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_event_is_cut),
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_config_errors),
+		cmocka_unit_test(test_config_example),
 		cmocka_unit_test_setup_teardown(test_config_files, make_directory, remove_directory),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_process),
