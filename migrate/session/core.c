@@ -9,7 +9,7 @@
 #include "migrate/session/core_private.h"
 
 #define MS 1000000ull
-#define BLAME_LOSSES 3 /* an executor that blames the workload counts for so many that only die of it */
+#define BLAME_LOSSES 3  /* an executor that blames the workload counts for so many that only die of it */
 #define TICK_MAX_MS 400 /* a tick that comes later than this: this process did not run, so it heard nothing either */
 
 #define TO(phase) (1u << (phase))
@@ -70,7 +70,8 @@ static void check(const struct session_core *c)
 	assert(c->committed_seq <= c->done_seq);
 	assert(c->committed_seq <= c->completed_seq);
 	assert(c->submissions.first_seq == c->committed_seq + 1);
-	assert(c->phase == SESSION_RUN || c->phase == SESSION_LOST || c->phase == SESSION_ENDED || c->done_seq == c->committed_seq);
+	assert(c->phase == SESSION_RUN || c->phase == SESSION_LOST || c->phase == SESSION_ENDED ||
+		c->done_seq == c->committed_seq);
 	assert(c->phase == SESSION_RUN || !c->begun);
 	assert(c->phase != SESSION_RUN || c->seeded);
 	assert(!c->asked || c->phase == SESSION_ACQUIRE);
@@ -230,8 +231,8 @@ void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq)
 	resumed(c, now_ns);
 }
 
-struct session_core *session_core_create(const struct session_config *config, const char *prefer, const struct session_core_ops *ops,
-	void *ctx)
+struct session_core *session_core_create(
+	const struct session_config *config, const char *prefer, const struct session_core_ops *ops, void *ctx)
 {
 	struct session_core *c = calloc(1, sizeof(*c));
 
@@ -359,11 +360,15 @@ static void handle_lost(struct session_core *c, uint64_t now_ns, const struct fr
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
 			*p = '?'; /* an executor's words end up in logs and messages */
-	core_lose(c, now_ns, result == FRAME_LOST_WORKLOAD ? SESSION_LOSS_WORKLOAD
-		: result == FRAME_LOST_UNFIT ? SESSION_LOSS_UNFIT : SESSION_LOSS_DEVICE, text);
+	core_lose(c, now_ns,
+		result == FRAME_LOST_WORKLOAD        ? SESSION_LOSS_WORKLOAD
+			: result == FRAME_LOST_UNFIT ? SESSION_LOSS_UNFIT
+						     : SESSION_LOSS_DEVICE,
+		text);
 }
 
-void session_core_frame(struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *h, const void *payload)
+void session_core_frame(
+	struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *h, const void *payload)
 {
 	if (epoch != c->epoch || !attached(c))
 		return; /* an executor of the past goes on talking */
@@ -430,7 +435,8 @@ void session_core_lost(struct session_core *c, uint64_t now_ns, uint64_t epoch, 
 void session_core_gpu_gone(struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t at_ns)
 {
 	if (attached(c) && strcmp(c->gpu, gpu) == 0)
-		lose_at(c, now_ns, at_ns && at_ns < now_ns ? at_ns : now_ns, SESSION_LOSS_GPU, "the node says that its GPU is gone");
+		lose_at(c, now_ns, at_ns && at_ns < now_ns ? at_ns : now_ns, SESSION_LOSS_GPU,
+			"the node says that its GPU is gone");
 }
 
 static void judge(struct session_core *c, uint64_t now_ns, uint64_t passed_ns)
@@ -445,7 +451,8 @@ static void judge(struct session_core *c, uint64_t now_ns, uint64_t passed_ns)
 		core_lose(c, now_ns, SESSION_LOSS_SILENT, NULL);
 		return;
 	}
-	if (c->phase == SESSION_RUN && c->done_seq + 1 == c->submissions.first_seq + c->submissions.count && !c->pending_answers)
+	if (c->phase == SESSION_RUN && c->done_seq + 1 == c->submissions.first_seq + c->submissions.count &&
+		!c->pending_answers)
 		c->progress_ns = now_ns; /* idle */
 	if (now_ns - c->progress_ns > c->config.submit_timeout_ms * MS)
 		core_lose(c, now_ns, SESSION_LOSS_STUCK, NULL);
@@ -467,7 +474,10 @@ void session_core_tick(struct session_core *c, uint64_t now_ns)
 	if (now_ns > c->repair_ns + c->config.migration_timeout_ms * MS) {
 		char why[SESSION_TEXT];
 
-		snprintf(why, sizeof(why), "no GPU took the workload in time%s%.150s", c->refusal[0] ? ": " : "", c->refusal);
+		snprintf(why, sizeof(why), "no GPU took the workload in time: %.150s",
+			c->asked                ? "the node does not answer"
+				: c->refusal[0] ? c->refusal
+						: "none made a device");
 		core_give_up(c, now_ns, why);
 		return;
 	}
@@ -485,10 +495,18 @@ void session_core_end(struct session_core *c, uint64_t now_ns)
 
 void session_core_status(const struct session_core *c, struct session_status *ret)
 {
-	*ret = (struct session_status){ .phase = c->phase, .epoch = c->epoch, .completed_seq = c->completed_seq,
-		.committed_seq = c->committed_seq, .submitted_seq = c->submissions.first_seq + c->submissions.count - 1,
-		.state_bytes = c->state.size_bytes, .position = c->position, .scanned = c->scanned, .moves = c->moves,
-		.losses = c->losses, .loss = c->loss, .timeline = c->timeline };
+	*ret = (struct session_status){ .phase = c->phase,
+		.epoch = c->epoch,
+		.completed_seq = c->completed_seq,
+		.committed_seq = c->committed_seq,
+		.submitted_seq = c->submissions.first_seq + c->submissions.count - 1,
+		.state_bytes = c->state.size_bytes,
+		.position = c->position,
+		.scanned = c->scanned,
+		.moves = c->moves,
+		.losses = c->losses,
+		.loss = c->loss,
+		.timeline = c->timeline };
 	memcpy(ret->gpu, c->gpu, sizeof(ret->gpu));
 	memcpy(ret->loss_text, c->loss_text, sizeof(ret->loss_text));
 	memcpy(ret->loss_gpu, c->loss_gpu, sizeof(ret->loss_gpu));
@@ -496,7 +514,8 @@ void session_core_status(const struct session_core *c, struct session_status *re
 
 int session_core_needs(const struct session_core *c, graph_record_fn *fn, void *ctx)
 {
-	map_for_each(&c->needs, slot) {
+	map_for_each(&c->needs, slot)
+	{
 		int error = fn(ctx, slot->value);
 		if (error)
 			return error;

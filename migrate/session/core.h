@@ -52,7 +52,7 @@ enum session_event {
 	SESSION_EVENT_MOVE_COMPLETED, /* the program goes on, on another one */
 	SESSION_EVENT_MOVE_FAILED,    /* no executor within migration_timeout: the workload is lost */
 	SESSION_EVENT_CHECKPOINT,
-	SESSION_EVENT_READY,          /* the first executor has its device */
+	SESSION_EVENT_READY, /* the first executor has its device */
 };
 
 struct session_config {
@@ -63,7 +63,10 @@ struct session_config {
 	uint64_t retry_ms;             /* between two questions for an executor */
 	unsigned max_losses;           /* in a row without any progress: then the workload itself kills its executors */
 };
-#define SESSION_CONFIG_DEFAULT { 1500, 300000, 30000, 10000, 250, 8 }
+#define SESSION_CONFIG_DEFAULT                                                                                              \
+	{                                                                                                                   \
+		1500, 300000, 30000, 10000, 250, 8                                                                          \
+	}
 
 /* When what happened; CLOCK_MONOTONIC ns as the caller counts, 0: not yet. */
 struct session_timeline {
@@ -78,26 +81,26 @@ struct session_timeline {
 struct session_status {
 	enum session_phase phase;
 	uint64_t epoch;
-	char gpu[SESSION_TEXT];      /* key of the executor's GPU, "" none */
-	uint64_t completed_seq;      /* told to the program */
+	char gpu[SESSION_TEXT]; /* key of the executor's GPU, "" none */
+	uint64_t completed_seq; /* told to the program */
 	uint64_t committed_seq;
-	uint64_t submitted_seq;      /* highest in the log as far as it was read */
+	uint64_t submitted_seq; /* highest in the log as far as it was read */
 	uint64_t state_bytes;
-	uint64_t position;           /* of the checkpoint in the log */
-	uint64_t scanned;            /* the log was read up to here */
-	unsigned moves;              /* completed */
-	unsigned losses;             /* in all */
-	enum session_loss loss;      /* the last one */
+	uint64_t position;      /* of the checkpoint in the log */
+	uint64_t scanned;       /* the log was read up to here */
+	unsigned moves;         /* completed */
+	unsigned losses;        /* in all */
+	enum session_loss loss; /* the last one */
 	char loss_text[SESSION_TEXT];
-	char loss_gpu[SESSION_TEXT]; /* where it happened */
+	char loss_gpu[SESSION_TEXT];      /* where it happened */
 	struct session_timeline timeline; /* of the last move */
 };
 
 struct session_acquire {
-	uint64_t request;              /* to be repeated in the answer */
-	const char *const *exclude;    /* GPU keys */
+	uint64_t request;           /* to be repeated in the answer */
+	const char *const *exclude; /* GPU keys */
 	size_t exclude_count;
-	const char *prefer;            /* GPU key or "" */
+	const char *prefer; /* GPU key or "" */
 };
 
 struct session_core_ops {
@@ -114,22 +117,23 @@ struct session_core_ops {
 	void (*close)(void *ctx, uint64_t epoch); /* end its channel, let go of it */
 
 	/* To the program, in this order. The bytes of the runs lie at base + run.offset and are valid during the call. */
-	void (*deliver_delta)(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-		const unsigned char *base);
+	void (*deliver_delta)(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count,
+		uint64_t byte_count, const unsigned char *base);
 	void (*deliver_complete)(void *ctx, uint64_t seq);
 	void (*deliver_allocated)(void *ctx, uint64_t memory, int32_t result);
 	void (*deliver_lost)(void *ctx);
 	void (*trim)(void *ctx, uint64_t position); /* the log before this is not needed any more */
 
 	void (*report)(void *ctx, enum session_event event);
-	void (*moved)(void *ctx, enum session_phase from, enum session_phase to); /* each move of the state machine, for the log */
+	void (*moved)(
+		void *ctx, enum session_phase from, enum session_phase to); /* each move of the state machine, for the log */
 };
 
 struct session_core;
 
 /* ops and ctx outlive the core. prefer: GPU key or "". NULL when out of memory. */
-struct session_core *session_core_create(const struct session_config *config, const char *prefer, const struct session_core_ops *ops,
-	void *ctx);
+struct session_core *session_core_create(
+	const struct session_config *config, const char *prefer, const struct session_core_ops *ops, void *ctx);
 void session_core_destroy(struct session_core *c); /* NULL is fine */
 
 void session_core_start(struct session_core *c, uint64_t now_ns); /* asks for the first executor */
@@ -139,14 +143,15 @@ void session_core_refused(struct session_core *c, uint64_t now_ns, uint64_t requ
 /* All but START has been sent. False: the epoch is over, send nothing. *ret_position, *ret_seq: for START. */
 bool session_core_seeding_done(struct session_core *c, uint64_t epoch, uint64_t *ret_position, uint64_t *ret_seq);
 /* A frame that came through the channel of `epoch`; payload: header->size private bytes. */
-void session_core_frame(struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *header,
-	const void *payload);
+void session_core_frame(
+	struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *header, const void *payload);
 /* The receiver of `epoch` has handled all it had and waits for the next frame: silence counts from here. */
 void session_core_waiting(struct session_core *c, uint64_t now_ns, uint64_t epoch);
 void session_core_lost(struct session_core *c, uint64_t now_ns, uint64_t epoch, enum session_loss loss, const char *text);
-void session_core_gpu_gone(struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t at_ns); /* at_ns: first sign, 0 now */
-void session_core_tick(struct session_core *c, uint64_t now_ns); /* each 50-300 ms */
-void session_core_end(struct session_core *c, uint64_t now_ns);  /* the program is gone */
+void session_core_gpu_gone(
+	struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t at_ns); /* at_ns: first sign, 0 now */
+void session_core_tick(struct session_core *c, uint64_t now_ns);                   /* each 50-300 ms */
+void session_core_end(struct session_core *c, uint64_t now_ns);                    /* the program is gone */
 
 void session_core_status(const struct session_core *c, struct session_status *ret_status);
 /* The NEED records known so far. Under the lock; may be called inside ops->acquire and ops->seed. */

@@ -9,7 +9,7 @@
 /* A SUBMIT of the log that no checkpoint covers yet. */
 struct submission {
 	uint64_t nonce;
-	uint64_t end;      /* position behind its record */
+	uint64_t end; /* position behind its record */
 	bool commit;
 	uint32_t range_count;
 	struct record_range *ranges; /* owned */
@@ -38,45 +38,48 @@ struct session_core {
 	/* the log as read so far */
 	uint64_t scanned;
 	struct submissions submissions;
-	struct map needs;          /* (key, 0) → record, owned */
-	unsigned pending_answers;  /* ALLOCATEs without an answer */
+	struct map needs;         /* (key, 0) → record, owned */
+	unsigned pending_answers; /* ALLOCATEs without an answer */
 
 	/* the checkpoint */
 	uint64_t position;
 	uint64_t committed_seq;
 	struct graph graph;
 	struct state state;
-	uint64_t completed_seq;    /* told */
+	uint64_t completed_seq; /* told */
 
 	/* this epoch */
 	uint64_t epoch;
 	char gpu[SESSION_TEXT];
 	uint64_t done_seq;
-	bool begun;                /* done_seq + 1 is dirty, and state_begin was called if it is a commit */
+	bool begun; /* done_seq + 1 is dirty, and state_begin was called if it is a commit */
 	struct window window;
-	bool seeded;               /* all but START was sent */
-	uint64_t phase_ns;         /* since when in this phase */
-	uint64_t progress_ns;      /* last sign that work goes on */
-	uint64_t silent_ns;        /* silence counted so far, in ticks that really took place */
-	uint64_t tick_ns;          /* last tick */
+	bool seeded;          /* all but START was sent */
+	uint64_t phase_ns;    /* since when in this phase */
+	uint64_t progress_ns; /* last sign that work goes on */
+	uint64_t silent_ns;   /* silence counted so far, in ticks that really took place */
+	uint64_t tick_ns;     /* last tick */
 
 	/* repair */
-	uint64_t request;          /* last one asked */
-	bool asked;                /* and not answered */
+	uint64_t request; /* last one asked */
+	bool asked;       /* and not answered */
 	uint64_t retry_ns;
-	uint64_t repair_ns;        /* migration_timeout counts from here */
+	uint64_t repair_ns; /* migration_timeout counts from here */
 	char refusal[SESSION_TEXT];
 	unsigned losses, losses_in_row, moves;
 	enum session_loss loss;
 	char loss_text[SESSION_TEXT], loss_gpu[SESSION_TEXT], prefer[SESSION_TEXT];
-	bool first_ready;          /* an executor was ready once */
-	bool repairing;            /* from a loss until work goes on */
+	bool first_ready; /* an executor was ready once */
+	bool repairing;   /* from a loss until work goes on */
 	struct session_timeline timeline;
-	struct { char gpu[SESSION_TEXT]; bool unfit; } excluded[SESSION_MAX_EXCLUDED];
+	struct {
+		char gpu[SESSION_TEXT];
+		bool unfit;
+	} excluded[SESSION_MAX_EXCLUDED];
 	size_t excluded_count;
 
-	struct buf scratch;        /* private copy of one record */
-	struct record_run *runs;   /* of one delivery; RUNS_MAX, allocated at creation */
+	struct buf scratch;      /* private copy of one record */
+	struct record_run *runs; /* of one delivery; RUNS_MAX, allocated at creation */
 };
 
 /* Largest number of runs in one DELTA: keeps it under DELIVERY_MAX_BYTES together with RUN_BYTES_MAX. */
@@ -84,8 +87,8 @@ struct session_core {
 #define RUN_BYTES_MAX (1u << 20)
 
 /* scan.c. Both: 0, -EBADMSG (the log makes no sense) or -ENOMEM; both end the workload. */
-int core_scan(struct session_core *c);                     /* reads the log up to its head */
-int core_apply(struct session_core *c, uint64_t end);      /* records from the checkpoint up to end become part of it */
+int core_scan(struct session_core *c);                /* reads the log up to its head */
+int core_apply(struct session_core *c, uint64_t end); /* records from the checkpoint up to end become part of it */
 struct submission *core_submission(struct session_core *c, uint64_t seq); /* uncommitted and scanned, else NULL */
 void core_drop_submissions(struct session_core *c, uint64_t up_to_seq);
 void core_scan_finish(struct session_core *c);

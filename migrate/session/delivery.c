@@ -4,13 +4,14 @@
 
 uint32_t delivery_delta_size(uint32_t run_count, uint64_t byte_count)
 {
-	uint64_t size = sizeof(struct delivery_header) + sizeof(struct record_write) + run_count * sizeof(struct record_run) + byte_count;
+	uint64_t size = sizeof(struct delivery_header) + sizeof(struct record_write) +
+		run_count * sizeof(struct record_run) + byte_count;
 
 	return (uint32_t)((size + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1));
 }
 
-void delivery_put_delta(unsigned char *out, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+void delivery_put_delta(unsigned char *out, uint64_t memory, const struct record_run *runs, uint32_t run_count,
+	uint64_t byte_count, const unsigned char *base)
 {
 	const struct delivery_header header = { delivery_delta_size(run_count, byte_count), DELIVERY_DELTA, memory, 0 };
 	const struct record_write write = { .run_count = run_count, .byte_count = byte_count };

@@ -19,7 +19,7 @@
 #include "proto/ipc.h"
 
 #define CONNECT_TIMEOUT_MS 2000
-#define STREAM_LOOK_MS 100   /* the longest that the streaming thread overlooks that its epoch is closed */
+#define STREAM_LOOK_MS 100 /* the longest that the streaming thread overlooks that its epoch is closed */
 #define CROWDED_LOOK_NS 20000000L
 #define LOG_FRAME_BYTES (256u << 10)
 
@@ -60,8 +60,11 @@ static bool set_channel(struct epoch *e, struct channel *channel, struct ring *r
 /* Descriptors of an attached executor: it may read log and feed, and write the result ring, which is its alone. */
 static int send_rings(struct epoch *e, int socket, const struct ring *feed, const struct ring *result)
 {
-	struct ipc_message message = { .version = IPC_VERSION, .kind = IPC_ATTACH, .epoch = e->number, .workload = e->host->workload };
-	int fds[3] = { ring_reopen_read_only(e->host->log), ring_reopen_read_only(feed), fcntl(result->fd, F_DUPFD_CLOEXEC, 0) };
+	struct ipc_message message = {
+		.version = IPC_VERSION, .kind = IPC_ATTACH, .epoch = e->number, .workload = e->host->workload
+	};
+	int fds[3] = { ring_reopen_read_only(e->host->log), ring_reopen_read_only(feed),
+		fcntl(result->fd, F_DUPFD_CLOEXEC, 0) };
 	int error = 0;
 
 	for (int i = 0; i < 3; i++)
@@ -125,7 +128,9 @@ static int connect_endpoint(struct epoch *e, unsigned index)
 {
 	const char *text = e->target.endpoints[index].address;
 	uint16_t port = e->target.endpoints[index].port;
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_scope_id = e->target.endpoints[index].scope_id };
+	struct sockaddr_in6 six = {
+		.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_scope_id = e->target.endpoints[index].scope_id
+	};
 	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
 	const struct sockaddr *address = (const struct sockaddr *)&six;
 	socklen_t size = sizeof(six);
@@ -164,7 +169,8 @@ static int connect_remote(struct epoch *e)
 		if (fd == -ESHUTDOWN)
 			break;
 		if (fd < 0)
-			log_info("executor at %s port %u: %s", e->target.endpoints[i].address, e->target.endpoints[i].port, strerror(-fd));
+			log_info("executor at %s port %u: %s", e->target.endpoints[i].address, e->target.endpoints[i].port,
+				strerror(-fd));
 	}
 	if (fd < 0)
 		return fd;
@@ -257,7 +263,9 @@ static int send_state(struct epoch *e)
 
 static int seed(struct epoch *e, uint64_t *ret_position)
 {
-	const struct frame_hello hello = { .version = FRAME_PROTOCOL_VERSION, .local = e->target.socket[0] != 0, .epoch = e->number,
+	const struct frame_hello hello = { .version = FRAME_PROTOCOL_VERSION,
+		.local = e->target.socket[0] != 0,
+		.epoch = e->number,
 		.workload = e->host->workload };
 	uint64_t position, seq;
 	bool wanted;
@@ -376,7 +384,8 @@ static void *send_all(void *ctx)
 	return NULL;
 }
 
-struct epoch *epoch_create(const struct epoch_host *host, uint64_t number, const struct epoch_target *target, struct buf *needs)
+struct epoch *epoch_create(
+	const struct epoch_host *host, uint64_t number, const struct epoch_target *target, struct buf *needs)
 {
 	struct epoch *e = calloc(1, sizeof(*e));
 

@@ -19,8 +19,12 @@
 
 /* Where an executor waits. */
 struct epoch_target {
-	char socket[4096];        /* "": a peer's */
-	struct { char address[64]; uint16_t port; uint32_t scope_id; } endpoints[EPOCH_MAX_ENDPOINTS];
+	char socket[4096]; /* "": a peer's */
+	struct {
+		char address[64];
+		uint16_t port;
+		uint32_t scope_id;
+	} endpoints[EPOCH_MAX_ENDPOINTS];
 	unsigned endpoint_count;
 	unsigned char secret[32];
 	int pid;
@@ -30,24 +34,24 @@ struct epoch_target {
 /* What all epochs of a workload share. */
 struct epoch_host {
 	struct session_core *core;
-	pthread_mutex_t *mutex;     /* the core's */
+	pthread_mutex_t *mutex; /* the core's */
 	const struct ring *log;
 	struct outbox *outbox;
-	uint64_t workload;          /* random id */
+	uint64_t workload; /* random id */
 };
 
 struct epoch {
-	struct list link;           /* the owner's */
+	struct list link; /* the owner's */
 	/* set at creation */
 	const struct epoch_host *host;
 	uint64_t number;
 	struct epoch_target target;
-	struct buf needs;           /* NEED records, packed */
-	int stop_fd;                /* eventfd: stops a connect under way */
+	struct buf needs; /* NEED records, packed */
+	int stop_fd;      /* eventfd: stops a connect under way */
 	pthread_t sender;
 	/* under the core's mutex */
-	struct channel *channel;    /* owned; NULL until connected */
-	struct ring result;         /* second descriptor of the result ring, to cut it; fd -1: a peer's */
+	struct channel *channel; /* owned; NULL until connected */
+	struct ring result;      /* second descriptor of the result ring, to cut it; fd -1: a peer's */
 	bool closed, has_receiver;
 	pthread_t receiver;
 	uint64_t seed_start_ns, seed_end_ns, seed_bytes;
@@ -55,7 +59,8 @@ struct epoch {
 };
 
 /* Begins to connect and to seed. needs: taken over. NULL when it cannot be (then needs are still the caller's). Under the mutex. */
-struct epoch *epoch_create(const struct epoch_host *host, uint64_t number, const struct epoch_target *target, struct buf *needs);
+struct epoch *epoch_create(
+	const struct epoch_host *host, uint64_t number, const struct epoch_target *target, struct buf *needs);
 /* Ends the channel; from any thread, under the mutex. Nothing is waited for. */
 void epoch_close(struct epoch *e);
 /* Tells the executor that the session goes; before epoch_close, without the mutex. */

@@ -19,18 +19,18 @@ struct graph_record {
 	struct graph_object *subject;
 	uint64_t position;
 	size_t edge_count;
-	struct graph_edge *edges;     /* behind the bytes of the record */
-	struct record_header header;  /* and the rest of the record */
+	struct graph_edge *edges;    /* behind the bytes of the record */
+	struct record_header header; /* and the rest of the record */
 };
 
 struct graph_object {
 	uint64_t id;
-	bool destroyed;        /* by the program; kept for those who were made from it */
-	bool dying;            /* on the list of what is being removed */
+	bool destroyed; /* by the program; kept for those who were made from it */
+	bool dying;     /* on the list of what is being removed */
 	struct list dead_link;
-	struct list records;   /* the CREATE first, then UPDATEs in log order */
-	struct list strong;    /* edges of CREATEs of others that name it */
-	struct list weak;      /* edges of UPDATEs that name it */
+	struct list records; /* the CREATE first, then UPDATEs in log order */
+	struct list strong;  /* edges of CREATEs of others that name it */
+	struct list weak;    /* edges of UPDATEs that name it */
 };
 
 static void record_destroy(struct graph *g, struct graph_record *r)
@@ -48,8 +48,8 @@ static void record_destroy(struct graph *g, struct graph_record *r)
 
 /* Keeps a copy of the record and links it to all that it names. NULL with *ret_error -ENOMEM, or 0 when it names something that
  * is not there. */
-static struct graph_record *record_create(struct graph *g, uint64_t position, const struct record_header *header,
-	struct graph_object *subject, int *ret_error)
+static struct graph_record *record_create(
+	struct graph *g, uint64_t position, const struct record_header *header, struct graph_object *subject, int *ret_error)
 {
 	const uint64_t *deps = (const uint64_t *)(header + 1);
 	struct graph_record *r;
@@ -230,8 +230,7 @@ void graph_finish(struct graph *g)
 	struct list dead;
 
 	list_init(&dead);
-	map_for_each(&g->objects, slot)
-		mark_dead(&dead, slot->value);
+	map_for_each(&g->objects, slot) mark_dead(&dead, slot->value);
 	bury(g, &dead);
 	assert(g->record_count == 0 && g->record_bytes == 0 && g->updates.count == 0);
 	map_finish(&g->objects);
@@ -243,7 +242,10 @@ struct walk {
 	const struct graph_record **sorted;
 	size_t count;
 	unsigned char *marks; /* WALK_… */
-	struct walk_frame { size_t record, edge; const struct list *next; } *stack;
+	struct walk_frame {
+		size_t record, edge;
+		const struct list *next;
+	} * stack;
 	size_t depth;
 };
 enum { WALK_NEW, WALK_OPEN, WALK_DONE };
@@ -310,7 +312,8 @@ static int walk_from(struct walk *w, size_t record, graph_record_fn *fn, void *c
 			own = list_entry(frame->next, struct graph_record, link);
 			frame->next = frame->next->next;
 			/* What an object is made from is needed as it was then; later updates of it come in their own time. */
-			if (own->header.kind != RECORD_UPDATE || r->header.kind == RECORD_UPDATE || own->position < r->position)
+			if (own->header.kind != RECORD_UPDATE || r->header.kind == RECORD_UPDATE ||
+				own->position < r->position)
 				walk_push(w, walk_index(w, own));
 			continue;
 		}
@@ -338,7 +341,8 @@ int graph_walk(const struct graph *g, graph_record_fn *fn, void *ctx)
 		error = -ENOMEM;
 		goto out;
 	}
-	map_for_each(&g->objects, slot) {
+	map_for_each(&g->objects, slot)
+	{
 		const struct graph_object *o = slot->value;
 
 		list_for_each(r, &o->records, const struct graph_record, link)

@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "migrate/session/options.h"
 
-static const char usage[] =
-	"Usage: tbmesh-session --control ENDPOINT --socket PATH --program-pid PID --program NAME --bin DIR [--gpu GPU] [--ready-fd N]\n"
-	"                      [--migration-timeout S] [--submit-timeout S] [--verbose]\n"
-	"Owns the GPU side of a program. Started by `tbmesh run`.\n";
+static const char usage[] = "Usage: tbmesh-session --control ENDPOINT --socket PATH --program-pid PID --program NAME --bin "
+			    "DIR [--gpu GPU] [--ready-fd N]\n"
+			    "                      [--migration-timeout S] [--submit-timeout S] [--verbose]\n"
+			    "Owns the GPU side of a program. Started by `tbmesh run`.\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
 {
@@ -45,8 +45,13 @@ static bool parse_options(int argc, char **argv, struct session_options *o)
 	int option;
 	long number;
 
-	*o = (struct session_options){ .program = "", .gpu = "", .ready_fd = -1, .workload_fd = -1, .log_fd = -1,
-		.migration_timeout_s = 30, .submit_timeout_s = 300 };
+	*o = (struct session_options){ .program = "",
+		.gpu = "",
+		.ready_fd = -1,
+		.workload_fd = -1,
+		.log_fd = -1,
+		.migration_timeout_s = 30,
+		.submit_timeout_s = 300 };
 	while ((option = getopt_long(argc, argv, "hv", longs, NULL)) >= 0) {
 		switch (option) {
 		case 'c':

@@ -24,8 +24,8 @@ int map_put(struct map *m, uint64_t a, uint64_t b, void *value);
 void *map_take(struct map *m, uint64_t a, uint64_t b); /* removes; NULL when it was not there */
 
 /* Walks all values; the map must not change meanwhile. */
-#define map_for_each(m, slot) \
-	for (struct map_slot *slot = (m)->slots; slot && slot != (m)->slots + (m)->capacity; slot++) \
+#define map_for_each(m, slot)                                                                                               \
+	for (struct map_slot *slot = (m)->slots; slot && slot != (m)->slots + (m)->capacity; slot++)                        \
 		if (slot->value)
 
 #endif

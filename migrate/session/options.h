@@ -6,14 +6,14 @@
 #include <stdint.h>
 
 struct session_options {
-	const char *control;      /* endpoint of the node */
-	const char *socket;       /* server: where drivers ask */
-	const char *program;      /* its name, for people */
-	const char *gpu;          /* server: as the user named it, ""; workload: key of the offered one */
-	const char *bin;          /* where this program lies */
+	const char *control; /* endpoint of the node */
+	const char *socket;  /* server: where drivers ask */
+	const char *program; /* its name, for people */
+	const char *gpu;     /* server: as the user named it, ""; workload: key of the offered one */
+	const char *bin;     /* where this program lies */
 	int program_pid;
-	int ready_fd;             /* -1 none */
-	int workload_fd, log_fd;  /* workload: the driver's connection and its log; -1: server */
+	int ready_fd;            /* -1 none */
+	int workload_fd, log_fd; /* workload: the driver's connection and its log; -1: server */
 	unsigned migration_timeout_s, submit_timeout_s;
 	bool verbose;
 };

@@ -15,23 +15,24 @@
 
 struct outbox {
 	/* set at creation */
-	struct ring ring;      /* the delivery ring */
+	struct ring ring;       /* the delivery ring */
 	const struct ring *log; /* its page says how far the program has read */
 	pthread_t mover;
 	/* under mutex */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	uint64_t head, tail;
-	struct buf aside;      /* whole records; those before aside_start were moved */
+	struct buf aside; /* whole records; those before aside_start were moved */
 	size_t aside_start;
-	bool stop, broken;     /* broken: the program lies about what it has read; it gets nothing more */
+	bool stop, broken; /* broken: the program lies about what it has read; it gets nothing more */
 };
 
 int outbox_init(struct outbox *o, const struct ring *log); /* 0 or -errno */
 void outbox_finish(struct outbox *o);
 void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
 	const unsigned char *base);
-void outbox_put(struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
+void outbox_put(
+	struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
 void outbox_trim(struct outbox *o, uint64_t log_position); /* the program may write over the log before this */
 /* Much is waiting for the program to read: whoever makes more should wait a while. */
 bool outbox_crowded(struct outbox *o);

@@ -15,7 +15,7 @@ struct ranges {
 };
 
 void ranges_finish(struct ranges *r);
-void ranges_clear(struct ranges *r); /* keeps the memory */
+void ranges_clear(struct ranges *r);                            /* keeps the memory */
 int ranges_add(struct ranges *r, uint64_t start, uint64_t end); /* 0 or -ENOMEM */
 int ranges_add_all(struct ranges *r, const struct ranges *other);
 /* Takes away a part that must lie wholly in one range of the set. 0, -ENOENT if it does not, -ENOMEM. */

@@ -10,7 +10,8 @@
 #include "base/util.h"
 #include "proto/messages.h"
 
-struct report_event *report_event_add(struct report_events *events, const char *type, const char *subject, uint64_t monotonic_ns)
+struct report_event *report_event_add(
+	struct report_events *events, const char *type, const char *subject, uint64_t monotonic_ns)
 {
 	struct report_event *e;
 	uint64_t ago_us = (time_monotonic_ns() - monotonic_ns) / 1000;

@@ -12,7 +12,10 @@
 #define REPORT_MAX_EVENTS 32
 #define REPORT_MAX_FIELDS 10 /* as many as the node keeps */
 
-struct report_field { char name[24]; char value[SESSION_TEXT]; };
+struct report_field {
+	char name[24];
+	char value[SESSION_TEXT];
+};
 struct report_event {
 	const char *type; /* static */
 	char subject[SESSION_TEXT];
@@ -36,8 +39,10 @@ struct report_facts {
 };
 
 /* A new event of that time, to be filled with fields. */
-struct report_event *report_event_add(struct report_events *events, const char *type, const char *subject, uint64_t monotonic_ns);
-void report_event_field(struct report_event *e, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct report_event *report_event_add(
+	struct report_events *events, const char *type, const char *subject, uint64_t monotonic_ns);
+void report_event_field(struct report_event *e, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* needs: NEED records back to back. Sends the report and forgets the events. The request's id, or 0 (events are kept). */
 uint64_t report_send(struct node_link *node, const struct report_facts *facts, const struct session_status *status,

@@ -36,7 +36,8 @@ static uint64_t payload_offset(const struct record_header *h)
 
 /* Copies the first `size` bytes of a record into the scratch buffer, which has room for all of it. The header in the copy is the
  * one that was checked. NULL when out of memory. */
-static struct record_header *read_record(struct session_core *c, uint64_t position, const struct record_header *h, uint64_t size)
+static struct record_header *read_record(
+	struct session_core *c, uint64_t position, const struct record_header *h, uint64_t size)
 {
 	buf_clear(&c->scratch);
 	if (!buf_reserve(&c->scratch, h->size))
@@ -105,7 +106,7 @@ static int scan_submit(struct session_core *c, uint64_t position, const struct r
 	if ((submit.flags & ~SUBMIT_COMMIT) || submit.range_count > (h->size - offset) / sizeof(struct record_range))
 		return -EBADMSG;
 	new.nonce = submit.nonce;
-	new.commit = submit.flags & SUBMIT_COMMIT;
+	new.commit = submit.flags &SUBMIT_COMMIT;
 	new.range_count = submit.range_count;
 	if (new.range_count) {
 		new.ranges = malloc(new.range_count * sizeof(*new.ranges));
@@ -117,8 +118,8 @@ static int scan_submit(struct session_core *c, uint64_t position, const struct r
 		const struct record_range *r = &new.ranges[i];
 		const struct state_memory *m = state_find(&c->state, r->memory);
 
-		if (m && m->freed_at == UINT64_MAX && m->answer != STATE_FAILED && r->size && r->offset <= m->size
-			&& r->size <= m->size - r->offset)
+		if (m && m->freed_at == UINT64_MAX && m->answer != STATE_FAILED && r->size && r->offset <= m->size &&
+			r->size <= m->size - r->offset)
 			continue;
 		free(new.ranges);
 		return -EBADMSG;
@@ -310,8 +311,7 @@ void core_scan_finish(struct session_core *c)
 {
 	core_drop_submissions(c, UINT64_MAX);
 	free(c->submissions.at);
-	map_for_each(&c->needs, slot)
-		free(slot->value);
+	map_for_each(&c->needs, slot) free(slot->value);
 	map_finish(&c->needs);
 	buf_finish(&c->scratch);
 }

@@ -23,21 +23,21 @@
 #include "proto/ipc.h"
 #include "proto/messages.h"
 
-#define ASK_MS 500              /* between two questions to a node that does not answer */
+#define ASK_MS 500 /* between two questions to a node that does not answer */
 #define OFFER_TIMEOUT_MS 25000
 #define MAX_CONNECTIONS 64
-#define FIRST_FD 3              /* a workload's connection; its log is the next one */
-#define HIGH_FD 64              /* out of the way while descriptors are put in their places */
+#define FIRST_FD 3 /* a workload's connection; its log is the next one */
+#define HIGH_FD 64 /* out of the way while descriptors are put in their places */
 
 struct server {
 	const struct session_options *options;
 	struct loop *loop;
 	struct node_link *node;
-	struct loop_timer *timer;    /* until the offer is there */
+	struct loop_timer *timer; /* until the offer is there */
 	struct loop_io *listen_io, *program_io;
 	int listen_fd, program_fd;
-	int offer_fd;                /* sealed memfd with the description, -1 */
-	char gpu[256];               /* key of the offered one */
+	int offer_fd;  /* sealed memfd with the description, -1 */
+	char gpu[256]; /* key of the offered one */
 	uint64_t deadline_ns;
 	struct list connections;
 	unsigned connection_count, workloads;
@@ -114,8 +114,8 @@ static int start_workload(struct server *s, const struct connection *c, int log_
 	snprintf(timeouts[0], sizeof(timeouts[0]), "%u", o->migration_timeout_s);
 	snprintf(timeouts[1], sizeof(timeouts[1]), "%u", o->submit_timeout_s);
 	const char *argv[] = { path, "--workload-fd", "3", "--log-fd", "4", "--control", o->control, "--program", o->program,
-		"--program-pid", pid_text, "--gpu", s->gpu, "--migration-timeout", timeouts[0], "--submit-timeout", timeouts[1],
-		o->verbose ? "--verbose" : NULL, NULL };
+		"--program-pid", pid_text, "--gpu", s->gpu, "--migration-timeout", timeouts[0], "--submit-timeout",
+		timeouts[1], o->verbose ? "--verbose" : NULL, NULL };
 
 	posix_spawn_file_actions_init(&actions);
 	error = high[0] < 0 || high[1] < 0 ? EMFILE : 0;
@@ -274,7 +274,8 @@ static void replied(void *ctx, const Tbmesh__Reply *reply)
 	if (error < 0) {
 		char text[400];
 
-		snprintf(text, sizeof(text), "the session's socket %s cannot be made: %s", s->options->socket, strerror(-error));
+		snprintf(text, sizeof(text), "the session's socket %s cannot be made: %s", s->options->socket,
+			strerror(-error));
 		fail(s, text);
 		return;
 	}

@@ -18,8 +18,7 @@ static void memory_destroy(struct state_memory *m)
 
 void state_finish(struct state *s)
 {
-	map_for_each(&s->memories, slot)
-		memory_destroy(slot->value);
+	map_for_each(&s->memories, slot) memory_destroy(slot->value);
 	map_finish(&s->memories);
 	*s = (struct state){ 0 };
 }
@@ -113,7 +112,8 @@ int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size)
 int state_begin(struct state *s, uint64_t end)
 {
 	s->missing_bytes = 0;
-	map_for_each(&s->memories, slot) {
+	map_for_each(&s->memories, slot)
+	{
 		struct state_memory *m = slot->value;
 		int error;
 
@@ -183,7 +183,8 @@ static int commit_memory(struct state_memory *m, state_changed_fn *changed, void
 int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 {
 	assert(s->missing_bytes == 0);
-	map_for_each(&s->memories, slot) {
+	map_for_each(&s->memories, slot)
+	{
 		struct state_memory *m = slot->value;
 		int error;
 
@@ -205,7 +206,8 @@ int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 void state_abandon(struct state *s)
 {
 	s->missing_bytes = 0;
-	map_for_each(&s->memories, slot) {
+	map_for_each(&s->memories, slot)
+	{
 		struct state_memory *m = slot->value;
 
 		ranges_clear(&m->dirty);
@@ -217,7 +219,8 @@ void state_abandon(struct state *s)
 int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, void *ctx)
 {
 	assert(max_block >= STATE_BLOCK);
-	map_for_each(&s->memories, slot) {
+	map_for_each(&s->memories, slot)
+	{
 		const struct state_memory *m = slot->value;
 		uint64_t count = block_count(m);
 
@@ -231,7 +234,8 @@ int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, vo
 				block++;
 				continue;
 			}
-			while (block < count && m->written[block / 64] >> block % 64 & 1 && (block + 1) * STATE_BLOCK - start <= max_block)
+			while (block < count && m->written[block / 64] >> block % 64 & 1 &&
+				(block + 1) * STATE_BLOCK - start <= max_block)
 				block++;
 			end = block * STATE_BLOCK < m->size ? block * STATE_BLOCK : m->size;
 			error = fn(ctx, m->id, start, m->bytes + start, end - start);

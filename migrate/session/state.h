@@ -21,21 +21,21 @@ struct state_memory {
 	uint64_t id;
 	uint64_t size;
 	bool host_visible;
-	bool committed;          /* its ALLOCATE is behind the checkpoint */
+	bool committed;           /* its ALLOCATE is behind the checkpoint */
 	enum state_answer answer; /* to the ALLOCATE; told to the program once */
-	uint64_t allocated_at;   /* position of the ALLOCATE */
-	uint64_t freed_at;       /* position of the FREE in the log read so far, UINT64_MAX */
-	unsigned char *bytes;    /* owned; NULL: all zero */
-	uint64_t *written;       /* a bit for each block that was ever written; NULL with bytes */
-	unsigned char *staging;  /* owned; bytes of the commit under way at their offsets */
-	struct ranges dirty;     /* may have been written since the checkpoint, by submissions this epoch has done */
-	struct ranges returned;  /* this commit's ranges: what it must bring back … */
-	struct ranges missing;   /* … and what of it has not come yet */
+	uint64_t allocated_at;    /* position of the ALLOCATE */
+	uint64_t freed_at;        /* position of the FREE in the log read so far, UINT64_MAX */
+	unsigned char *bytes;     /* owned; NULL: all zero */
+	uint64_t *written;        /* a bit for each block that was ever written; NULL with bytes */
+	unsigned char *staging;   /* owned; bytes of the commit under way at their offsets */
+	struct ranges dirty;      /* may have been written since the checkpoint, by submissions this epoch has done */
+	struct ranges returned;   /* this commit's ranges: what it must bring back … */
+	struct ranges missing;    /* … and what of it has not come yet */
 };
 
 struct state {
-	struct map memories;   /* (id, 0) → struct state_memory, owned */
-	uint64_t size_bytes;   /* of committed memories */
+	struct map memories; /* (id, 0) → struct state_memory, owned */
+	uint64_t size_bytes; /* of committed memories */
 	uint64_t missing_bytes;
 };
 

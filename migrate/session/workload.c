@@ -24,8 +24,8 @@
 
 #define TICK_MS 100
 #define REPORT_MS 1000
-#define NODE_LOOK_MS 500          /* while an executor was asked for */
-#define GOODBYE_MS 500            /* for the node to take the last report */
+#define NODE_LOOK_MS 500                   /* while an executor was asked for */
+#define GOODBYE_MS 500                     /* for the node to take the last report */
 #define CHECKPOINT_EVENT_NS 10000000000ull /* one event in so long */
 
 struct workload {
@@ -41,21 +41,27 @@ struct workload {
 	struct outbox outbox;
 	struct epoch_host host;
 
-	pthread_mutex_t mutex;            /* all below, up to the next line */
+	pthread_mutex_t mutex; /* all below, up to the next line */
 	struct session_core *core;
-	struct epoch *epoch;              /* the current one, owned */
-	struct list closed;               /* epochs to be destroyed by the loop, owned */
-	struct epoch_target target;       /* of the executor that was just acquired */
-	struct { bool wanted; uint64_t request; char exclude[SESSION_MAX_EXCLUDED][SESSION_TEXT]; size_t exclude_count; char prefer[SESSION_TEXT]; } ask;
+	struct epoch *epoch;        /* the current one, owned */
+	struct list closed;         /* epochs to be destroyed by the loop, owned */
+	struct epoch_target target; /* of the executor that was just acquired */
+	struct {
+		bool wanted;
+		uint64_t request;
+		char exclude[SESSION_MAX_EXCLUDED][SESSION_TEXT];
+		size_t exclude_count;
+		char prefer[SESSION_TEXT];
+	} ask;
 	struct report_events events;
-	uint64_t log_head;                /* as last read */
+	uint64_t log_head; /* as last read */
 	uint64_t checkpoint_event_ns, checkpoints;
 	bool reap_posted, report_posted, first_ready, failed;
 
 	/* the loop's */
-	uint64_t asked_request;           /* of the core; 0: none under way */
-	uint64_t ask_id;                  /* of the message */
-	uint64_t node_incarnation;        /* 0 not known */
+	uint64_t asked_request;    /* of the core; 0: none under way */
+	uint64_t ask_id;           /* of the message */
+	uint64_t node_incarnation; /* 0 not known */
 	uint64_t report_id, goodbye_id;
 	bool opened, ending, lost_said;
 };
@@ -230,14 +236,27 @@ static void moved(void *ctx, enum session_phase from, enum session_phase to)
 
 	session_core_status(w->core, &s);
 	if (to == SESSION_ACQUIRE && from != SESSION_IDLE)
-		log_info("epoch %llu on %s is over: %s (%s); completed %llu, checkpoint %llu", (unsigned long long)s.epoch, s.loss_gpu,
-			session_loss_name(s.loss), s.loss_text, (unsigned long long)s.completed_seq, (unsigned long long)s.committed_seq);
+		log_info("epoch %llu on %s is over: %s (%s); completed %llu, checkpoint %llu", (unsigned long long)s.epoch,
+			s.loss_gpu, session_loss_name(s.loss), s.loss_text, (unsigned long long)s.completed_seq,
+			(unsigned long long)s.committed_seq);
 	else
-		log_debug("epoch %llu: %s -> %s", (unsigned long long)s.epoch, session_phase_name(from), session_phase_name(to));
+		log_debug("epoch %llu: %s -> %s", (unsigned long long)s.epoch, session_phase_name(from),
+			session_phase_name(to));
 }
 
 static const struct session_core_ops ops = {
-	record_at, records_head, acquire, seed, close_epoch, deliver_delta, deliver_complete, deliver_allocated, deliver_lost, trim, report, moved,
+	record_at,
+	records_head,
+	acquire,
+	seed,
+	close_epoch,
+	deliver_delta,
+	deliver_complete,
+	deliver_allocated,
+	deliver_lost,
+	trim,
+	report,
+	moved,
 };
 
 /* --- the loop --- */
@@ -285,7 +304,9 @@ static const char *state_name(const struct workload *w, const struct session_sta
 /* The driver waits for this since IPC_OPEN. */
 static void answer_open(struct workload *w, int error, const char *text)
 {
-	struct ipc_message message = { .version = IPC_VERSION, .kind = IPC_OPENED, .error = error, .workload = w->host.workload };
+	struct ipc_message message = {
+		.version = IPC_VERSION, .kind = IPC_OPENED, .error = error, .workload = w->host.workload
+	};
 	__attribute__((cleanup(close_fd))) int fd = error ? -1 : ring_reopen_read_only(&w->outbox.ring);
 
 	w->opened = true;
@@ -490,7 +511,8 @@ static void end(struct workload *w)
 	loop_timer_stop(w->report_timer);
 	pthread_mutex_lock(&w->mutex);
 	session_core_status(w->core, &s);
-	epoch = s.phase == SESSION_RUN ? w->epoch : NULL; /* it has read its seed, so it reads this; only this thread destroys it */
+	epoch = s.phase == SESSION_RUN ? w->epoch
+				       : NULL; /* it has read its seed, so it reads this; only this thread destroys it */
 	pthread_mutex_unlock(&w->mutex);
 	if (epoch)
 		epoch_say_bye(epoch);

@@ -14,7 +14,9 @@ struct raw {
 	struct session_core *core;
 	struct buf log;
 	uint64_t now, request, epoch, committed;
-	struct { uint64_t seq, nonce; } last; /* SUBMIT appended by us, so that some DONEs are right */
+	struct {
+		uint64_t seq, nonce;
+	} last; /* SUBMIT appended by us, so that some DONEs are right */
 };
 
 static const unsigned char *log_at(void *ctx, uint64_t position)
@@ -111,7 +113,10 @@ static uint64_t take(struct raw *r, size_t size)
 static void append_record(struct raw *r)
 {
 	unsigned deps = (unsigned)take(r, 1) % 4, payload = (unsigned)take(r, 1) % 128 * 8;
-	struct record_header h = { .kind = (uint16_t)(take(r, 1) % 10), .dep_count = (uint16_t)deps, .subject = take(r, 1) % 8, .key = take(r, 1) % 4 };
+	struct record_header h = { .kind = (uint16_t)(take(r, 1) % 10),
+		.dep_count = (uint16_t)deps,
+		.subject = take(r, 1) % 8,
+		.key = take(r, 1) % 4 };
 	unsigned char byte;
 
 	h.size = (uint32_t)(sizeof(h) + deps * 8 + payload + (take(r, 1) == 255));
@@ -145,8 +150,11 @@ static void append_record(struct raw *r)
 static void send_frame(struct raw *r)
 {
 	unsigned char payload[64];
-	struct frame_header h = { .size = (uint32_t)take(r, 1) % (sizeof(payload) + 1), .kind = (uint32_t)(FRAME_READY + take(r, 1) % 9),
-		.a = take(r, 1), .b = take(r, 1), .c = take(r, 1) };
+	struct frame_header h = { .size = (uint32_t)take(r, 1) % (sizeof(payload) + 1),
+		.kind = (uint32_t)(FRAME_READY + take(r, 1) % 9),
+		.a = take(r, 1),
+		.b = take(r, 1),
+		.c = take(r, 1) };
 
 	for (unsigned i = 0; i < sizeof(payload); i++)
 		payload[i] = (unsigned char)take(r, i < h.size);
@@ -177,10 +185,12 @@ static void step(struct raw *r)
 	uint64_t a, b;
 
 	switch (take(r, 1) % 8) {
-	case 0: case 1:
+	case 0:
+	case 1:
 		append_record(r);
 		break;
-	case 2: case 3:
+	case 2:
+	case 3:
 		send_frame(r);
 		break;
 	case 4:
@@ -205,8 +215,8 @@ static void step(struct raw *r)
 
 static void run_raw(const unsigned char *data, size_t size)
 {
-	static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete,
-		deliver_allocated, deliver_lost, trim, report, moved };
+	static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta,
+		deliver_complete, deliver_allocated, deliver_lost, trim, report, moved };
 	const struct session_config config = SESSION_CONFIG_DEFAULT;
 	struct raw r = { .at = data, .end = data + size, .now = 1000000000 };
 

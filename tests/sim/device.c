@@ -10,24 +10,30 @@
 
 #define MEMORY_LIMIT (1u << 20) /* larger allocations fail */
 
-struct device_memory { uint64_t size; unsigned char *bytes; };
-struct descriptor { uint64_t key, target; };
+struct device_memory {
+	uint64_t size;
+	unsigned char *bytes;
+};
+struct descriptor {
+	uint64_t key, target;
+};
 struct device_object {
 	uint32_t kind, value, constant;
-	uint64_t a, b;        /* buffer: memory, offset; view: buffer */
+	uint64_t a, b; /* buffer: memory, offset; view: buffer */
 	struct descriptor slots[4];
 	unsigned char *recording; /* owned record */
 };
 
-void op_run(enum op_kind kind, uint32_t constant, const struct op *op, const unsigned char *src, uint32_t src_size, unsigned char *dst,
-	uint32_t dst_size, op_touch_fn *touch, void *ctx)
+void op_run(enum op_kind kind, uint32_t constant, const struct op *op, const unsigned char *src, uint32_t src_size,
+	unsigned char *dst, uint32_t dst_size, op_touch_fn *touch, void *ctx)
 {
 	uint32_t limit = src_size < dst_size ? src_size : dst_size;
 	uint32_t stride = kind == OP_SCATTER ? op->stride : 1;
 
 	for (uint32_t n = 0; n < op->size; n++) {
 		uint32_t i = op->offset + n * stride;
-		bool reads_src = kind != OP_FILL && kind != OP_MIX, reads_dst = kind == OP_XOR || kind == OP_ADD || kind == OP_MIX;
+		bool reads_src = kind != OP_FILL && kind != OP_MIX,
+		     reads_dst = kind == OP_XOR || kind == OP_ADD || kind == OP_MIX;
 		unsigned char s, d;
 
 		if (i >= limit)
@@ -81,14 +87,16 @@ void device_destroy(struct device *d)
 	for (size_t i = d->first; i < d->frame_count; i++)
 		free(d->frames[i].payload);
 	free(d->frames);
-	map_for_each(&d->memories, slot) {
+	map_for_each(&d->memories, slot)
+	{
 		struct device_memory *m = slot->value;
 
 		free(m->bytes);
 		free(m);
 	}
 	map_finish(&d->memories);
-	map_for_each(&d->objects, slot) {
+	map_for_each(&d->objects, slot)
+	{
 		struct device_object *o = slot->value;
 
 		free(o->recording);
@@ -114,8 +122,8 @@ void device_push(struct device *d, const struct frame_header *header, const void
 			d->dead = d->fate == FATE_DIES;
 			if (d->fate == FATE_DIES || d->fate == FATE_SILENT)
 				return;
-			noise = (struct frame_header){ choose(c, 3) * 8, FRAME_READY + choose(c, 10), choose(c, 6) + d->seq, choose(c, 50),
-				choose(c, 4) * 64 };
+			noise = (struct frame_header){ choose(c, 3) * 8, FRAME_READY + choose(c, 10), choose(c, 6) + d->seq,
+				choose(c, 50), choose(c, 4) * 64 };
 			bytes[0] = (unsigned char)choose(c, 256);
 			d->fate_at = choose(c, 5);
 			if (d->fate == FATE_SAYS_LOST) {
@@ -150,7 +158,8 @@ static struct device_object *object(struct device *d, uint64_t id, uint32_t kind
 	struct device_object *o = map_get(&d->objects, id, 0);
 
 	if (!o || (kind && o->kind != kind))
-		world_fail(d->world, "executor %llu: no object %llu of kind %u", (unsigned long long)d->epoch, (unsigned long long)id, kind);
+		world_fail(d->world, "executor %llu: no object %llu of kind %u", (unsigned long long)d->epoch,
+			(unsigned long long)id, kind);
 	return o;
 }
 
@@ -201,12 +210,14 @@ static void create(struct device *d, const struct record_header *h)
 /* In a seed, a set is complete before a recording binds it: drivers may look at descriptors then. */
 static void expect_not_recorded(struct device *d, uint64_t set)
 {
-	map_for_each(&d->objects, slot) {
+	map_for_each(&d->objects, slot)
+	{
 		const struct record_header *h = (const void *)((const struct device_object *)slot->value)->recording;
 
 		for (unsigned i = 0; h && i < h->dep_count; i++)
 			if (((const uint64_t *)(h + 1))[i] == set)
-				world_fail(d->world, "executor: set %llu changes behind a recording of the seed", (unsigned long long)set);
+				world_fail(d->world, "executor: set %llu changes behind a recording of the seed",
+					(unsigned long long)set);
 	}
 }
 
@@ -273,7 +284,8 @@ static void run_commands(struct device *d, uint64_t id)
 	const struct record_header *h = (const struct record_header *)o->recording;
 
 	if (!h)
-		world_fail(d->world, "executor %llu: commands %llu were never recorded", (unsigned long long)d->epoch, (unsigned long long)id);
+		world_fail(d->world, "executor %llu: commands %llu were never recorded", (unsigned long long)d->epoch,
+			(unsigned long long)id);
 	const struct op *ops = (const struct op *)((const uint64_t *)(h + 1) + h->dep_count);
 	size_t count = (h->size - sizeof(*h) - h->dep_count * 8) / sizeof(*ops);
 
@@ -330,7 +342,8 @@ struct sending { /* windows of one commit */
 
 static void end_window(struct sending *s)
 {
-	struct frame_header h = { sizeof(s->window), FRAME_WINDOW, s->d->seq, s->nonce + s->window.index + 1, window_hash_value(&s->hash) };
+	struct frame_header h = { sizeof(s->window), FRAME_WINDOW, s->d->seq, s->nonce + s->window.index + 1,
+		window_hash_value(&s->hash) };
 
 	if (!s->window.word_count)
 		return;
@@ -357,7 +370,8 @@ static void send_piece(struct sending *s, const struct record_range *r, const un
 		sent[choose(c, (uint32_t)r->size)] ^= (unsigned char)(1 + choose(c, 255));
 	if (s->strikes && s->d->fate == FATE_STALE_BYTES)
 		memset(sent, bytes[0] ? 0 : 0xff, r->size);
-	s->d->lied |= memcmp(sent, bytes, r->size) != 0 || (s->strikes && (s->d->fate == FATE_NO_RESULT || s->d->fate == FATE_TWICE));
+	s->d->lied |= memcmp(sent, bytes, r->size) != 0 ||
+		(s->strikes && (s->d->fate == FATE_NO_RESULT || s->d->fate == FATE_TWICE));
 	if (!(s->strikes && s->d->fate == FATE_NO_RESULT))
 		device_push(s->d, &h, sent);
 	if (s->strikes && s->d->fate == FATE_TWICE) {
@@ -390,7 +404,8 @@ static void send_commit(struct device *d, uint64_t nonce)
 			break;
 		}
 		for (uint64_t at = 0; at < ranges[i].size;) {
-			uint64_t left = ranges[i].size - at, size = one_in(c, 3) ? 4 + 4 * choose(c, (uint32_t)(left / 4)) : left;
+			uint64_t left = ranges[i].size - at,
+				 size = one_in(c, 3) ? 4 + 4 * choose(c, (uint32_t)(left / 4)) : left;
 			struct record_range piece = { ranges[i].memory, ranges[i].offset + at, size };
 
 			send_piece(&s, &piece, m->bytes + piece.offset);
@@ -408,7 +423,8 @@ static void submit(struct device *d, const struct record_header *h)
 	uint64_t nonce = s->nonce;
 
 	if (h->subject != d->seq + 1)
-		world_fail(d->world, "executor: submission %llu after %llu", (unsigned long long)h->subject, (unsigned long long)d->seq);
+		world_fail(d->world, "executor: submission %llu after %llu", (unsigned long long)h->subject,
+			(unsigned long long)d->seq);
 	d->seq++;
 	for (unsigned i = 0; i < h->dep_count; i++)
 		run_commands(d, deps[i]);
@@ -427,7 +443,8 @@ static void apply(struct device *d, const struct record_header *h)
 	struct delta_view view;
 
 	if (h->observed > d->seq)
-		world_fail(d->world, "executor: a record observes submission %llu that is yet to run", (unsigned long long)h->observed);
+		world_fail(d->world, "executor: a record observes submission %llu that is yet to run",
+			(unsigned long long)h->observed);
 	switch ((enum record_kind)h->kind) {
 	case RECORD_CREATE:
 		create(d, h);

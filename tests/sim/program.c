@@ -17,16 +17,29 @@
 #define PATIENCE 60000 /* turns of the world that any wait may take */
 
 struct memory {
-	uint64_t id;             /* 0: free slot */
+	uint64_t id; /* 0: free slot */
 	uint32_t size;
 	bool host_visible, answered, failed;
 	unsigned char *mapping, *seen; /* host-visible only */
 	unsigned char *truth;
-	uint64_t *used, *written;  /* per byte: last submission that touches or writes it */
+	uint64_t *used, *written; /* per byte: last submission that touches or writes it */
 };
-struct buffer { uint64_t id, view; int memory; uint32_t offset, size; bool unbacked; };
-struct set { uint64_t id; int slot[2]; unsigned generation; };
-struct pipeline { uint64_t id; enum op_kind kind; uint32_t constant; };
+struct buffer {
+	uint64_t id, view;
+	int memory;
+	uint32_t offset, size;
+	bool unbacked;
+};
+struct set {
+	uint64_t id;
+	int slot[2];
+	unsigned generation;
+};
+struct pipeline {
+	uint64_t id;
+	enum op_kind kind;
+	uint32_t constant;
+};
 struct commands {
 	uint64_t id;
 	struct op ops[MAX_OPS];
@@ -34,7 +47,10 @@ struct commands {
 	unsigned generation[MAX_OPS], count;
 	bool appended, queued;
 };
-struct queued { int commands; bool gated; };
+struct queued {
+	int commands;
+	bool gated;
+};
 
 struct program {
 	struct world *w;
@@ -56,9 +72,12 @@ static uint32_t pick(struct program *p, uint32_t below)
 
 /* --- the log --- */
 
-static void begin(struct program *p, enum record_kind kind, uint64_t subject, uint64_t key, const uint64_t *deps, unsigned dep_count)
+static void begin(
+	struct program *p, enum record_kind kind, uint64_t subject, uint64_t key, const uint64_t *deps, unsigned dep_count)
 {
-	struct record_header h = { .kind = kind, .dep_count = (uint16_t)dep_count, .subject = subject, .key = key, .observed = p->completed };
+	struct record_header h = {
+		.kind = kind, .dep_count = (uint16_t)dep_count, .subject = subject, .key = key, .observed = p->completed
+	};
 
 	buf_clear(&p->record);
 	buf_append(&p->record, &h, sizeof(h));
@@ -111,7 +130,8 @@ static bool commands_usable(const struct program *p, const struct commands *c)
 	for (unsigned i = 0; i < c->count; i++) {
 		const struct set *s = &p->sets[c->set[i]];
 
-		if (s->generation != c->generation[i] || !set_usable(p, s) || p->pipelines[c->pipeline[i]].id != c->ops[i].pipeline)
+		if (s->generation != c->generation[i] || !set_usable(p, s) ||
+			p->pipelines[c->pipeline[i]].id != c->ops[i].pipeline)
 			return false;
 	}
 	return c->id && c->count;
@@ -162,7 +182,10 @@ static void capture(struct program *p, struct memory *m, uint32_t offset, uint32
 	buf_finish(&payload);
 }
 
-struct touching { struct program *p; const struct buffer *src, *dst; };
+struct touching {
+	struct program *p;
+	const struct buffer *src, *dst;
+};
 
 static void touch(void *ctx, bool is_dst, uint32_t offset, bool write)
 {
@@ -216,8 +239,8 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 		const struct pipeline *pipeline = &p->pipelines[c->pipeline[i]];
 		struct touching t = { p, &p->buffers[s->slot[0]], &p->buffers[s->slot[1]] };
 
-		op_run(pipeline->kind, pipeline->constant, &c->ops[i], p->memories[t.src->memory].truth + t.src->offset, t.src->size,
-			p->memories[t.dst->memory].truth + t.dst->offset, t.dst->size, touch, &t);
+		op_run(pipeline->kind, pipeline->constant, &c->ops[i], p->memories[t.src->memory].truth + t.src->offset,
+			t.src->size, p->memories[t.dst->memory].truth + t.dst->offset, t.dst->size, touch, &t);
 	}
 	submit.nonce = (uint64_t)pick(p, UINT32_MAX) << 32 | pick(p, UINT32_MAX);
 	submit.flags = commit ? SUBMIT_COMMIT : 0;
@@ -307,9 +330,10 @@ void program_check(struct program *p)
 
 		for (uint32_t k = 0; m->id && m->host_visible && k < m->size; k++)
 			if (m->written[k] <= p->completed && m->mapping[k] != m->truth[k])
-				world_fail(p->w, "program: byte %u of memory %llu is %02x, in truth %02x (completed %llu of %llu)", k,
-					(unsigned long long)m->id, m->mapping[k], m->truth[k], (unsigned long long)p->completed,
-					(unsigned long long)p->last_seq);
+				world_fail(p->w,
+					"program: byte %u of memory %llu is %02x, in truth %02x (completed %llu of %llu)", k,
+					(unsigned long long)m->id, m->mapping[k], m->truth[k],
+					(unsigned long long)p->completed, (unsigned long long)p->last_seq);
 	}
 }
 
@@ -494,7 +518,8 @@ static void record(struct program *p, struct commands *c)
 		if (!set_usable(p, &p->sets[s]) || !p->pipelines[pipeline].id)
 			continue;
 		size = p->buffers[p->sets[s].slot[1]].size;
-		*op = (struct op){ p->pipelines[pipeline].id, p->sets[s].id, pick(p, size), 1 + pick(p, size), 1 + pick(p, 5), pick(p, 256) };
+		*op = (struct op){ p->pipelines[pipeline].id, p->sets[s].id, pick(p, size), 1 + pick(p, size),
+			1 + pick(p, 5), pick(p, 256) };
 		c->set[c->count] = (int)s;
 		c->pipeline[c->count] = (int)pipeline;
 		c->generation[c->count++] = p->sets[s].generation;
@@ -608,10 +633,17 @@ void program_step(struct program *p)
 		if (idle(p))
 			point_sets(p);
 		break;
-	case 2: case 3: case 4: case 5:
+	case 2:
+	case 3:
+	case 4:
+	case 5:
 		write_host(p);
 		break;
-	case 6: case 7: case 8: case 9: case 10:
+	case 6:
+	case 7:
+	case 8:
+	case 9:
+	case 10:
 		submit(p);
 		break;
 	case 11:
@@ -688,8 +720,9 @@ static void read_back(struct program *p, unsigned index)
 	}
 	if (p->pipelines[0].id)
 		destroy(p, p->pipelines[0].id);
-	p->pipelines[0] = (struct pipeline){ create(p, OBJECT_PIPELINE, OP_COPY, &(uint64_t){ create(p, OBJECT_MODULE, 0, NULL, 0) }, 1),
-		OP_COPY, 0 };
+	p->pipelines[0] = (struct pipeline){
+		create(p, OBJECT_PIPELINE, OP_COPY, &(uint64_t){ create(p, OBJECT_MODULE, 0, NULL, 0) }, 1), OP_COPY, 0
+	};
 	if (!c->id)
 		c->id = create(p, OBJECT_COMMANDS, 0, NULL, 0);
 	c->count = 1;

@@ -34,8 +34,8 @@ int main(int argc, char **argv)
 		uint64_t run_epochs;
 
 		if (world_run(&choices, &options, failure, &run_epochs) < 0) {
-			printf("seed %llu: %s\nreplay: session_model --seed %llu --steps %u\n", (unsigned long long)seed, failure,
-				(unsigned long long)seed, options.steps);
+			printf("seed %llu: %s\nreplay: session_model --seed %llu --steps %u\n", (unsigned long long)seed,
+				failure, (unsigned long long)seed, options.steps);
 			return 1;
 		}
 		epochs += run_epochs;

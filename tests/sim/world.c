@@ -152,9 +152,10 @@ static void moved_aloud(void *ctx, enum session_phase from, enum session_phase t
 	struct session_status s;
 
 	session_core_status(w->core, &s);
-	printf("%8llu ms epoch %llu: %s -> %s, completed %llu, committed %llu %s\n", (unsigned long long)(w->now_ns / 1000000),
-		(unsigned long long)s.epoch, session_phase_name(from), session_phase_name(to), (unsigned long long)s.completed_seq,
-		(unsigned long long)s.committed_seq, to == SESSION_ACQUIRE || to == SESSION_LOST ? s.loss_text : "");
+	printf("%8llu ms epoch %llu: %s -> %s, completed %llu, committed %llu %s\n",
+		(unsigned long long)(w->now_ns / 1000000), (unsigned long long)s.epoch, session_phase_name(from),
+		session_phase_name(to), (unsigned long long)s.completed_seq, (unsigned long long)s.committed_seq,
+		to == SESSION_ACQUIRE || to == SESSION_LOST ? s.loss_text : "");
 }
 
 static int give_record(void *ctx, const struct record_header *record)
@@ -315,8 +316,8 @@ void world_pump(struct world *w)
 
 int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs)
 {
-	struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete, deliver_allocated,
-		deliver_lost, trim, report, options->verbose ? moved_aloud : moved };
+	struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete,
+		deliver_allocated, deliver_lost, trim, report, options->verbose ? moved_aloud : moved };
 	struct session_config config = SESSION_CONFIG_DEFAULT;
 	struct world *w = calloc(1, sizeof(*w));
 	volatile int result = 0;

@@ -368,7 +368,8 @@ static void test_unfit_executor(void **ctx)
 
 static void test_frames_out_of_place(void **ctx)
 {
-	static const enum frame_kind too_early[] = { FRAME_STARTED, FRAME_RESULT, FRAME_WINDOW, FRAME_DONE, FRAME_ALLOCATED, FRAME_LOG, 0, 99 };
+	static const enum frame_kind too_early[] = { FRAME_STARTED, FRAME_RESULT, FRAME_WINDOW, FRAME_DONE, FRAME_ALLOCATED,
+		FRAME_LOG, 0, 99 };
 	struct world *w = *ctx;
 
 	for (size_t i = 0; i < sizeof(too_early) / sizeof(too_early[0]); i++) {
@@ -407,17 +408,39 @@ static void test_late_frames_of_an_old_epoch(void **ctx)
 /* A log that makes no sense ends the workload, whatever the nonsense. */
 static void test_malformed_logs(void **ctx)
 {
-	const struct record_allocate good = { .size_bytes = 512 }, odd = { .size_bytes = 100 }, strange = { .size_bytes = 512, .memory_class = 3 };
-	const struct { struct record_submit s; struct record_range r; } outside = { { 1, 0, 1 }, { 3, 500, 20 } },
-		nowhere = { { 1, 0, 1 }, { 4, 0, 8 } }, empty = { { 1, 0, 1 }, { 3, 0, 0 } }, many = { { 1, 0, 1000 }, { 3, 0, 8 } },
-		flagged = { { 1, 6, 0 }, { 0, 0, 0 } }, wrapped = { { 1, 0, 1 }, { 3, 8, UINT64_MAX - 4 } };
-	const struct { enum record_kind kind; uint64_t subject; const void *payload; size_t size; } bad[] = {
-		{ 0, 1, NULL, 0 }, { 9, 1, NULL, 0 }, { RECORD_CREATE, 0, NULL, 0 }, { RECORD_ALLOCATE, 3, &good, sizeof(good) },
-		{ RECORD_ALLOCATE, 5, &odd, sizeof(odd) }, { RECORD_ALLOCATE, 5, &strange, sizeof(strange) }, { RECORD_ALLOCATE, 5, &good, 8 },
-		{ RECORD_FREE, 9, NULL, 0 }, { RECORD_WRITE, 9, NULL, 0 }, { RECORD_SUBMIT, 2, &nowhere, 16 }, { RECORD_SUBMIT, 0, &nowhere, 16 },
-		{ RECORD_SUBMIT, 1, &nowhere, 8 }, { RECORD_SUBMIT, 1, &outside, 40 }, { RECORD_SUBMIT, 1, &nowhere, 40 },
-		{ RECORD_SUBMIT, 1, &empty, 40 }, { RECORD_SUBMIT, 1, &many, 40 }, { RECORD_SUBMIT, 1, &flagged, 16 },
-		{ RECORD_SUBMIT, 1, &wrapped, 40 }, { RECORD_NEED, 0, NULL, 0 },
+	const struct record_allocate good = { .size_bytes = 512 }, odd = { .size_bytes = 100 },
+				     strange = { .size_bytes = 512, .memory_class = 3 };
+	const struct {
+		struct record_submit s;
+		struct record_range r;
+	} outside = { { 1, 0, 1 }, { 3, 500, 20 } }, nowhere = { { 1, 0, 1 }, { 4, 0, 8 } },
+	  empty = { { 1, 0, 1 }, { 3, 0, 0 } }, many = { { 1, 0, 1000 }, { 3, 0, 8 } },
+	  flagged = { { 1, 6, 0 }, { 0, 0, 0 } }, wrapped = { { 1, 0, 1 }, { 3, 8, UINT64_MAX - 4 } };
+	const struct {
+		enum record_kind kind;
+		uint64_t subject;
+		const void *payload;
+		size_t size;
+	} bad[] = {
+		{ 0, 1, NULL, 0 },
+		{ 9, 1, NULL, 0 },
+		{ RECORD_CREATE, 0, NULL, 0 },
+		{ RECORD_ALLOCATE, 3, &good, sizeof(good) },
+		{ RECORD_ALLOCATE, 5, &odd, sizeof(odd) },
+		{ RECORD_ALLOCATE, 5, &strange, sizeof(strange) },
+		{ RECORD_ALLOCATE, 5, &good, 8 },
+		{ RECORD_FREE, 9, NULL, 0 },
+		{ RECORD_WRITE, 9, NULL, 0 },
+		{ RECORD_SUBMIT, 2, &nowhere, 16 },
+		{ RECORD_SUBMIT, 0, &nowhere, 16 },
+		{ RECORD_SUBMIT, 1, &nowhere, 8 },
+		{ RECORD_SUBMIT, 1, &outside, 40 },
+		{ RECORD_SUBMIT, 1, &nowhere, 40 },
+		{ RECORD_SUBMIT, 1, &empty, 40 },
+		{ RECORD_SUBMIT, 1, &many, 40 },
+		{ RECORD_SUBMIT, 1, &flagged, 16 },
+		{ RECORD_SUBMIT, 1, &wrapped, 40 },
+		{ RECORD_NEED, 0, NULL, 0 },
 	};
 	void *fresh;
 
@@ -461,11 +484,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_first_executor), TEST(test_silence), TEST(test_own_pause_is_no_silence), TEST(test_killed_executor_may_come_back_once),
-		TEST(test_gone_gpu), TEST(test_nobody_left), TEST(test_slow_seed_is_no_failed_migration), TEST(test_executor_without_device),
-		TEST(test_stuck), TEST(test_deadly_workload), TEST(test_blamed_workload), TEST(test_unfit_executor),
-		TEST(test_frames_out_of_place), TEST(test_started_before_start), TEST(test_late_frames_of_an_old_epoch),
-		TEST(test_malformed_logs), TEST(test_torn_header),
+		TEST(test_first_executor),
+		TEST(test_silence),
+		TEST(test_own_pause_is_no_silence),
+		TEST(test_killed_executor_may_come_back_once),
+		TEST(test_gone_gpu),
+		TEST(test_nobody_left),
+		TEST(test_slow_seed_is_no_failed_migration),
+		TEST(test_executor_without_device),
+		TEST(test_stuck),
+		TEST(test_deadly_workload),
+		TEST(test_blamed_workload),
+		TEST(test_unfit_executor),
+		TEST(test_frames_out_of_place),
+		TEST(test_started_before_start),
+		TEST(test_late_frames_of_an_old_epoch),
+		TEST(test_malformed_logs),
+		TEST(test_torn_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

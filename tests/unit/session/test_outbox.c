@@ -8,7 +8,11 @@
 
 #define CHUNK (1u << 20)
 
-struct world { struct ring log, delivery; struct outbox outbox; uint64_t position; };
+struct world {
+	struct ring log, delivery;
+	struct outbox outbox;
+	uint64_t position;
+};
 
 static int set_up(void **ctx)
 {

@@ -63,25 +63,33 @@ static void test_ranges_take(void **ctx)
 	ranges_finish(&r);
 }
 
-static void apply(struct graph *g, enum record_kind kind, uint64_t subject, uint64_t key, unsigned dep_count, const uint64_t *deps)
+static void apply(
+	struct graph *g, enum record_kind kind, uint64_t subject, uint64_t key, unsigned dep_count, const uint64_t *deps)
 {
 	static uint64_t position;
-	struct { struct record_header h; uint64_t deps[8]; } r = {
-		{ (uint32_t)(sizeof(struct record_header) + dep_count * 8), (uint16_t)kind, (uint16_t)dep_count, subject, key, 0 }, { 0 } };
+	struct {
+		struct record_header h;
+		uint64_t deps[8];
+	} r = { { (uint32_t)(sizeof(struct record_header) + dep_count * 8), (uint16_t)kind, (uint16_t)dep_count, subject,
+			key, 0 },
+		{ 0 } };
 
 	memcpy(r.deps, deps, dep_count * sizeof(*deps));
 	assert_int_equal(graph_apply(g, position += 64, &r.h), 0);
 }
-#define APPLY(g, kind, subject, key, ...) \
-	apply(g, kind, subject, key, sizeof((uint64_t[]){ 0, ##__VA_ARGS__ }) / 8 - 1, &((uint64_t[]){ 0, ##__VA_ARGS__ })[1])
+#define APPLY(g, kind, subject, key, ...)                                                                                   \
+	apply(g, kind, subject, key, sizeof((uint64_t[]){ 0, ##__VA_ARGS__ }) / 8 - 1,                                      \
+		&((uint64_t[]){ 0, ##__VA_ARGS__ })[1])
 
-struct seen { char text[400]; };
+struct seen {
+	char text[400];
+};
 static int see(void *ctx, const struct record_header *h)
 {
 	struct seen *s = ctx;
 	size_t at = strlen(s->text);
 
-	snprintf(s->text + at, sizeof(s->text) - at, "%c%d ", "?CUDAFWSN"[h->kind], (int)h->subject);
+	snprintf(s->text + at, sizeof(s->text) - at, "%c%d ", "?CUDAFWSN"[h->kind], (int)h -> subject);
 	return 0;
 }
 
@@ -116,16 +124,16 @@ static void test_graph_updates(void **ctx)
 	struct graph g = { 0 };
 
 	(void)ctx;
-	APPLY(&g, RECORD_CREATE, 1, 0);       /* a buffer, */
-	APPLY(&g, RECORD_CREATE, 2, 0);       /* another, */
-	APPLY(&g, RECORD_CREATE, 3, 0);       /* a set, */
-	APPLY(&g, RECORD_CREATE, 4, 0);       /* commands */
+	APPLY(&g, RECORD_CREATE, 1, 0); /* a buffer, */
+	APPLY(&g, RECORD_CREATE, 2, 0); /* another, */
+	APPLY(&g, RECORD_CREATE, 3, 0); /* a set, */
+	APPLY(&g, RECORD_CREATE, 4, 0); /* commands */
 	APPLY(&g, RECORD_UPDATE, 3, 7, 1);
 	APPLY(&g, RECORD_UPDATE, 3, 8, 1);
 	APPLY(&g, RECORD_UPDATE, 4, 0, 3);
-	APPLY(&g, RECORD_UPDATE, 3, 7, 2);    /* replaces; the recording comes behind it all the same */
+	APPLY(&g, RECORD_UPDATE, 3, 7, 2); /* replaces; the recording comes behind it all the same */
 	expect(&g, "C1 C2 C3 C4 U3 U3 U4 ");
-	APPLY(&g, RECORD_DESTROY, 1, 0);      /* takes one descriptor along */
+	APPLY(&g, RECORD_DESTROY, 1, 0); /* takes one descriptor along */
 	expect(&g, "C2 C3 C4 U3 U4 ");
 	APPLY(&g, RECORD_DESTROY, 3, 0);
 	expect(&g, "C2 C4 ");
@@ -155,8 +163,8 @@ static void test_graph_freed_memory(void **ctx)
 	(void)ctx;
 	APPLY(&g, RECORD_ALLOCATE, 1, 0);
 	APPLY(&g, RECORD_CREATE, 2, 0);
-	APPLY(&g, RECORD_UPDATE, 2, 0, 1);  /* bound */
-	APPLY(&g, RECORD_CREATE, 3, 0, 2);  /* a view of it */
+	APPLY(&g, RECORD_UPDATE, 2, 0, 1); /* bound */
+	APPLY(&g, RECORD_CREATE, 3, 0, 2); /* a view of it */
 	APPLY(&g, RECORD_CREATE, 4, 0);
 	APPLY(&g, RECORD_UPDATE, 4, 0, 3);
 	APPLY(&g, RECORD_FREE, 1, 0);
@@ -167,8 +175,8 @@ static void test_graph_freed_memory(void **ctx)
 	graph_finish(&g);
 }
 
-static int no_change(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before, const unsigned char *now,
-	uint64_t size)
+static int no_change(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
+	const unsigned char *now, uint64_t size)
 {
 	(void)m;
 	(void)offset;
