@@ -137,8 +137,7 @@ static bool unanswered_before(const struct session_core *c, uint64_t end)
 {
 	if (!c->pending_answers)
 		return false;
-	map_for_each(&c->state.memories, slot)
-	{
+	map_for_each(&c->state.memories, slot) {
 		const struct state_memory *m = slot->value;
 
 		if (m->answer == STATE_PENDING && m->allocated_at < end)

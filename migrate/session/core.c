@@ -514,8 +514,7 @@ void session_core_status(const struct session_core *c, struct session_status *re
 
 int session_core_needs(const struct session_core *c, graph_record_fn *fn, void *ctx)
 {
-	map_for_each(&c->needs, slot)
-	{
+	map_for_each(&c->needs, slot) {
 		int error = fn(ctx, slot->value);
 		if (error)
 			return error;

@@ -230,7 +230,8 @@ void graph_finish(struct graph *g)
 	struct list dead;
 
 	list_init(&dead);
-	map_for_each(&g->objects, slot) mark_dead(&dead, slot->value);
+	map_for_each(&g->objects, slot)
+		mark_dead(&dead, slot->value);
 	bury(g, &dead);
 	assert(g->record_count == 0 && g->record_bytes == 0 && g->updates.count == 0);
 	map_finish(&g->objects);
@@ -341,8 +342,7 @@ int graph_walk(const struct graph *g, graph_record_fn *fn, void *ctx)
 		error = -ENOMEM;
 		goto out;
 	}
-	map_for_each(&g->objects, slot)
-	{
+	map_for_each(&g->objects, slot) {
 		const struct graph_object *o = slot->value;
 
 		list_for_each(r, &o->records, const struct graph_record, link)

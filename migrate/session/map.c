@@ -42,7 +42,8 @@ static int grow(struct map *m)
 	bigger.slots = calloc(bigger.capacity, sizeof(*bigger.slots));
 	if (!bigger.slots)
 		return -ENOMEM;
-	map_for_each(m, slot) * probe(&bigger, slot->a, slot->b) = *slot;
+	map_for_each(m, slot)
+		*probe(&bigger, slot->a, slot->b) = *slot;
 	free(m->slots);
 	*m = bigger;
 	return 0;

@@ -311,7 +311,8 @@ void core_scan_finish(struct session_core *c)
 {
 	core_drop_submissions(c, UINT64_MAX);
 	free(c->submissions.at);
-	map_for_each(&c->needs, slot) free(slot->value);
+	map_for_each(&c->needs, slot)
+		free(slot->value);
 	map_finish(&c->needs);
 	buf_finish(&c->scratch);
 }

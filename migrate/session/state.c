@@ -18,7 +18,8 @@ static void memory_destroy(struct state_memory *m)
 
 void state_finish(struct state *s)
 {
-	map_for_each(&s->memories, slot) memory_destroy(slot->value);
+	map_for_each(&s->memories, slot)
+		memory_destroy(slot->value);
 	map_finish(&s->memories);
 	*s = (struct state){ 0 };
 }
@@ -112,8 +113,7 @@ int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size)
 int state_begin(struct state *s, uint64_t end)
 {
 	s->missing_bytes = 0;
-	map_for_each(&s->memories, slot)
-	{
+	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
 		int error;
 
@@ -183,8 +183,7 @@ static int commit_memory(struct state_memory *m, state_changed_fn *changed, void
 int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 {
 	assert(s->missing_bytes == 0);
-	map_for_each(&s->memories, slot)
-	{
+	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
 		int error;
 
@@ -206,8 +205,7 @@ int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 void state_abandon(struct state *s)
 {
 	s->missing_bytes = 0;
-	map_for_each(&s->memories, slot)
-	{
+	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
 
 		ranges_clear(&m->dirty);
@@ -219,8 +217,7 @@ void state_abandon(struct state *s)
 int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, void *ctx)
 {
 	assert(max_block >= STATE_BLOCK);
-	map_for_each(&s->memories, slot)
-	{
+	map_for_each(&s->memories, slot) {
 		const struct state_memory *m = slot->value;
 		uint64_t count = block_count(m);
 

@@ -87,16 +87,14 @@ void device_destroy(struct device *d)
 	for (size_t i = d->first; i < d->frame_count; i++)
 		free(d->frames[i].payload);
 	free(d->frames);
-	map_for_each(&d->memories, slot)
-	{
+	map_for_each(&d->memories, slot) {
 		struct device_memory *m = slot->value;
 
 		free(m->bytes);
 		free(m);
 	}
 	map_finish(&d->memories);
-	map_for_each(&d->objects, slot)
-	{
+	map_for_each(&d->objects, slot) {
 		struct device_object *o = slot->value;
 
 		free(o->recording);
@@ -210,8 +208,7 @@ static void create(struct device *d, const struct record_header *h)
 /* In a seed, a set is complete before a recording binds it: drivers may look at descriptors then. */
 static void expect_not_recorded(struct device *d, uint64_t set)
 {
-	map_for_each(&d->objects, slot)
-	{
+	map_for_each(&d->objects, slot) {
 		const struct record_header *h = (const void *)((const struct device_object *)slot->value)->recording;
 
 		for (unsigned i = 0; h && i < h->dep_count; i++)
