@@ -38,7 +38,26 @@ static void choose_device(struct minivk *v)
 	vkGetPhysicalDeviceMemoryProperties(v->physical, &v->memory);
 }
 
+static bool has_extensions(VkPhysicalDevice physical, const char *const *names, uint32_t name_count)
+{
+	static VkExtensionProperties all[512];
+	uint32_t count = 512, found = 0;
+	VkResult result = vkEnumerateDeviceExtensionProperties(physical, NULL, &count, all);
+	if (result != VK_INCOMPLETE)
+		minivk_check(result, "vkEnumerateDeviceExtensionProperties");
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < name_count; j++)
+			found += strcmp(all[i].extensionName, names[j]) == 0;
+	return found == name_count;
+}
+
 void minivk_init(struct minivk *v, const char *program, const void *device_next)
+{
+	minivk_init_extended(v, program, device_next, NULL, 0);
+}
+
+bool minivk_init_extended(struct minivk *v, const char *program, const void *device_next, const char *const *extensions,
+	uint32_t extension_count)
 {
 	memset(v, 0, sizeof(*v));
 	VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = program, .apiVersion = VK_API_VERSION_1_2 };
@@ -61,13 +80,16 @@ void minivk_init(struct minivk *v, const char *program, const void *device_next)
 	float priority = 1.0f;
 	VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = v->family,
 		.queueCount = 1, .pQueuePriorities = &priority };
-	VkDeviceCreateInfo device = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = device_next, .queueCreateInfoCount = 1,
-		.pQueueCreateInfos = &queue };
+	bool extended = has_extensions(v->physical, extensions, extension_count);
+	VkDeviceCreateInfo device = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = extended ? device_next : NULL,
+		.queueCreateInfoCount = 1, .pQueueCreateInfos = &queue, .enabledExtensionCount = extended ? extension_count : 0,
+		.ppEnabledExtensionNames = extensions };
 	VK(vkCreateDevice(v->physical, &device, NULL, &v->device));
 	vkGetDeviceQueue(v->device, v->family, 0, &v->queue);
 	VkCommandPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, .queueFamilyIndex = v->family };
 	VK(vkCreateCommandPool(v->device, &pool, NULL, &v->pool));
+	return extended;
 }
 
 void minivk_finish(struct minivk *v)

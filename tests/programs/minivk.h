@@ -42,6 +42,9 @@ void minivk_check(VkResult result, const char *what);
 
 /* features12: chained into vkCreateDevice, may be NULL. Prints "device: NAME" on stderr. */
 void minivk_init(struct minivk *v, const char *program, const void *device_next);
+/* The same with device extensions; without one of them the device is made without any and without device_next: false. */
+bool minivk_init_extended(struct minivk *v, const char *program, const void *device_next, const char *const *extensions,
+	uint32_t extension_count);
 void minivk_finish(struct minivk *v);
 
 /* host: HOST_VISIBLE|HOST_COHERENT and mapped for good; else DEVICE_LOCAL (not mappable on a discrete card). */
