@@ -42,6 +42,7 @@ class Keeper:
         self.trees = {}     # host: the tree of its machine
         self.nodes = {}     # host: Popen of its tbmeshd
         self.next_index = FIRST_INDEX
+        self.stopping = False  # beside Stopped, which a callback of a library may swallow
         self.state = {"version": 1, "keeper": os.getpid(), "dir": layout.dir, "build": find_build(plan["build"]), "hosts": {},
                       "cables": []}
 
@@ -308,7 +309,7 @@ class Keeper:
 
     def serve(self, listener):
         going = True
-        while going:
+        while going and not self.stopping:
             select.select([listener], [], [], 1)
             self.reap()
             try:
@@ -324,11 +325,14 @@ class Keeper:
 
 def main(layout, plan, ready):
     """The keeper's whole life. ready() is called once, when it all stands."""
+    layout.check_usable()
+    keeper = Keeper(layout, plan)
+
     def stop(*_):
+        keeper.stopping = True
         raise Stopped
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    layout.check_usable()
     os.makedirs(layout.dir, mode=0o755, exist_ok=True)
     with open(layout.lock, "ab") as lock:
         try:
@@ -337,7 +341,6 @@ def main(layout, plan, ready):
             raise LabError(f"a lab is up in {layout.dir}; take it down with: deploy/lab down") from None
         os.set_inheritable(lock.fileno(), False)
         try:
-            keeper = Keeper(layout, plan)
             keeper.build()
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
                 listener.bind(layout.socket)

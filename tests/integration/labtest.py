@@ -18,7 +18,7 @@ NAME = os.path.basename(sys.argv[0]).removeprefix("test_").removesuffix(".py")
 DIR = f"/run/tbmesh-test-{hashlib.sha1(BUILD.encode()).hexdigest()[:6]}-{NAME}"
 SKIP = 77
 COMMAND_TIMEOUT_S = 60
-MID_RUN_S = 0.4
+MID_RUN_S = 0.3
 
 
 def why_not():

@@ -8,7 +8,7 @@ import unittest
 
 from labtest import LabCase, eventually, events, lab, main, on, plain
 
-WORDS = ["xorshift", "--rounds", "4000", "--words", "32768"]
+WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 DEVICE_LOST = "VkResult -4"
 MIGRATION_TIMEOUT_S = 4
 

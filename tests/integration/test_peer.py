@@ -5,7 +5,7 @@ import unittest
 
 from labtest import LabCase, gpu_key, lab, main, on, plain, tbmesh
 
-WORDS = ["xorshift", "--rounds", "4000", "--words", "32768"]
+WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 
 
 class Peer(LabCase):

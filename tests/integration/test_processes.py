@@ -7,7 +7,7 @@ import unittest
 
 from labtest import LabCase, eventually, lab, main, plain, state, tbmesh
 
-WORDS = ["xorshift", "--rounds", "4000", "--words", "32768"]
+WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 
 
 class Processes(LabCase):

@@ -8,7 +8,7 @@ import unittest
 
 from labtest import LabCase, eventually, gpu_key, lab, main, on, plain
 
-WORDS = ["xorshift", "--rounds", "6000", "--words", "32768"]
+WORDS = ["xorshift", "--rounds", "5000", "--words", "32768"]
 
 
 class Storm(LabCase):

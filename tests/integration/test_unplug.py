@@ -28,19 +28,19 @@ class Unplug(LabCase):
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
 
     def test_lost(self):
-        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "4000", "--words", "32768")
+        self.unplug_in_mid_run("lost", "xorshift", "--rounds", "3000", "--words", "32768")
 
     def test_silent(self):
         self.unplug_in_mid_run("silent", "neighbours", "--rounds", "5000")
 
     def test_hang(self):
-        self.unplug_in_mid_run("hang", "stencil", "--steps", "8000")
+        self.unplug_in_mid_run("hang", "stencil", "--steps", "4000")
 
     def test_crash(self):
-        self.unplug_in_mid_run("crash", "mapped", "--rounds", "5000")
+        self.unplug_in_mid_run("crash", "mapped", "--rounds", "2500")
 
     def test_driver_fails_without_unplug(self):
-        words = ["signals", "--rounds", "4000"]
+        words = ["signals", "--rounds", "2500"]
         run = self.run_on_mesh("alpha", *words)
         run.reach_mid_run()
         lab("fail", "alpha", "egpu", "--how", "lost")
