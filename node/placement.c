@@ -17,7 +17,9 @@
 
 #define REFUSALS_MAX 64
 #define PEER_START_MS (EXECUTOR_READY_MS + 5000)
-#define KNOWLEDGE_MS 15000 /* how long a request waits for the probe and for descriptions that are under way */
+#define PATIENCE_MS 3000       /* how long a CPU driver waits for a real GPU that may turn up */
+#define START_NS 2000000000ull /* a node that young has not heard all its peers */
+#define KNOWLEDGE_MS 15000     /* how long a request waits for the probe and for descriptions that are under way */
 
 enum job_state {
 	JOB_WAITING, /* for GPUs that are not known yet */
@@ -37,6 +39,7 @@ struct job {
 	unsigned char secret[EXECUTOR_SECRET_BYTES];
 	struct loop_timer *timer;
 	uint64_t deadline_ns; /* of waiting for knowledge */
+	uint64_t patience_ns; /* of waiting with a CPU driver at hand */
 	struct {
 		char gpu[POLICY_KEY_SIZE];
 		char why[POLICY_WHY_SIZE];
@@ -143,18 +146,28 @@ struct gpu_need *placement_needs(Tbmesh__Need *const *needs, size_t count)
 	return list;
 }
 
-/* More may be known soon: a probe runs, or descriptions are on their way. */
-static bool may_know_more(const struct job *j)
+/* More may be known soon: a probe runs, descriptions are on their way, or peers. */
+static bool may_know_more(const struct node *n)
 {
-	const struct node *n = j->owner->node;
-	return time_monotonic_ns() < j->deadline_ns && (gpu_probe_pending(n->probe) || inventory_incomplete(n->inventory));
+	return gpu_probe_pending(n->probe) || inventory_incomplete(n->inventory) ||
+		time_monotonic_ns() - n->started_ns < START_NS;
 }
 
-static void wait_for_knowledge(struct job *j)
+static bool wait_for_knowledge(struct job *j, uint64_t until_ns)
 {
-	j->state = JOB_WAITING;
 	uint64_t now_ns = time_monotonic_ns();
-	loop_timer_start(j->timer, j->deadline_ns > now_ns ? (j->deadline_ns - now_ns) / 1000000 + 1 : 1, 0);
+	if (now_ns >= until_ns || !may_know_more(j->owner->node))
+		return false;
+	j->state = JOB_WAITING;
+	loop_timer_start(j->timer, (until_ns - now_ns) / 1000000 + 1, 0);
+	return true;
+}
+
+/* A CPU driver never serves before a GPU: not even one that is not quite known yet. Unless the user wants it. */
+static bool wait_for_gpu(struct job *j, const struct policy_gpu *best, const char *wish)
+{
+	return strcmp(best->type, "cpu") == 0 && !(wish[0] && policy_gpu_matches(best, wish)) &&
+		wait_for_knowledge(j, j->patience_ns);
 }
 
 /* ---- offers ---- */
@@ -184,6 +197,8 @@ static void offer(struct job *j)
 		return;
 	}
 	if (policy_rank(&r, gpus, count, verdicts) > 0) {
+		if (wait_for_gpu(j, &gpus[verdicts[0].gpu], wish))
+			return;
 		const struct inventory_gpu *g = inventory_find(n->inventory, gpus[verdicts[0].gpu].key);
 		Tbmesh__OfferReply body = TBMESH__OFFER_REPLY__INIT;
 		Tbmesh__Reply reply = TBMESH__REPLY__INIT;
@@ -198,10 +213,8 @@ static void offer(struct job *j)
 		job_free(j);
 		return;
 	}
-	if (may_know_more(j)) {
-		wait_for_knowledge(j);
+	if (wait_for_knowledge(j, j->deadline_ns))
 		return;
-	}
 	char text[2048];
 	list_gpus(gpus, count, text, sizeof text);
 	bool known = false;
@@ -386,12 +399,12 @@ static void acquire(struct job *j)
 		.cpu_fallback = n->config.prefer_cpu_fallback,
 		.covers = description_covers };
 	if (policy_rank(&r, gpus, count, verdicts) == 0) {
-		if (may_know_more(j))
-			wait_for_knowledge(j);
-		else
+		if (!wait_for_knowledge(j, j->deadline_ns))
 			fail_acquire(j, gpus, verdicts, count);
 		return;
 	}
+	if (wait_for_gpu(j, &gpus[verdicts[0].gpu], request->prefer))
+		return;
 	const struct inventory_gpu *g = inventory_find(n->inventory, gpus[verdicts[0].gpu].key);
 	snprintf(j->key, sizeof j->key, "%s", g->key);
 	snprintf(j->gpu_name, sizeof j->gpu_name, "%s", g->name);
@@ -443,6 +456,7 @@ static void begin(struct placement *p, const struct api_route *from, Tbmesh__Req
 	j->from = *from;
 	j->request = request;
 	j->deadline_ns = time_monotonic_ns() + KNOWLEDGE_MS * 1000000ull;
+	j->patience_ns = time_monotonic_ns() + PATIENCE_MS * 1000000ull;
 	list_append(&p->jobs, &j->link);
 	step(j);
 }
