@@ -87,6 +87,7 @@ def up(layout, args):
     except KeyboardInterrupt:
         child.send_signal(signal.SIGTERM)
         child.wait()
+        clean(layout)  # where the signal came before the keeper could catch it
         raise
     if answer != "ready":
         child.wait()
