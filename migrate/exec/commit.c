@@ -44,36 +44,7 @@ bool commit_is_empty(const struct commit *c)
 static void make_pipeline(struct commit *c)
 {
 	const struct device *d = c->jobs->device;
-	const VkDescriptorSetLayoutBinding bindings[] = {
-		{ 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
-		{ 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
-	};
-	const VkDescriptorSetLayoutCreateInfo set_info = {
-		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-		.bindingCount = 2,
-		.pBindings = bindings,
-	};
 	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct hash_push) };
-	VkPipelineLayoutCreateInfo layout = {
-		.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-		.setLayoutCount = 1,
-		.pSetLayouts = &c->set_layout,
-		.pushConstantRangeCount = 1,
-		.pPushConstantRanges = &push,
-	};
-	const VkShaderModuleCreateInfo module_info = {
-		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-		.codeSize = hash_shader_size,
-		.pCode = hash_shader_code,
-	};
-	VkComputePipelineCreateInfo pipeline = {
-		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-		.stage = {
-			.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
-			.pName = "main",
-		},
-	};
 	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * WINDOW_COUNT };
 	const VkDescriptorPoolCreateInfo pool = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
@@ -81,16 +52,9 @@ static void make_pipeline(struct commit *c)
 		.poolSizeCount = 1,
 		.pPoolSizes = &size,
 	};
-	VkShaderModule module;
 
-	check(c, d->vk.vkCreateDescriptorSetLayout(d->handle, &set_info, NULL, &c->set_layout), "vkCreateDescriptorSetLayout");
-	check(c, d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, &c->layout), "vkCreatePipelineLayout");
-	check(c, d->vk.vkCreateShaderModule(d->handle, &module_info, NULL, &module), "vkCreateShaderModule");
-	pipeline.stage.module = module;
-	pipeline.layout = c->layout;
-	check(c, d->vk.vkCreateComputePipelines(d->handle, VK_NULL_HANDLE, 1, &pipeline, NULL, &c->pipeline),
-		"vkCreateComputePipelines");
-	d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+	check(c, device_buffer_pipeline(d, hash_shader_code, hash_shader_size, 2, &push, &c->set_layout, &c->layout, &c->pipeline),
+		"making the pipeline that hashes");
 	check(c, d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &c->pool), "vkCreateDescriptorPool");
 }
 

@@ -111,6 +111,7 @@ struct job *jobs_take(struct jobs *j)
 	job->has_nonce = false;
 	job->final = false;
 	job->window = NULL;
+	job->set_count = 0;
 	/* Nothing that an earlier job left may pass for this one's. */
 	*job->words = (struct job_words){ 0 };
 	return job;

@@ -19,6 +19,7 @@ struct window;
 #define JOB_COUNT 64
 #define STAGING_CHUNK_BYTES (4u << 20)
 #define STAGING_CHUNK_COUNT 32
+#define JOB_SETS 32 /* dispatches of scatter.h in one job */
 
 /* What the GPU writes and the host reads back of each job. */
 struct job_words {
@@ -48,6 +49,9 @@ struct job {
 	bool final;            /* the last job of this seq */
 	struct window *window; /* NULL: none */
 	struct list chunks;    /* staging that the uploads read */
+	/* main thread */
+	VkDescriptorPool sets; /* null: none made yet */
+	unsigned set_count;
 };
 
 struct jobs {

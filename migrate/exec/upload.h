@@ -10,6 +10,7 @@
 
 #include "migrate/exec/jobs.h"
 #include "migrate/exec/memory.h"
+#include "migrate/exec/scatter.h"
 #include "proto/record.h"
 
 struct upload {
@@ -19,6 +20,7 @@ struct upload {
 	unsigned chunk_count; /* of job */
 	/* A memory whose write_stamp is this was written since the last barrier of the job. */
 	uint64_t stamp;
+	struct scatter scatter;
 	VkBufferCopy *regions; /* room for UPLOAD_REGIONS; owned */
 };
 

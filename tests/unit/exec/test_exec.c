@@ -211,10 +211,10 @@ static void test_large(void **state)
 	free(got);
 }
 
-/* Every second byte; less of them under validation, which compares each region with each. */
+/* Every second byte. */
 static void test_tiny_runs(void **state)
 {
-	const uint32_t count = getenv("VK_INSTANCE_LAYERS") ? 8u << 10 : 256u << 10;
+	const uint32_t count = 256u << 10;
 	const uint64_t size = 2 * count;
 	const struct record_range all = { 1, 0, size };
 	struct record_run *runs = calloc(count / 2, sizeof(*runs));
@@ -240,6 +240,55 @@ static void test_tiny_runs(void **state)
 	expect_allocated(&p, 1, VK_SUCCESS);
 	player_take_commit(&p, 1, NONCE, 1, got, size, &returned);
 	assert_memory_equal(got, model, size);
+	assert_true(player_stop(&p));
+	script_finish(&s);
+	free(runs);
+	free(model);
+	free(got);
+	free(bytes);
+}
+
+/* Runs of all sizes, close together, in many WRITEs of one submission, across what one dispatch reaches. */
+static void test_mixed_runs(void **state)
+{
+	static const uint64_t middle = 64u << 20, reach = 256u << 10;
+	const struct record_range ranges[] = { { 1, 0, reach }, { 1, middle - reach, 2 * reach } };
+	struct record_run *runs = calloc(4096, sizeof(*runs));
+	unsigned char *model = calloc(1, middle + reach), *got = calloc(1, middle + reach), *bytes = malloc(4096 * 300);
+	struct script s = { 0 };
+	struct player p;
+	uint64_t returned;
+
+	(void)state;
+	srand(5);
+	player_start(&p, false, NULL);
+	player_start_empty(&p);
+	script_allocate(&s, 1, middle + 2 * reach);
+	for (int record = 0; record < 50; record++) {
+		uint64_t at = (uint64_t)rand() % 512, sum = 0;
+		uint32_t count = 0;
+
+		while (count < 4000) {
+			uint64_t size = 1 + (uint64_t)rand() % (rand() % 8 ? 9 : 250);
+
+			if (at + size > reach && at < middle - reach)
+				at = middle - reach + (uint64_t)rand() % 64;
+			if (at + size > middle + reach)
+				break;
+			runs[count++] = (struct record_run){ at, size };
+			for (uint64_t i = 0; i < size; i++)
+				model[at + i] = bytes[sum + i] = (unsigned char)rand();
+			sum += size;
+			at += size + 1 + (uint64_t)rand() % 300;
+		}
+		script_write(&s, 1, runs, count, bytes);
+	}
+	script_submit(&s, 1, NONCE, SUBMIT_COMMIT, NULL, 0, ranges, 2);
+	player_log(&p, &s.records);
+	expect_allocated(&p, 1, VK_SUCCESS);
+	player_take_commit(&p, 1, NONCE, 1, got, middle + reach, &returned);
+	assert_int_equal(returned, 3 * reach);
+	assert_memory_equal(got, model, middle + reach);
 	assert_true(player_stop(&p));
 	script_finish(&s);
 	free(runs);
@@ -442,6 +491,7 @@ int main(void)
 		cmocka_unit_test(test_remote),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_tiny_runs),
+		cmocka_unit_test(test_mixed_runs),
 		cmocka_unit_test(test_many_submissions),
 		cmocka_unit_test(test_destroy),
 		cmocka_unit_test(test_out_of_memory),
