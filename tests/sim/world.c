@@ -294,10 +294,10 @@ void world_pump(struct world *w)
 		device_step(w->device);
 	for (unsigned n = 1 + choose(c, 6); n-- && w->device;)
 		hand_on(w, w->device);
-	if (one_in(c, 6)) {
+	if (one_in(c, 3)) {
 		struct device *d = w->stale[choose(c, 4)];
 
-		if (d) {
+		for (unsigned n = 1 + choose(c, 6); n-- && d;) {
 			device_step(d);
 			hand_on(w, d);
 		}
