@@ -340,8 +340,8 @@ static void test_garbage_attributes(void **state)
 	struct bed *b = *state;
 	static const char *const garbage[] = { "", "255", "-1", "0x", "\x01\x02", "\xff\xfe", "NaN Gb/s",
 		"999999999999 Gb/s", "20.0 Gb/s extra",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
 	attach(b);
 	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
 		char text[4096];
