@@ -42,15 +42,20 @@ void apply_allocate(struct executor *x, const struct record_view *record)
 
 void apply_free(struct executor *x, const struct record_view *record)
 {
-	struct memory *memory = executor_memory(x, record->header.subject);
+	struct object *object = objects_find(&x->objects, record->header.subject);
+	struct memory *memory;
 
+	/* One that could not be allocated was never there. */
+	if (!object)
+		return;
+	memory = executor_memory(x, record->header.subject);
 	commit_forget(&x->commit, memory);
 	/* The program is done with it, our own copies to and from it may not be. */
 	if (x->upload.job && memory->last_ticket == x->upload.job->ticket)
 		upload_flush(&x->upload);
 	jobs_wait_ticket(&x->jobs, memory->last_ticket);
 	memory_destroy(memory, &x->device);
-	objects_remove(&x->objects, objects_find(&x->objects, record->header.subject));
+	objects_remove(&x->objects, object);
 }
 
 /* The record may lie in memory that the program still writes: header and runs are copied, then checked; the bytes are only

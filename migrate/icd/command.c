@@ -30,9 +30,33 @@ static void clear_bound(struct icd_command_buffer *cb)
 	cb->changed = true;
 }
 
+/* The recording names this layout. */
+static void hold_layout(struct icd_command_buffer *cb, VkPipelineLayout handle)
+{
+	struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, handle);
+	struct icd_pipeline_layout *const *held = (struct icd_pipeline_layout *const *)(const void *)cb->layouts.data;
+	for (size_t i = cb->layouts.size / sizeof(l); i > 0; i--)
+		if (held[i - 1] == l)
+			return;
+	buf_append(&cb->layouts, &l, sizeof(l));
+	if (cb->layouts.failed)
+		cb->failed = true;
+	else
+		atomic_fetch_add(&l->references, 1);
+}
+
+static void drop_layouts(struct icd_command_buffer *cb)
+{
+	struct icd_pipeline_layout *const *held = (struct icd_pipeline_layout *const *)(const void *)cb->layouts.data;
+	for (size_t i = 0; i < cb->layouts.size / sizeof(*held); i++)
+		icd_pipeline_layout_unref(cb->device, held[i]);
+	buf_clear(&cb->layouts);
+}
+
 void icd_command_buffer_reset(struct icd_command_buffer *cb)
 {
 	clear_bound(cb);
+	drop_layouts(cb);
 	buf_clear(&cb->commands);
 	buf_clear(&cb->deps);
 	buf_clear(&cb->events);
@@ -45,11 +69,13 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 static void command_buffer_free(struct icd_command_buffer *cb)
 {
 	clear_bound(cb);
+	drop_layouts(cb);
 	wire_writer_finish(&cb->writer);
 	buf_finish(&cb->commands);
 	buf_finish(&cb->deps);
 	buf_finish(&cb->events);
 	buf_finish(&cb->secondaries);
+	buf_finish(&cb->layouts);
 	icd_ranges_finish(&cb->captures);
 	icd_ranges_finish(&cb->writes);
 	list_remove(&cb->link);
@@ -195,6 +221,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkP
 		}
 	}
 	cb->changed = true;
+	hold_layout(cb, layout);
 	wire_encode_vkCmdBindDescriptorSets(&cb->writer, point, layout, first, count, sets, offset_count, offsets);
 }
 
@@ -239,6 +266,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 		tell_pushed(cb->device, &writes[i]);
 		icd_set_write(NULL, s, &writes[i]);
 	}
+	hold_layout(cb, layout);
 	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, writes);
 }
 
@@ -264,7 +292,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(VkCommandBuff
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushConstants(VkCommandBuffer handle, VkPipelineLayout layout, VkShaderStageFlags stages,
 	uint32_t offset, uint32_t size, const void *values)
 {
-	wire_encode_vkCmdPushConstants(&ICD_FROM(icd_command_buffer, handle)->writer, layout, stages, offset, size, values);
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	hold_layout(cb, layout);
+	wire_encode_vkCmdPushConstants(&cb->writer, layout, stages, offset, size, values);
 }
 
 static void tell_groups(struct icd_device *d, uint64_t x, uint64_t y, uint64_t z)

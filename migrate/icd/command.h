@@ -33,6 +33,7 @@ struct icd_command_buffer {
 	bool writes_host;
 	struct buf events;       /* struct icd_event_use[], in order */
 	struct buf secondaries;  /* struct icd_command_buffer *[] */
+	struct buf layouts;      /* struct icd_pipeline_layout *[], referenced */
 	/* Bound state while recording. */
 	const struct icd_pipeline *pipeline;
 	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */

@@ -26,6 +26,7 @@ struct icd_set_layout {
 
 struct icd_pipeline_layout {
 	struct icd_object object;
+	_Atomic unsigned references; /* the program's, and one of each recording that names it */
 	uint32_t set_count;
 	struct icd_set_layout *sets[ICD_MAX_SETS]; /* referenced; may be NULL */
 };
@@ -63,6 +64,8 @@ struct icd_set_layout *icd_set_layout_ref(struct icd_set_layout *l);
 void icd_set_layout_unref(struct icd_set_layout *l);
 const struct icd_binding *icd_set_layout_find(const struct icd_set_layout *l, uint32_t binding);
 void icd_pipeline_layout_free(struct icd_pipeline_layout *l);
+/* A recording may be submitted after its layouts are destroyed: the log hears of it when the last reference goes. */
+void icd_pipeline_layout_unref(struct icd_device *d, struct icd_pipeline_layout *l);
 void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l);
 
 /* A set without a pool; NULL when out of memory. */

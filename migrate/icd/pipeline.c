@@ -61,6 +61,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePipelineLayout(VkDevice device, const V
 	if (!l)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	l->object.id = icd_new_id(d);
+	atomic_store(&l->references, 1);
 	l->set_count = info->setLayoutCount;
 	if (info->setLayoutCount > ICD_MAX_SETS)
 		goto fail;
@@ -81,6 +82,14 @@ fail:
 	return VK_ERROR_OUT_OF_HOST_MEMORY;
 }
 
+void icd_pipeline_layout_unref(struct icd_device *d, struct icd_pipeline_layout *l)
+{
+	if (atomic_fetch_sub(&l->references, 1) > 1)
+		return;
+	icd_record_plain(d, RECORD_DESTROY, l->object.id);
+	icd_pipeline_layout_free(l);
+}
+
 VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineLayout(VkDevice device, VkPipelineLayout layout,
 	const VkAllocationCallbacks *allocator)
 {
@@ -88,8 +97,7 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineLayout(VkDevice device, VkPipeline
 	struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, layout);
 	if (!l)
 		return;
-	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, l->object.id);
-	icd_pipeline_layout_free(l);
+	icd_pipeline_layout_unref(ICD_FROM(icd_device, device), l);
 }
 
 /* OpExecutionModeId … LocalSizeId: needs maintenance4, and no capability tells. */

@@ -535,6 +535,31 @@ static void test_analysis(void **state)
 	drop_buffer(&unused);
 }
 
+/* Vulkan lets a program destroy a layout and submit what was recorded with it. */
+static void test_layout_outlives(void **state)
+{
+	(void)state;
+	const VkPushConstantRange range = { VK_SHADER_STAGE_COMPUTE_BIT, 0, 4 };
+	const VkPipelineLayoutCreateInfo info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1,
+		.pPushConstantRanges = &range };
+	const uint32_t value = 7;
+	VkPipelineLayout layout;
+	OK(DEVICE(CreatePipelineLayout)(device, &info, NULL, &layout));
+	VkCommandBuffer cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
+	DEVICE(CmdPushConstants)(cb, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &value);
+	DEVICE(CmdPushConstants)(cb, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4, &value);
+	OK(DEVICE(EndCommandBuffer)(cb));
+	unsigned before = play_seen(&play).kinds[RECORD_DESTROY];
+	DEVICE(DestroyPipelineLayout)(device, layout, NULL);
+	submit(cb, VK_NULL_HANDLE);
+	submit(cb, VK_NULL_HANDLE);
+	OK(DEVICE(QueueWaitIdle)(queue));
+	assert_int_equal(play_seen(&play).kinds[RECORD_DESTROY], before);
+	OK(DEVICE(ResetCommandBuffer)(cb, 0));
+	run(begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY));
+	assert_int_equal(play_seen(&play).kinds[RECORD_DESTROY], before + 1);
+}
+
 #define WORKER_ROUNDS 200
 
 static pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -643,6 +668,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_secondary, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_analysis, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_layout_outlives, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_session_gone, setup, teardown),
 	};
