@@ -83,6 +83,7 @@ struct icd_stream {
 	uint64_t published;
 	uint64_t tail;            /* of the log, as last read */
 	_Atomic uint64_t taken;   /* of the delivery ring; written under the mutex */
+	uint64_t released;        /* of it, as the session knows; under the mutex */
 	uint64_t seq;             /* last SUBMIT appended */
 	uint64_t commit_seq;      /* last SUBMIT with COMMIT */
 	uint64_t commit_head;     /* log position behind it */

@@ -18,6 +18,8 @@
 
 #define FRAME_ALIGN 8u
 #define NUDGE_US 500
+/* Up to this part of a ring is read and not released yet; a frame fits into the rest. */
+#define RELEASE_PART 8u
 /* The writer of a result ring may cut it, and nobody can be woken there any more. */
 #define CUTTABLE_WAIT_MS 100
 
@@ -34,6 +36,7 @@ struct channel_local {
 	uint64_t known_tail; /* what the other side has surely read of out */
 	/* the receiver's thread */
 	uint64_t position;
+	uint64_t released; /* as the other side knows it */
 	unsigned char *payload; /* FRAME_MAX_PAYLOAD */
 	/* any thread */
 	atomic_int end; /* 0, -EPIPE: the other side is gone; -ESHUTDOWN */
@@ -101,7 +104,7 @@ static int local_send(struct channel *base, const struct frame_header *header, c
 {
 	struct channel_local *c = (struct channel_local *)base;
 	uint64_t need = frame_bytes(header->size);
-	if (need > c->out.size)
+	if (need > c->out.size - c->out.size / RELEASE_PART)
 		return -EMSGSIZE;
 	pthread_mutex_lock(&c->send_mutex);
 	int r = atomic_load(&c->end);
@@ -156,7 +159,11 @@ static int local_recv(struct channel *base, struct frame_header *ret_header, con
 	if (ring_copy(&c->in, c->position + sizeof(header), c->payload, header.size) < 0)
 		return -EPIPE;
 	c->position += frame_bytes(header.size);
-	ring_release(&c->out, c->position);
+	/* Each release wakes the other side: so only now and then. */
+	if (c->position - c->released > c->in.size / RELEASE_PART) {
+		ring_release(&c->out, c->position);
+		c->released = c->position;
+	}
 	*ret_header = header;
 	*ret_payload = c->payload;
 	return 0;
