@@ -35,7 +35,7 @@ class MainJob:
     def __init__(self, build, how, mib):
         self.build, self.how, self.mib = build, how, mib
         self.environment = dict(os.environ, TBMESH_BUILD=build)
-        self.program = [os.path.join(build, "programs", "state"), "--mib", str(mib), "--rounds", "80"]
+        self.program = [os.path.join(build, "programs", "state"), "--mib", str(mib), "--rounds", "40"]
 
     def lab(self, *words, check=True):
         done = subprocess.run([LAB, *words], capture_output=True, text=True, env=self.environment, timeout=300, check=False)
@@ -85,11 +85,10 @@ class MainJob:
         lines, unplugged = [], None
         for line in run.stdout:
             lines.append(line)
-            if len(lines) == 20:
+            if len(lines) == 12:
                 for row in self.on("alpha", "tbmesh", "ps").rstrip().splitlines():
                     say(row)
-                unplugged = time.clock_gettime(time.CLOCK_MONOTONIC)
-                self.lab("unplug", "alpha", gpu["id"], "--how", self.how)
+                unplugged = float(self.lab("unplug", "alpha", gpu["id"], "--how", self.how, "--when"))
         status = run.wait()
         finished = time.clock_gettime(time.CLOCK_MONOTONIC)
         reader.join(5)
@@ -114,8 +113,8 @@ class MainJob:
 
         row(zero, "unplugged")
         row(lost[-1]["monotonic_ns"] / 1e9, f"noticed: {lost[-1]['subject']} has disconnected")
-        base = int(fields["noticed_ns"]) / 1e9
-        row(started[-1]["monotonic_ns"] / 1e9, f"workload taken off it: {fields['cause']}")
+        base = started[-1]["monotonic_ns"] / 1e9
+        row(base, f"workload taken off it: {fields['cause']}")
         row(base + float(fields["ready_ms"]) / 1000, f"executor ready on {fields['to']}")
         row(base + float(fields["streamed_ms"]) / 1000,
             f"state streamed: {int(fields['streamed_bytes']) / 2**20:.1f} MiB, {float(fields['streamed_gbps']):.2f} Gb/s")
