@@ -20,11 +20,15 @@ def is_alive(pid):
         return False
 
 
-def wait_until_dead(*pids):
+def eventually(question, what):
     until = time.monotonic() + 10
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < until, f"still there: {[pid for pid in pids if is_alive(pid)]}"
+    while not question():
+        assert time.monotonic() < until, f"not within 10 s: {what}"
         time.sleep(0.05)
+
+
+def wait_until_dead(*pids):
+    eventually(lambda: not any(is_alive(pid) for pid in pids), f"{pids} have ended")
 
 
 def workload(node, program_pid):
@@ -67,7 +71,7 @@ def program_killed(node):
     run.kill()
     run.communicate()
     wait_until_dead(w["session_pid"], w["executor_pid"])
-    assert workload(node, run.pid)["state"] == "finished"
+    eventually(lambda: workload(node, run.pid)["state"] == "finished", "the node knows that it is finished")
 
 
 def nothing_left(node):
@@ -79,8 +83,8 @@ def nothing_left(node):
     finally:
         node.process.send_signal(signal.SIGCONT)
     wait_until_dead(w["session_pid"])
-    failed = [e for e in json.loads(node.tbmesh("events", "--json"))["events"] if e["type"] == "MigrationFailed"]
-    assert failed and "the node does not answer" in failed[-1]["fields"]["reason"], failed
+    eventually(lambda: any(e["type"] == "MigrationFailed" and "the node does not answer" in e["fields"]["reason"]
+                           for e in json.loads(node.tbmesh("events", "--json"))["events"]), "the event that says why")
 
 
 def main():
