@@ -91,7 +91,7 @@ def main():
     if not DRIVER.exists():
         print(f"SKIP: no driver {DRIVER}")
         sys.exit(77)
-    with tempfile.TemporaryDirectory(prefix="tbmesh-ends-") as directory:
+    with tempfile.TemporaryDirectory(prefix="tbmesh-ends-", ignore_cleanup_errors=True) as directory:
         root = pathlib.Path(directory)
         (root / "etc").mkdir()
         (root / "etc/tbmesh.conf").write_text("migration_timeout = 3\n")
