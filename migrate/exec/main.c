@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -208,6 +209,7 @@ int main(int argc, char **argv)
 	unsetenv(IPC_ENV_SESSION);
 	/* A GPU's memory is no use in a core file, and writing it would keep the GPU busy after a crash. */
 	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (options.probe)
 		return probe();
 	error = open_link(&options, &executor.link);

@@ -10,32 +10,37 @@
 /* Drivers round sizes of buffers up. The driver that the program asked may have rounded less than this one does. */
 #define ROUNDING_SLACK 4096u
 
-static VkResult allocate(const struct device *d, struct memory *m, const VkMemoryRequirements *needs)
+/* A heap may be full while another one is not. Host memory serves only where the device has no other. */
+static VkResult allocate_size(const struct device *d, struct memory *m, VkDeviceSize size, uint32_t type_bits)
 {
-	VkDeviceSize slack = needs->alignment > ROUNDING_SLACK ? needs->alignment : ROUNDING_SLACK;
-	VkMemoryAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO };
+	const VkMemoryPropertyFlags disliked = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
+		VK_MEMORY_PROPERTY_PROTECTED_BIT;
+	VkMemoryAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = size };
 	VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
-	uint32_t left = needs->memoryTypeBits;
-	bool any_local = device_memory_type(d, left, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, 0) >= 0;
+	bool local = device_memory_type(d, type_bits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, 0) >= 0;
+	int type;
 
-	m->real_size = (needs->size > m->size ? needs->size : m->size) + slack;
-	info.allocationSize = m->real_size;
-	/* A heap may be full while another one is not. Host memory serves only where the device has no other. */
-	for (;;) {
-		int type = device_memory_type(d, left, any_local ? VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT : 0, 0,
-			VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
-			VK_MEMORY_PROPERTY_PROTECTED_BIT);
-
-		if (type < 0)
-			return result;
+	while ((type = device_memory_type(d, type_bits, local ? VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT : 0, 0, disliked)) >= 0) {
 		info.memoryTypeIndex = (uint32_t)type;
 		result = d->vk.vkAllocateMemory(d->handle, &info, NULL, &m->handle);
 		if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY) {
 			m->type = (uint32_t)type;
-			return result;
+			m->real_size = size;
+			break;
 		}
-		left &= ~(1u << type);
+		type_bits &= ~(1u << type);
 	}
+	return result;
+}
+
+static VkResult allocate(const struct device *d, struct memory *m, const VkMemoryRequirements *needs)
+{
+	VkDeviceSize size = needs->size > m->size ? needs->size : m->size;
+	VkDeviceSize slack = needs->alignment > ROUNDING_SLACK ? needs->alignment : ROUNDING_SLACK;
+	VkResult result = allocate_size(d, m, size + slack, needs->memoryTypeBits);
+
+	/* As much as the driver gives at a time: most buffers fit without. */
+	return result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? allocate_size(d, m, size, needs->memoryTypeBits) : result;
 }
 
 VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, struct memory **ret_memory)
