@@ -65,13 +65,15 @@ static void begin_command(struct decoding *d, struct executor *x, const struct r
 
 static _Noreturn void malformed(const struct decoding *d)
 {
-	link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "%s for object %llu cannot be decoded%s", wire_command_name(d->command),
-		(unsigned long long)d->subject, d->missing ? ": it names an object that is not there" : "");
+	link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "%s for object %llu cannot be decoded%s",
+		wire_command_name(d->command), (unsigned long long)d->subject,
+		d->missing ? ": it names an object that is not there" : "");
 }
 
 static _Noreturn void failed(const struct decoding *d, VkResult result)
 {
-	link_lost(&d->x->link, result, "%s failed for object %llu", wire_command_name(d->command), (unsigned long long)d->subject);
+	link_lost(&d->x->link, result, "%s failed for object %llu", wire_command_name(d->command),
+		(unsigned long long)d->subject);
 }
 
 static struct object *add(struct decoding *d, VkObjectType type, VkResult result, uint64_t handle)
@@ -310,7 +312,8 @@ void apply_create(struct executor *x, const struct record_view *record)
 		create_command_buffer(&d);
 		break;
 	default:
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a CREATE record with %s, which is not offered", wire_command_name(d.command));
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a CREATE record with %s, which is not offered",
+			wire_command_name(d.command));
 	}
 }
 
@@ -335,8 +338,8 @@ static void bind_buffer(struct decoding *d, struct object *object)
 		needs.size > memory->real_size - v.memoryOffset || !(needs.memoryTypeBits & 1u << memory->type))
 		link_lost(&d->x->link, VK_ERROR_FEATURE_NOT_PRESENT,
 			"%s cannot bind a buffer at offset %llu: it needs an alignment of %llu and %llu bytes",
-			device->properties.deviceName, (unsigned long long)v.memoryOffset, (unsigned long long)needs.alignment,
-			(unsigned long long)needs.size);
+			device->properties.deviceName, (unsigned long long)v.memoryOffset,
+			(unsigned long long)needs.alignment, (unsigned long long)needs.size);
 	result = device->vk.vkBindBufferMemory(device->handle, v.buffer, v.memory, v.memoryOffset);
 	if (result < 0)
 		failed(d, result);

@@ -58,8 +58,8 @@ static void end_tail(struct executor *x, struct job *job)
 		.dstAccessMask = VK_ACCESS_HOST_READ_BIT,
 	};
 
-	x->device.vk.vkCmdPipelineBarrier(job->tail, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0,
-		NULL, 0, NULL);
+	x->device.vk.vkCmdPipelineBarrier(
+		job->tail, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0, NULL, 0, NULL);
 	jobs_end(&x->jobs, job->tail);
 }
 
@@ -109,8 +109,8 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	job->seq = record->header.subject;
 	job->has_nonce = true;
 	begin_tail(x, job);
-	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer, job->words_offset + offsetof(struct job_words, nonce),
-		sizeof(submit.nonce), &submit.nonce);
+	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
+		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
 	if (is_commit)
 		commit_record_window(&x->commit, job, submit.nonce, 0);
 	end_tail(x, job);
@@ -118,7 +118,8 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	if (x->submit.failed)
 		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	job->final = !is_commit || commit_is_empty(&x->commit);
-	jobs_submit(&x->jobs, job, (const VkCommandBuffer *)x->submit.data, (uint32_t)(x->submit.size / sizeof(VkCommandBuffer)));
+	jobs_submit(&x->jobs, job, (const VkCommandBuffer *)x->submit.data,
+		(uint32_t)(x->submit.size / sizeof(VkCommandBuffer)));
 	if (is_commit)
 		submit_windows(x, record->header.subject, submit.nonce);
 	x->next_seq++;

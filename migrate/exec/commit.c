@@ -53,7 +53,9 @@ static void make_pipeline(struct commit *c)
 		.pPoolSizes = &size,
 	};
 
-	check(c, device_buffer_pipeline(d, hash_shader_code, hash_shader_size, 2, &push, &c->set_layout, &c->layout, &c->pipeline),
+	check(c,
+		device_buffer_pipeline(
+			d, hash_shader_code, hash_shader_size, 2, &push, &c->set_layout, &c->layout, &c->pipeline),
 		"making the pipeline that hashes");
 	check(c, d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &c->pool), "vkCreateDescriptorPool");
 }

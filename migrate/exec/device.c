@@ -103,10 +103,15 @@ static void chain(struct features *f, void *structure, VkStructureType type)
 /* A struct is chained only where version or extension allow it. */
 static void chain_features(struct features *f, const struct device *d, const struct extension_set *set)
 {
-	const struct { const char *extension; void *structure; VkStructureType type; } optional[] = {
+	const struct {
+		const char *extension;
+		void *structure;
+		VkStructureType type;
+	} optional[] = {
 		{ VK_KHR_SYNCHRONIZATION_2_EXTENSION_NAME, &f->synchronization2,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES },
-		{ VK_KHR_MAINTENANCE_4_EXTENSION_NAME, &f->maintenance4, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES },
+		{ VK_KHR_MAINTENANCE_4_EXTENSION_NAME, &f->maintenance4,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES },
 		{ VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, &f->dot_product,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES },
 		{ VK_KHR_SHADER_TERMINATE_INVOCATION_EXTENSION_NAME, &f->terminate,
@@ -119,7 +124,8 @@ static void chain_features(struct features *f, const struct device *d, const str
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES },
 		{ VK_EXT_TEXEL_BUFFER_ALIGNMENT_EXTENSION_NAME, &f->texel_alignment,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT },
-		{ VK_KHR_SHADER_CLOCK_EXTENSION_NAME, &f->clock, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR },
+		{ VK_KHR_SHADER_CLOCK_EXTENSION_NAME, &f->clock,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR },
 		{ VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME, &f->explicit_layout,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR },
 		{ VK_KHR_SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_EXTENSION_NAME, &f->uniform_flow,
@@ -257,12 +263,14 @@ static int plain_type(const struct device *d, uint32_t bits, enum plain_kind kin
 
 	switch (kind) {
 	case PLAIN_DEVICE:
-		type = device_memory_type(d, bits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
+		type = device_memory_type(
+			d, bits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
 		return type >= 0 ? type : device_memory_type(d, bits, 0, 0, 0);
 	case PLAIN_STAGING:
 		return device_memory_type(d, bits, host, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
 	case PLAIN_READBACK:
-		return device_memory_type(d, bits, host, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
+		return device_memory_type(
+			d, bits, host, VK_MEMORY_PROPERTY_HOST_CACHED_BIT, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
 	}
 	return type;
 }
@@ -272,7 +280,8 @@ VkResult plain_buffer_init(struct plain_buffer *b, const struct device *d, VkDev
 	VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.size = size,
-		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
+		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
 	};
 	VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO };
 	VkMemoryRequirements needs;

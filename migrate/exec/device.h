@@ -45,6 +45,7 @@ void plain_buffer_finish(struct plain_buffer *b, const struct device *d);
 
 /* A compute pipeline of ours: set 0 with `bindings` storage buffers, one range of push constants. */
 VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t bindings,
-	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout, VkPipeline *ret_pipeline);
+	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout,
+	VkPipeline *ret_pipeline);
 
 #endif

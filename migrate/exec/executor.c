@@ -52,7 +52,8 @@ void executor_apply(struct executor *x, const struct record_view *shared)
 	struct record_view record = *shared;
 
 	if (record.header.observed >= x->next_seq)
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a record says that submission %llu, which was not made yet, is complete",
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT,
+			"a record says that submission %llu, which was not made yet, is complete",
 			(unsigned long long)record.header.observed);
 	jobs_wait_seq(&x->jobs, record.header.observed);
 	if (record.header.kind != RECORD_WRITE)
@@ -90,6 +91,7 @@ struct memory *executor_memory(struct executor *x, uint64_t id)
 	struct object *object = objects_find(&x->objects, id);
 
 	if (!object || !object->memory)
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a record names memory %llu, which is not there", (unsigned long long)id);
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a record names memory %llu, which is not there",
+			(unsigned long long)id);
 	return object->memory;
 }

@@ -21,8 +21,8 @@ void device_full_barrier(const struct device *d, VkCommandBuffer cb)
 		.dstAccessMask = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT,
 	};
 
-	d->vk.vkCmdPipelineBarrier(cb, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, 0, 1, &all, 0,
-		NULL, 0, NULL);
+	d->vk.vkCmdPipelineBarrier(
+		cb, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, 0, 1, &all, 0, NULL, 0, NULL);
 }
 
 static void begin(struct jobs *j, VkCommandBuffer buffer, VkCommandBufferUsageFlags flags)
@@ -82,10 +82,12 @@ void jobs_init(struct jobs *j, const struct device *d, struct link *l)
 	list_init(&j->pending);
 	list_init(&j->free_chunks);
 	list_init(&j->free_windows);
-	if (pthread_mutex_init(&j->mutex, NULL) || pthread_cond_init(&j->submitted, NULL) || pthread_cond_init(&j->finished, NULL))
+	if (pthread_mutex_init(&j->mutex, NULL) || pthread_cond_init(&j->submitted, NULL) ||
+		pthread_cond_init(&j->finished, NULL))
 		link_lost(l, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	check(j, d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &j->pool), "vkCreateCommandPool");
-	check(j, plain_buffer_init(&j->words, d, JOB_COUNT * sizeof(struct job_words), PLAIN_READBACK), "making a readback buffer");
+	check(j, plain_buffer_init(&j->words, d, JOB_COUNT * sizeof(struct job_words), PLAIN_READBACK),
+		"making a readback buffer");
 	for (size_t i = 0; i < JOB_COUNT; i++)
 		init_job(j, &j->all[i], i);
 	barrier.commandPool = j->pool;

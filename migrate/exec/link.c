@@ -19,10 +19,10 @@
 #include "proto/ipc.h"
 
 #define ACCEPT_TIMEOUT_MS 30000u
-#define MAX_CANDIDATES 8     /* connections that have not proved the secret */
+#define MAX_CANDIDATES 8      /* connections that have not proved the secret */
 #define HELLO_TIMEOUT_MS 2000 /* for the rest of a HELLO that has begun */
-#define LOST_LINGER_MS 500   /* for the session to read why */
-#define SEED_FRAMES 16 /* that wait for the main thread */
+#define LOST_LINGER_MS 500    /* for the session to read why */
+#define SEED_FRAMES 16        /* that wait for the main thread */
 /* An unplugged cable ends the stream after this long without any acknowledgement. */
 #define TCP_GONE_MS 10000
 
@@ -51,7 +51,8 @@ int link_listen_remote(struct link *l, const unsigned char secret[32], uint16_t 
 	memcpy(l->secret, secret, sizeof(l->secret));
 	if (l->listen_fd < 0)
 		return -errno;
-	if (bind(l->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(l->listen_fd, MAX_CANDIDATES) < 0 ||
+	if (bind(l->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(l->listen_fd, MAX_CANDIDATES) < 0 ||
 		getsockname(l->listen_fd, (struct sockaddr *)&address, &size) < 0) {
 		int error = -errno;
 
@@ -70,7 +71,8 @@ static int attach(struct link *l, int socket_fd)
 	size_t size = 0, count = 0;
 	int error = unix_recv(socket_fd, &message, sizeof(message), &size, fds, ARRAY_SIZE(fds), &count);
 
-	if (!error && (size != sizeof(message) || message.version != IPC_VERSION || message.kind != IPC_ATTACH || count != 3))
+	if (!error &&
+		(size != sizeof(message) || message.version != IPC_VERSION || message.kind != IPC_ATTACH || count != 3))
 		error = -EBADMSG;
 	if (!error)
 		error = log_reader_attach(&l->log, fds[0]);

@@ -26,8 +26,8 @@ struct seed_frame {
 struct link {
 	/* set at creation */
 	int listen_fd;
-	char *path;                /* local: the socket's; owned */
-	unsigned char secret[32];  /* remote */
+	char *path;               /* local: the socket's; owned */
+	unsigned char secret[32]; /* remote */
 	/* set by the receiver before `connected` */
 	struct channel *channel;
 	struct log_reader log;
@@ -36,7 +36,7 @@ struct link {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool connected;
-	struct jobs *jobs; /* what the heartbeat speaks of; NULL before there are any */
+	struct jobs *jobs;        /* what the heartbeat speaks of; NULL before there are any */
 	struct list seed, unused; /* struct seed_frame */
 	unsigned frame_count;     /* made so far */
 };

@@ -25,7 +25,7 @@ struct log_reader {
 	struct ring ring;
 	bool local;
 	/* main thread */
-	uint64_t position; /* of the next record */
+	uint64_t position;     /* of the next record */
 	uint64_t checked_head; /* local: what the ring last said */
 	uint64_t record_size;  /* of the record handed out last, 0 none */
 	/* under mutex, remote only */

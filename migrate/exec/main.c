@@ -27,11 +27,10 @@ struct options {
 	int secret_fd, ready_fd;
 };
 
-static const char usage[] =
-	"usage: tbmesh-exec --probe\n"
-	"       tbmesh-exec --gpu ID --socket PATH [--ready-fd N] [--cache DIR]\n"
-	"       tbmesh-exec --gpu ID --listen --secret-fd S [--ready-fd N] [--cache DIR]\n"
-	"Drives a GPU for one session. Started by tbmeshd.\n";
+static const char usage[] = "usage: tbmesh-exec --probe\n"
+			    "       tbmesh-exec --gpu ID --socket PATH [--ready-fd N] [--cache DIR]\n"
+			    "       tbmesh-exec --gpu ID --listen --secret-fd S [--ready-fd N] [--cache DIR]\n"
+			    "Drives a GPU for one session. Started by tbmeshd.\n";
 
 static bool parse_fd(const char *text, int *ret_fd)
 {

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 /* The program's buffers may come with any of these; whatever their memory must fit, this one's must. */
-#define ALL_BUFFER_USAGES (VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | \
-	VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | \
-	VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT)
+#define ALL_BUFFER_USAGES                                                                                                   \
+	(VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |   \
+		VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |                             \
+		VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT)
 
 /* Drivers round sizes of buffers up. The driver that the program asked may have rounded less than this one does. */
 #define ROUNDING_SLACK 4096u
@@ -13,14 +14,15 @@
 /* A heap may be full while another one is not. Host memory serves only where the device has no other. */
 static VkResult allocate_size(const struct device *d, struct memory *m, VkDeviceSize size, uint32_t type_bits)
 {
-	const VkMemoryPropertyFlags disliked = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
-		VK_MEMORY_PROPERTY_PROTECTED_BIT;
+	const VkMemoryPropertyFlags disliked = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+		VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT;
 	VkMemoryAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = size };
 	VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
 	bool local = device_memory_type(d, type_bits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0, 0) >= 0;
 	int type;
 
-	while ((type = device_memory_type(d, type_bits, local ? VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT : 0, 0, disliked)) >= 0) {
+	while ((type = device_memory_type(d, type_bits, local ? VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT : 0, 0, disliked)) >=
+		0) {
 		info.memoryTypeIndex = (uint32_t)type;
 		result = d->vk.vkAllocateMemory(d->handle, &info, NULL, &m->handle);
 		if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY) {

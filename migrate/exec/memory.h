@@ -18,12 +18,12 @@ struct memory {
 	VkDeviceSize real_size; /* with room for the driver's rounding of buffer sizes */
 	uint32_t type;
 	VkDeviceMemory handle;
-	VkBuffer whole; /* size bytes from offset 0 */
+	VkBuffer whole;            /* size bytes from offset 0 */
 	struct range_set received; /* with the seed; empty after it */
-	struct range_set dirty; /* may have been written since the last COMMIT */
-	struct list dirty_link; /* in the list of memories whose dirty is not empty */
-	uint64_t last_ticket;   /* the last job that touches `whole` */
-	uint64_t write_stamp;   /* see upload.h */
+	struct range_set dirty;    /* may have been written since the last COMMIT */
+	struct list dirty_link;    /* in the list of memories whose dirty is not empty */
+	uint64_t last_ticket;      /* the last job that touches `whole` */
+	uint64_t write_stamp;      /* see upload.h */
 };
 
 /* Not filled yet. On failure a negative VkResult and nothing left behind. */

@@ -16,9 +16,9 @@ struct object {
 	/* False: an object that the log still names but that nothing can be done with (a buffer without memory, a buffer view
 	 * of such a buffer, a command buffer whose recording names dead objects). Whoever needs it is skipped. */
 	bool usable;
-	bool primary;   /* command buffer: level */
-	uint64_t handle; /* the real one; 0: none was made */
-	VkDeviceSize size; /* buffer: bytes */
+	bool primary;          /* command buffer: level */
+	uint64_t handle;       /* the real one; 0: none was made */
+	VkDeviceSize size;     /* buffer: bytes */
 	struct memory *memory; /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
 	struct set_pool *pool; /* descriptor set: where it came from, not owned */
 	/* descriptor set layout: how many descriptors of each core type a set takes; owned */
@@ -26,11 +26,11 @@ struct object {
 };
 
 struct objects {
-	struct object **slots; /* open addressing; owned */
+	struct object **slots;  /* open addressing; owned */
 	size_t count, capacity; /* capacity: power of two or 0 */
 };
 
-void objects_finish(struct objects *o); /* frees the entries, not what they name */
+void objects_finish(struct objects *o);                            /* frees the entries, not what they name */
 struct object *objects_find(const struct objects *o, uint64_t id); /* NULL: no such object */
 /* NULL when out of memory, id is 0 or already there. */
 struct object *objects_add(struct objects *o, uint64_t id, VkObjectType type);

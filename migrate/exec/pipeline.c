@@ -22,7 +22,11 @@ static VkResult make_layouts(const struct device *d, uint32_t count, const VkPus
 
 	for (uint32_t i = 0; i < count; i++) {
 		bindings[i] = (VkDescriptorSetLayoutBinding){
-			i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL,
+			i,
+			VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			1,
+			VK_SHADER_STAGE_COMPUTE_BIT,
+			NULL,
 		};
 	}
 	result = d->vk.vkCreateDescriptorSetLayout(d->handle, &set, NULL, ret_set_layout);
@@ -30,7 +34,8 @@ static VkResult make_layouts(const struct device *d, uint32_t count, const VkPus
 }
 
 VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t bindings,
-	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout, VkPipeline *ret_pipeline)
+	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout,
+	VkPipeline *ret_pipeline)
 {
 	const VkShaderModuleCreateInfo module = {
 		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,

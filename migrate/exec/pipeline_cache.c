@@ -16,7 +16,8 @@ static char *cache_path(const struct device *d, const char *directory)
 
 	for (unsigned i = 0; i < VK_UUID_SIZE; i++)
 		snprintf(name + 2 * i, 3, "%02x", d->properties.pipelineCacheUUID[i]);
-	if (asprintf(&path, "%s/%08x-%08x-%s.pipelines", directory, d->properties.vendorID, d->properties.deviceID, name) < 0)
+	if (asprintf(&path, "%s/%08x-%08x-%s.pipelines", directory, d->properties.vendorID, d->properties.deviceID, name) <
+		0)
 		return NULL;
 	return path;
 }

@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct span { uint64_t begin, end; }; /* bytes; begin < end */
+struct span {
+	uint64_t begin, end;
+}; /* bytes; begin < end */
 
 /* Zero-initialised is empty. */
 struct range_set {

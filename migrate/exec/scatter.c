@@ -5,7 +5,9 @@
 
 #define GROUP_ENTRIES 64u
 
-struct push { uint32_t first, count; };
+struct push {
+	uint32_t first, count;
+};
 
 static void check(struct scatter *s, VkResult result, const char *what)
 {
@@ -23,8 +25,10 @@ static void make_pipeline(struct scatter *s)
 	const struct device *d = s->jobs->device;
 	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct push) };
 
-	check(s, device_buffer_pipeline(d, scatter_shader_code, sizeof(scatter_shader_code), 2, &push, &s->set_layout, &s->layout,
-		&s->pipeline), "making the pipeline that places bytes");
+	check(s,
+		device_buffer_pipeline(d, scatter_shader_code, sizeof(scatter_shader_code), 2, &push, &s->set_layout,
+			&s->layout, &s->pipeline),
+		"making the pipeline that places bytes");
 }
 
 bool scatter_has_room(const struct job *job)
@@ -60,8 +64,8 @@ static VkDescriptorSet take_set(struct scatter *s, struct job *job)
 	return set;
 }
 
-void scatter_record(struct scatter *s, struct job *job, const struct staging_chunk *chunk, const struct memory *m, uint64_t base,
-	uint32_t start, uint32_t count)
+void scatter_record(struct scatter *s, struct job *job, const struct staging_chunk *chunk, const struct memory *m,
+	uint64_t base, uint32_t start, uint32_t count)
 {
 	const struct device *d = s->jobs->device;
 	const struct push push = { start / (uint32_t)sizeof(uint32_t), count };

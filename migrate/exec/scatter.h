@@ -21,7 +21,7 @@ struct scatter_entry {
 };
 
 struct scatter {
-	struct jobs *jobs; /* set at creation */
+	struct jobs *jobs;                /* set at creation */
 	VkDescriptorSetLayout set_layout; /* these are made for the first dispatch */
 	VkPipelineLayout layout;
 	VkPipeline pipeline;
@@ -31,7 +31,7 @@ void scatter_init(struct scatter *s, struct jobs *j);
 /* Can the job take another dispatch? */
 bool scatter_has_room(const struct job *job);
 /* Applies `count` entries at byte `start` of a chunk to the window of m that begins at `base`. No word may occur twice. */
-void scatter_record(struct scatter *s, struct job *job, const struct staging_chunk *chunk, const struct memory *m, uint64_t base,
-	uint32_t start, uint32_t count);
+void scatter_record(struct scatter *s, struct job *job, const struct staging_chunk *chunk, const struct memory *m,
+	uint64_t base, uint32_t start, uint32_t count);
 
 #endif

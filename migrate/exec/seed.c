@@ -65,9 +65,11 @@ static void seed_memory(struct executor *x, const struct seed_frame *frame)
 	if (run.size == 0)
 		return;
 	if (run.offset > memory->size || run.size > memory->size - run.offset)
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed writes outside memory %llu", (unsigned long long)memory->id);
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed writes outside memory %llu",
+			(unsigned long long)memory->id);
 	if (run.offset % 4 || run.size % 4)
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed cuts memory %llu between words", (unsigned long long)memory->id);
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed cuts memory %llu between words",
+			(unsigned long long)memory->id);
 	if (!range_set_add(&memory->received, run.offset, run.offset + run.size))
 		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	upload_runs(&x->upload, memory, &run, 1, frame->payload);

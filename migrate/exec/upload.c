@@ -114,8 +114,8 @@ static void flush_regions(struct upload *u, struct memory *m, uint32_t *count)
 }
 
 /* Copies the runs larger than `small`. */
-static void copy_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count, const unsigned char *bytes,
-	uint64_t small)
+static void copy_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count,
+	const unsigned char *bytes, uint64_t small)
 {
 	uint32_t regions = 0;
 
@@ -143,9 +143,9 @@ static void copy_runs(struct upload *u, struct memory *m, const struct record_ru
 struct placing {
 	struct upload *upload;
 	struct memory *memory;
-	uint64_t base;        /* of the window in the memory */
+	uint64_t base;         /* of the window in the memory */
 	uint32_t start, count; /* of the entries collected in the chunk */
-	uint64_t word;        /* of the entry at hand: byte offset in the memory */
+	uint64_t word;         /* of the entry at hand: byte offset in the memory */
 	uint32_t mask, value;
 };
 
@@ -186,8 +186,8 @@ static void place_word(struct placing *p)
 }
 
 /* Places the runs up to `small` bytes. Runs ascend, so the bytes of a word come one after the other. */
-static void place_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count, const unsigned char *bytes,
-	uint64_t small)
+static void place_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count,
+	const unsigned char *bytes, uint64_t small)
 {
 	struct placing p = { .upload = u, .memory = m };
 

@@ -15,9 +15,9 @@
 
 struct upload {
 	struct jobs *jobs;
-	struct job *job; /* being filled; its upload buffer is begun. NULL: nothing collected */
+	struct job *job;             /* being filled; its upload buffer is begun. NULL: nothing collected */
 	struct staging_chunk *chunk; /* of job, has room */
-	unsigned chunk_count; /* of job */
+	unsigned chunk_count;        /* of job */
 	/* A memory whose write_stamp is this was written since the last barrier of the job. */
 	uint64_t stamp;
 	struct scatter scatter;

@@ -279,8 +279,8 @@ void script_write(struct script *s, uint64_t memory, const struct record_run *ru
 	buf_finish(&payload);
 }
 
-void script_submit(struct script *s, uint64_t seq, uint64_t nonce, uint32_t flags, const uint64_t *buffers, uint16_t buffer_count,
-	const struct record_range *ranges, uint32_t range_count)
+void script_submit(struct script *s, uint64_t seq, uint64_t nonce, uint32_t flags, const uint64_t *buffers,
+	uint16_t buffer_count, const struct record_range *ranges, uint32_t range_count)
 {
 	struct record_submit submit = { .nonce = nonce, .flags = flags, .range_count = range_count };
 	struct record_header header = { .kind = RECORD_SUBMIT, .subject = seq, .dep_count = buffer_count };
@@ -296,19 +296,27 @@ void script_submit(struct script *s, uint64_t seq, uint64_t nonce, uint32_t flag
 
 static void cells_layouts(struct script *s)
 {
-	const VkDescriptorSetLayoutBinding binding = { 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL };
-	const VkDescriptorSetLayoutCreateInfo set = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-		.bindingCount = 1, .pBindings = &binding };
+	const VkDescriptorSetLayoutBinding binding = { 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT,
+		NULL };
+	const VkDescriptorSetLayoutCreateInfo set = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 1, .pBindings = &binding
+	};
 	const VkDescriptorSetLayout sets[] = { H(VkDescriptorSetLayout, CELLS_SET_LAYOUT) };
 	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, 8 };
-	const VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
-		.pSetLayouts = sets, .pushConstantRangeCount = 1, .pPushConstantRanges = &push };
-	const VkShaderModuleCreateInfo shader = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-		.codeSize = sizeof(cells_comp), .pCode = cells_comp };
+	const VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.setLayoutCount = 1,
+		.pSetLayouts = sets,
+		.pushConstantRangeCount = 1,
+		.pPushConstantRanges = &push };
+	const VkShaderModuleCreateInfo shader = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof(cells_comp), .pCode = cells_comp
+	};
 	const VkComputePipelineCreateInfo pipeline = {
 		.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-			.module = H(VkShaderModule, CELLS_SHADER), .pName = "main" },
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.module = H(VkShaderModule, CELLS_SHADER),
+			.pName = "main" },
 		.layout = H(VkPipelineLayout, CELLS_LAYOUT),
 	};
 	struct wire_writer w = script_begin(s);
@@ -329,14 +337,20 @@ static void cells_layouts(struct script *s)
 static void cells_set(struct script *s)
 {
 	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1 };
-	const VkDescriptorPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1,
-		.poolSizeCount = 1, .pPoolSizes = &size };
+	const VkDescriptorPoolCreateInfo pool = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size
+	};
 	const VkDescriptorSetLayout layout = H(VkDescriptorSetLayout, CELLS_SET_LAYOUT);
 	const VkDescriptorSetAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-		.descriptorPool = H(VkDescriptorPool, CELLS_POOL), .descriptorSetCount = 1, .pSetLayouts = &layout };
+		.descriptorPool = H(VkDescriptorPool, CELLS_POOL),
+		.descriptorSetCount = 1,
+		.pSetLayouts = &layout };
 	const VkDescriptorBufferInfo buffer = { H(VkBuffer, CELLS_BUFFER), 0, VK_WHOLE_SIZE };
-	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = H(VkDescriptorSet, CELLS_SET),
-		.descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &buffer };
+	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.dstSet = H(VkDescriptorSet, CELLS_SET),
+		.descriptorCount = 1,
+		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+		.pBufferInfo = &buffer };
 	struct wire_writer w = script_begin(s);
 
 	wire_encode_vkCreateDescriptorPool(&w, &pool, CELLS_POOL);
@@ -352,8 +366,10 @@ static void cells_set(struct script *s)
 static void cells_commands(struct script *s)
 {
 	const VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1 };
-	const VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+		.commandBufferCount = 1 };
+	const VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
 		.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT };
 	const VkDescriptorSet set = H(VkDescriptorSet, CELLS_SET);
 	const VkPipelineLayout layout = H(VkPipelineLayout, CELLS_LAYOUT);
@@ -368,15 +384,16 @@ static void cells_commands(struct script *s)
 	for (int i = 0; i < 2; i++) {
 		wire_encode_vkCmdPushConstants(&w, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push[i]), push[i]);
 		wire_encode_vkCmdDispatch(&w, (CELLS_COUNT + 63) / 64, 1, 1);
-		wire_encode_vkCmdPipelineBarrier(&w, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
-			1, &barrier, 0, NULL, 0, NULL);
+		wire_encode_vkCmdPipelineBarrier(&w, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+			VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
 	}
 	script_end(s, RECORD_UPDATE, CELLS_COMMANDS, 0);
 }
 
 void cells_objects(struct script *s)
 {
-	const VkBufferCreateInfo buffer = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = CELLS_COUNT * 4,
+	const VkBufferCreateInfo buffer = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = CELLS_COUNT * 4,
 		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT };
 	struct wire_writer w = script_begin(s);
 

@@ -58,13 +58,21 @@ void script_end(struct script *s, enum record_kind kind, uint64_t subject, uint6
 void script_allocate(struct script *s, uint64_t id, uint64_t size);
 void script_plain(struct script *s, enum record_kind kind, uint64_t subject);
 void script_write(struct script *s, uint64_t memory, const struct record_run *runs, uint32_t count, const void *bytes);
-void script_submit(struct script *s, uint64_t seq, uint64_t nonce, uint32_t flags, const uint64_t *buffers, uint16_t buffer_count,
-	const struct record_range *ranges, uint32_t range_count);
+void script_submit(struct script *s, uint64_t seq, uint64_t nonce, uint32_t flags, const uint64_t *buffers,
+	uint16_t buffer_count, const struct record_range *ranges, uint32_t range_count);
 
 /* The cells workload (cells.comp): memory, buffer, pipeline, set, a command buffer of two dispatches with a barrier. */
 enum cells_id {
-	CELLS_MEMORY = 1, CELLS_BUFFER, CELLS_SHADER, CELLS_SET_LAYOUT, CELLS_LAYOUT, CELLS_PIPELINE, CELLS_POOL, CELLS_SET,
-	CELLS_COMMANDS, CELLS_FREE_ID
+	CELLS_MEMORY = 1,
+	CELLS_BUFFER,
+	CELLS_SHADER,
+	CELLS_SET_LAYOUT,
+	CELLS_LAYOUT,
+	CELLS_PIPELINE,
+	CELLS_POOL,
+	CELLS_SET,
+	CELLS_COMMANDS,
+	CELLS_FREE_ID
 };
 #define CELLS_COUNT 20000u
 #define CELLS_MEMORY_BYTES (96u << 10)

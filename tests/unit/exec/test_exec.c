@@ -328,12 +328,14 @@ static void test_many_submissions(void **state)
 /* What the program destroys goes; an UPDATE that names it has no effect; memory can be had again. */
 static void test_destroy(void **state)
 {
-	static const uint64_t order[] = { CELLS_COMMANDS, CELLS_SET, CELLS_POOL, CELLS_PIPELINE, CELLS_LAYOUT, CELLS_SET_LAYOUT,
-		CELLS_SHADER, CELLS_BUFFER };
+	static const uint64_t order[] = { CELLS_COMMANDS, CELLS_SET, CELLS_POOL, CELLS_PIPELINE, CELLS_LAYOUT,
+		CELLS_SET_LAYOUT, CELLS_SHADER, CELLS_BUFFER };
 	const VkDescriptorBufferInfo gone = { (VkBuffer)(uintptr_t)777, 0, VK_WHOLE_SIZE };
 	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-		.dstSet = (VkDescriptorSet)(uintptr_t)CELLS_SET, .descriptorCount = 1,
-		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &gone };
+		.dstSet = (VkDescriptorSet)(uintptr_t)CELLS_SET,
+		.descriptorCount = 1,
+		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+		.pBufferInfo = &gone };
 	unsigned char *got = calloc(1, CELLS_MEMORY_BYTES), *again = calloc(1, CELLS_MEMORY_BYTES);
 	const struct record_range range = { 100, 0, 1024 };
 	const struct record_run run = { 0, 16 };
