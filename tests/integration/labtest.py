@@ -40,6 +40,10 @@ class CommandFailed(AssertionError):
     pass
 
 
+class TooShort(AssertionError):
+    """The program was over before it could be disturbed: this machine is fast. The test is tried again with more rounds."""
+
+
 def environment():
     return dict(os.environ, TBMESH_BUILD=BUILD, TBMESH_LAB_DIR=DIR)
 
@@ -111,26 +115,33 @@ class Run:
                 return workload
         return None
 
-    def wait_for_start(self, timeout_s=20):
-        """Until it has an executor; returns the workload."""
+    def wait_for(self, holds, timeout_s=20.0, what="it"):
+        """Until holds(its workload), while it runs; returns the workload."""
         def there():
-            if self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.process.returncode} at once:\n"
-                                     + "".join(self.process.communicate()))
             workload = self.workload()
-            return workload if workload and workload["executor_pid"] else None
-        return eventually(there, timeout_s, f"{self.name} has an executor")
+            if workload and workload["state"] == "running" and holds(workload):
+                return workload
+            self.must_be_running()
+            return None
+        return eventually(there, timeout_s, f"{self.name}: {what}")
+
+    def wait_for_start(self):
+        """Until it has an executor; returns the workload."""
+        return self.wait_for(lambda w: w["executor_pid"], 20, "has an executor")
 
     def reach_mid_run(self):
         """Lets it work for a moment after its start; returns the workload."""
         workload = self.wait_for_start()
         time.sleep(MID_RUN_S)
-        if not self.is_running():
-            raise AssertionError(f"{self.name} was over before its mid-run: give it more rounds")
+        self.must_be_running()
         return workload
 
-    def is_running(self):
-        return self.process.poll() is None
+    def must_be_running(self):
+        if self.process.poll() is None:
+            return
+        if self.process.returncode != 0:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n" + "".join(self.process.communicate()))
+        raise TooShort(f"{self.name} {' '.join(self.arguments)} was over too soon")
 
     def finish(self, timeout_s=60):
         try:
@@ -168,10 +179,33 @@ def print_logs():
                   file=sys.stderr)
 
 
+def with_more_rounds(test):
+    """Tries a test again, with more rounds, when its program was over too soon."""
+    @functools.wraps(test)
+    def wrapper(self):
+        for self.scale in (1, 4):
+            try:
+                return test(self)
+            except TooShort as error:
+                print(f"{error}: again with more rounds", file=sys.stderr)
+                self.doCleanups()
+                self.tearDown()
+        self.scale = 16
+        return test(self)
+    return wrapper
+
+
 class LabCase(unittest.TestCase):
     """UP: the words behind `deploy/lab up`; None: the tests build their own. READY: what `tbmesh wait` on alpha waits for."""
     UP = None
     READY = None
+    scale = 1
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name, method in list(vars(cls).items()):
+            if name.startswith("test_"):
+                setattr(cls, name, with_more_rounds(method))
 
     @classmethod
     def setUpClass(cls):
@@ -186,8 +220,15 @@ class LabCase(unittest.TestCase):
             print_logs()
             raise
 
-    def run_on_mesh(self, host, name, *arguments, gpu=None):
-        run = Run(host, name, *arguments, gpu=gpu)
+    def scaled(self, words):
+        """The words with their rounds or steps times self.scale."""
+        return [str(int(w) * self.scale) if before in ("--rounds", "--steps") else w for before, w in zip(("",) + words, words)]
+
+    def plain(self, *words):
+        return plain(*self.scaled(words))
+
+    def run_on_mesh(self, host, *words, gpu=None):
+        run = Run(host, *self.scaled(words), gpu=gpu)
         self.addCleanup(run.stop)
         return run
 

@@ -6,7 +6,7 @@ import signal
 import time
 import unittest
 
-from labtest import LabCase, eventually, events, lab, main, on, plain
+from labtest import LabCase, TooShort, eventually, events, lab, main, on
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 DEVICE_LOST = "VkResult -4"
@@ -25,6 +25,8 @@ class Last(LabCase):
     def device_lost(self, run, timeout_s):
         """The program's own end after VK_ERROR_DEVICE_LOST."""
         _, errors = run.process.communicate(timeout=timeout_s)
+        if run.process.returncode == 0:
+            raise TooShort("the program was over before it lost its device")
         self.assertEqual(run.process.returncode, 1, errors)
         self.assertIn(DEVICE_LOST, errors)
 
@@ -42,9 +44,9 @@ class Last(LabCase):
         run.reach_mid_run()
         lab("unplug", "alpha", "egpu", "--how", "silent")
         time.sleep(1)
-        self.assertTrue(run.is_running())
+        run.must_be_running()
         lab("plug", "alpha", "egpu")
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_session_killed(self):
         doomed, other = (self.run_on_mesh("alpha", *WORDS) for _ in range(2))
@@ -52,7 +54,7 @@ class Last(LabCase):
         workload = doomed.reach_mid_run()
         os.kill(workload["session_pid"], signal.SIGKILL)
         self.device_lost(doomed, 10)
-        self.assertEqual(other.finish(), plain(*WORDS))
+        self.assertEqual(other.finish(), self.plain(*WORDS))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 import unittest
 
-from labtest import LabCase, gpu_key, lab, main, on, plain, tbmesh
+from labtest import LabCase, gpu_key, lab, main, on, tbmesh
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 
@@ -21,20 +21,20 @@ class Peer(LabCase):
     def test_offload_from_a_host_without_gpu(self):
         for words in (["stencil"], ["neighbours"], ["state", "--mib", "16", "--rounds", "5"]):
             run = self.run_on_mesh("gamma", *words)
-            self.assertEqual(run.finish(), plain(*words))
+            self.assertEqual(run.finish(), self.plain(*words))
 
     def test_offload_to_the_card_of_a_peer(self):
         run = self.run_on_mesh("alpha", *WORDS)
         self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_one_cable_cut(self):
         run = self.run_on_mesh("gamma", *WORDS)
         run.reach_mid_run()
         lab("cut", "beta", "gamma", 0)
         try:
-            self.assertTrue(run.is_running())
-            self.assertEqual(run.finish(), plain(*WORDS))
+            run.must_be_running()
+            self.assertEqual(run.finish(), self.plain(*WORDS))
         finally:
             lab("mend", "beta", "gamma", 0)
             on("gamma", "tbmesh", "wait", "--links", "2", "--timeout", "20")
@@ -44,8 +44,8 @@ class Peer(LabCase):
         self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
         lab("cut", "alpha", "beta")
         try:
-            self.assertTrue(run.is_running())
-            self.assertEqual(run.finish(), plain(*WORDS))
+            run.must_be_running()
+            self.assertEqual(run.finish(), self.plain(*WORDS))
         finally:
             lab("mend", "alpha", "beta")
             on("alpha", "tbmesh", "wait", "--links", "2", "--gpus", "1", "--timeout", "20")
@@ -55,7 +55,7 @@ class Peer(LabCase):
         self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
         lab("pause", "beta")
         try:
-            self.assertEqual(run.finish(), plain(*WORDS))
+            self.assertEqual(run.finish(), self.plain(*WORDS))
         finally:
             lab("resume", "beta")
             on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--timeout", "20")

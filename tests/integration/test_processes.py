@@ -5,7 +5,7 @@ import os
 import signal
 import unittest
 
-from labtest import LabCase, eventually, lab, main, plain, state, tbmesh
+from labtest import LabCase, eventually, lab, main, state, tbmesh
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 
@@ -19,14 +19,13 @@ class Processes(LabCase):
         return run, run.reach_mid_run()
 
     def wait_for_move(self, run, before):
-        return eventually(lambda: (w := run.workload()) and w["epoch"] > before["epoch"] and w["state"] == "running" and w,
-                          20, "the workload has moved")
+        return run.wait_for(lambda w: w["epoch"] > before["epoch"], 20, "has moved")
 
     def test_executor_killed(self):
         run, before = self.start_run()
         os.kill(before["executor_pid"], signal.SIGKILL)
-        self.assertTrue(run.is_running())
-        self.assertEqual(run.finish(), plain(*WORDS))
+        run.must_be_running()
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_executor_stopped_and_resumed_after_the_move(self):
         run, before = self.start_run()
@@ -38,17 +37,17 @@ class Processes(LabCase):
                 os.kill(before["executor_pid"], signal.SIGCONT)
             except ProcessLookupError:
                 pass  # killed by its node: as good
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_node_killed_and_restarted(self):
         run, before = self.start_run()
         lab("kill", "alpha", "node")
         self.addCleanup(lab, "start", "alpha", check=False)  # where it fails, for the tests behind
-        self.assertTrue(run.is_running())
+        run.must_be_running()
         lab("start", "alpha")
         adopted = eventually(run.workload, 10, "the new node knows the workload")
         self.assertEqual((adopted["epoch"], adopted["executor_pid"]), (before["epoch"], before["executor_pid"]))
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
         tbmesh("alpha", "wait", "--peers", "1", "--gpus", "2", "--timeout", "20")
 
     def test_node_killed_for_good(self):
@@ -56,8 +55,8 @@ class Processes(LabCase):
         lab("kill", "alpha", "node")
         self.addCleanup(lambda: tbmesh("alpha", "wait", "--peers", "1", "--gpus", "2", "--timeout", "20"))
         self.addCleanup(lab, "start", "alpha", check=False)
-        self.assertTrue(run.is_running())
-        self.assertEqual(run.finish(), plain(*WORDS))
+        run.must_be_running()
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_nothing_runs_on_after_the_program(self):
         run, _ = self.start_run()

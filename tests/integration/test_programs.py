@@ -3,7 +3,7 @@
 
 import unittest
 
-from labtest import LabCase, gpu_key, main, plain, tbmesh
+from labtest import LabCase, gpu_key, main, tbmesh
 
 PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"]]
 
@@ -15,13 +15,13 @@ class Programs(LabCase):
     def test_egpu_is_used(self):
         run = self.run_on_mesh("alpha", "xorshift", "--rounds", "400")
         self.assertEqual(run.wait_for_start()["gpu"], gpu_key("alpha", "egpu"))
-        self.assertEqual(run.finish(), plain("xorshift", "--rounds", "400"))
+        self.assertEqual(run.finish(), self.plain("xorshift", "--rounds", "400"))
 
 
 def make_test(words):
     def test(self):
         run = self.run_on_mesh("alpha", *words)
-        self.assertEqual(run.finish(), plain(*words))
+        self.assertEqual(run.finish(), self.plain(*words))
         self.assertEqual([w for w in tbmesh("alpha", "ps")["workloads"] if w["state"] == "lost"], [])
     return test
 

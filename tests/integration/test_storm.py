@@ -6,7 +6,7 @@ import signal
 import time
 import unittest
 
-from labtest import LabCase, eventually, gpu_key, lab, main, on, plain
+from labtest import LabCase, eventually, gpu_key, lab, main, on
 
 WORDS = ["xorshift", "--rounds", "5000", "--words", "32768"]
 
@@ -21,8 +21,7 @@ class Storm(LabCase):
         on("alpha", "tbmesh", "wait", *self.READY)
 
     def wait_for(self, run, gpu):
-        return eventually(lambda: (w := run.workload()) and w["gpu"] == gpu and w["state"] == "running" and w, 20,
-                          f"the workload runs on {gpu}")
+        return run.wait_for(lambda w: w["gpu"] == gpu, 20, f"runs on {gpu}")
 
     def test_egpu_then_all_cables(self):
         run = self.run_on_mesh("alpha", *WORDS)
@@ -31,7 +30,7 @@ class Storm(LabCase):
         self.wait_for(run, gpu_key("beta", "card"))
         lab("cut", "alpha", "beta")
         self.wait_for(run, "alpha/cpu-llvmpipe")
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_executor_killed_again_and_again(self):
         run = self.run_on_mesh("alpha", *WORDS)
@@ -39,9 +38,8 @@ class Storm(LabCase):
         for _ in range(3):
             os.kill(workload["executor_pid"], signal.SIGKILL)
             epoch = workload["epoch"]
-            workload = eventually(lambda e=epoch: (w := run.workload()) and w["epoch"] > e and w["state"] == "running" and w, 20,
-                                  "it has another executor")
-        self.assertEqual(run.finish(), plain(*WORDS))
+            workload = run.wait_for(lambda w, e=epoch: w["epoch"] > e, 20, "has another executor")
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_two_programs_at_once(self):
         others = ["neighbours", "--rounds", "5000"]
@@ -50,8 +48,9 @@ class Storm(LabCase):
             run.wait_for_start()
         time.sleep(0.4)
         lab("unplug", "alpha", "egpu", "--how", "crash")
-        self.assertTrue(all(run.is_running() for run in runs))
-        self.assertEqual([run.finish() for run in runs], [plain(*WORDS), plain(*others)])
+        for run in runs:
+            run.must_be_running()
+        self.assertEqual([run.finish() for run in runs], [self.plain(*WORDS), self.plain(*others)])
 
     def test_loose_plug(self):
         run = self.run_on_mesh("alpha", *WORDS)
@@ -60,15 +59,15 @@ class Storm(LabCase):
             lab("unplug", "alpha", "egpu", "--how", how)
             lab("plug", "alpha", "egpu")
             time.sleep(0.3)
-        self.assertEqual(run.finish(), plain(*WORDS))
+        self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def silent_failure(self, how):
         """The driver fails, the device stays: nothing but the session's own checks can tell."""
         run = self.run_on_mesh("alpha", *WORDS)
         before = run.reach_mid_run()
         lab("fail", "alpha", "egpu", "--how", how)
-        self.assertTrue(run.is_running())
-        self.assertEqual(run.finish(), plain(*WORDS))
+        run.must_be_running()
+        self.assertEqual(run.finish(), self.plain(*WORDS))
         self.assertGreater(eventually(run.workload)["epoch"], before["epoch"])
 
     def test_garbage_without_a_word(self):

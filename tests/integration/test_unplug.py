@@ -3,7 +3,7 @@
 
 import unittest
 
-from labtest import LabCase, events, gpu_key, lab, main, plain, tbmesh
+from labtest import LabCase, events, gpu_key, lab, main, tbmesh
 
 
 class Unplug(LabCase):
@@ -15,9 +15,9 @@ class Unplug(LabCase):
         self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("alpha", "egpu"))
         before = len(events("alpha", "MigrationCompleted"))
         lab("unplug", "alpha", "egpu", "--how", how)
-        self.assertTrue(run.is_running(), "the program was over before the eGPU was pulled: give it more rounds")
         try:
-            self.assertEqual(run.finish(), plain(*words))
+            run.must_be_running()
+            self.assertEqual(run.finish(), self.plain(*words))
             self.assertEqual(len(events("alpha", "MigrationCompleted")), before + 1)
             moved = events("alpha", "MigrationCompleted")[-1]["fields"]
             self.assertEqual((moved["from"], moved["to"]), (gpu_key("alpha", "egpu"), gpu_key("beta", "card")))
@@ -44,8 +44,8 @@ class Unplug(LabCase):
         run = self.run_on_mesh("alpha", *words)
         run.reach_mid_run()
         lab("fail", "alpha", "egpu", "--how", "lost")
-        self.assertTrue(run.is_running())
-        self.assertEqual(run.finish(), plain(*words))
+        run.must_be_running()
+        self.assertEqual(run.finish(), self.plain(*words))
 
 
 if __name__ == "__main__":
