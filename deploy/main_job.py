@@ -53,11 +53,9 @@ class MainJob:
         title("Two hosts, two Thunderbolt cables on two controllers")
         self.lab("up", "2", "--topology", "pair", "--cables", "2", "--rate", RATE, "--start")
         self.on("alpha", "tbmesh", "wait", "--peers", "1", "--links", "2", "--gpus", "2", "--measured", "--timeout", "60")
-        for host in ("alpha", "beta"):
-            say(f"{host}$ tbmesh peers")
-            say(self.on(host, "tbmesh", "peers").rstrip())
-        say("alpha$ tbmesh gpus")
-        say(self.on("alpha", "tbmesh", "gpus").rstrip())
+        for host, question in (("alpha", "peers"), ("alpha", "links"), ("beta", "peers"), ("alpha", "gpus")):
+            say(f"{host}$ tbmesh {question}")
+            say(self.on(host, "tbmesh", question).rstrip())
 
         title("The program on the plain driver, undisturbed")
         began = time.monotonic()
