@@ -6,7 +6,7 @@
 
 /* A record starts at a multiple of 8 bytes; its size is a multiple of 8 and includes header, deps and payload. */
 #define RECORD_ALIGN 8u
-#define RECORD_MAX_BYTES (8u << 20)      /* larger writes are split into several WRITEs */
+#define RECORD_MAX_BYTES (32u << 20)     /* a recording of some 200 000 commands; WRITEs are kept far smaller */
 #define RECORD_MAX_DEPS 65535u
 
 enum record_kind {

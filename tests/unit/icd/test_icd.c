@@ -560,6 +560,23 @@ static void test_layout_outlives(void **state)
 	assert_int_equal(play_seen(&play).kinds[RECORD_DESTROY], before + 1);
 }
 
+/* Long recordings are fine; one that no log could carry is refused when it ends. */
+static void test_long_recordings(void **state)
+{
+	(void)state;
+	struct buffer b = make_buffer(65536, 0);
+	static const unsigned char data[65536];
+	VkCommandBuffer cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
+	for (unsigned i = 0; i < 200000; i++)
+		DEVICE(CmdFillBuffer)(cb, b.buffer, 0, 4, i);
+	run(cb);
+	cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
+	for (unsigned i = 0; i <= RECORD_MAX_BYTES / sizeof(data); i++)
+		DEVICE(CmdUpdateBuffer)(cb, b.buffer, 0, sizeof(data), data);
+	assert_int_equal(DEVICE(EndCommandBuffer)(cb), VK_ERROR_OUT_OF_HOST_MEMORY);
+	drop_buffer(&b);
+}
+
 #define WORKER_ROUNDS 200
 
 static pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -669,6 +686,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_analysis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layout_outlives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_recordings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_session_gone, setup, teardown),
 	};
