@@ -141,7 +141,7 @@ static bool parse_format(const char *text, uint32_t *ret_bits)
 	static const struct {
 		const char *name;
 		uint32_t bits;
-	} formats[] = { { "rgba", 32 }, { "rgb", 24 }, { "rgba16f", 64 }, { "p010", 24 }, { "nv12", 12 }, { "yuv420", 12 },
+	} formats[] = { { "rgba8", 32 }, { "rgb8", 24 }, { "rgba16f", 64 }, { "p010", 24 }, { "nv12", 12 }, { "yuv420", 12 },
 		{ "yuv422", 16 }, { "yuv444", 24 } };
 	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
 		if (strcmp(text, formats[i].name) == 0) {
@@ -175,7 +175,7 @@ static int parse_best(struct cli *c, int argc, char **argv, Tbmesh__BestRequest 
 		} else if (strcmp(option, "--format") == 0) {
 			if (!parse_format(value, &body->bits_per_pixel))
 				return cli_usage(c, &command_best,
-					"--format must be rgba, rgb, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not "
+					"--format must be rgba8, rgb8, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not "
 					"\"%s\"",
 					value);
 		} else {
@@ -337,7 +337,7 @@ const struct command command_best = {
 		 "\n"
 		 "  --for CRITERION  latency (default), frames, offload or checkpoint\n"
 		 "  --size, --fps    of the frames (default 3840x2160 at 60)\n"
-		 "  --format F       rgba (default), rgb, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
+		 "  --format F       rgba8 (default), rgb8, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
 		 "  --explain        show every term of the score\n",
 };
 const struct command command_events = {
