@@ -403,6 +403,15 @@ void executors_kill_gpu(struct executors *x, const char *gpu)
 	}
 }
 
+void executors_kill_workload(struct executors *x, const char *workload)
+{
+	list_for_each(e, &x->list, struct executor, link)
+		if (!e->peer[0] && strcmp(e->workload, workload) == 0) {
+			log_warn("executor %d on %s outlived its workload %s: killed", (int)e->process.pid, e->gpu, workload);
+			process_kill(&e->process);
+		}
+}
+
 uint32_t executors_load(const struct executors *x, const char *gpu)
 {
 	uint32_t load = 0;

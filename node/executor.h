@@ -41,6 +41,8 @@ int executors_start(
 	struct executors *x, const struct executor_request *r, executor_ready_fn *ready, void *ctx, uint64_t *ret_ticket);
 void executors_cancel(struct executors *x, uint64_t ticket);   /* kills one that is not ready yet; ready is not called */
 void executors_kill_gpu(struct executors *x, const char *gpu); /* SIGKILL; returns at once; starts that wait get -ENODEV */
+/* SIGKILL to those of a session of this host that are left of a workload which is over: they hang, or nobody came to them. */
+void executors_kill_workload(struct executors *x, const char *workload);
 uint32_t executors_load(const struct executors *x, const char *gpu);
 size_t executors_count(const struct executors *x);
 

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "gpu/description.h"
 #include "node/arena.h"
+#include "node/executor.h"
 #include "node/node.h"
 #include "node/placement.h"
 #include "node/process.h"
@@ -26,6 +27,7 @@ struct workload {
 	struct api_route route;
 	uint64_t seen_ns;
 	bool has_refuge; /* another GPU could take it, at the last look */
+	bool swept;      /* it is over, and what still ran for it was killed */
 };
 
 struct workloads {
@@ -168,6 +170,9 @@ void workloads_tick(struct workloads *w)
 	list_for_each_safe(one, &w->list, struct workload, link) {
 		uint64_t silent_ns = now_ns - one->seen_ns;
 		if (is_over(one->message)) {
+			if (silent_ns > SILENT_NS && !one->swept)
+				executors_kill_workload(w->node->executors, one->message->id);
+			one->swept = silent_ns > SILENT_NS;
 			if (silent_ns > REMEMBER_NS)
 				workload_free(w, one);
 		} else if (silent_ns > SILENT_NS && !process_alive((pid_t)one->message->session_pid)) {
