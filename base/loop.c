@@ -108,8 +108,7 @@ void loop_destroy(struct loop *l)
 {
 	if (!l)
 		return;
-	list_for_each_safe(s, &l->signals, struct loop_signal, link)
-	{
+	list_for_each_safe(s, &l->signals, struct loop_signal, link) {
 		event_free(s->event);
 		free(s);
 	}

@@ -10,13 +10,14 @@ struct loop_timer;
 
 struct loop *loop_create(void); /* NULL when out of memory */
 void loop_destroy(struct loop *l);
-int loop_run(struct loop *l);   /* until loop_stop; 0 or -errno */
+int loop_run(struct loop *l); /* until loop_stop; 0 or -errno */
 void loop_stop(struct loop *l);
 
 #define LOOP_READ 1u
 #define LOOP_WRITE 2u
 /* Level-triggered. The fd stays the caller's. Safe to destroy any io or timer from inside any callback. */
-struct loop_io *loop_io_create(struct loop *l, int fd, unsigned events, void (*ready)(void *ctx, unsigned events), void *ctx);
+struct loop_io *loop_io_create(
+	struct loop *l, int fd, unsigned events, void (*ready)(void *ctx, unsigned events), void *ctx);
 void loop_io_set(struct loop_io *io, unsigned events);
 void loop_io_destroy(struct loop_io *io);
 

@@ -12,14 +12,14 @@ uint64_t time_realtime_us(void);
 int random_bytes(void *out, size_t size); /* getrandom; 0 or -errno */
 
 /* For the cleanup attribute. */
-void close_fd(int *fd);       /* __attribute__((cleanup(close_fd))) int fd = -1; */
-void free_pointer(void *p);   /* __attribute__((cleanup(free_pointer))) char *s = NULL; */
+void close_fd(int *fd);     /* __attribute__((cleanup(close_fd))) int fd = -1; */
+void free_pointer(void *p); /* __attribute__((cleanup(free_pointer))) char *s = NULL; */
 
 /* Whole files. Both return 0 or -errno. read: at most max bytes, else -EFBIG; NUL-terminated copy that the caller frees,
  * ret_size may be NULL. */
 int file_read(const char *path, size_t max, char **ret_text, size_t *ret_size);
 int file_write_atomic(const char *path, const void *data, size_t size, unsigned mode); /* temp + fsync + rename */
-int directory_make(const char *path, unsigned mode); /* with parents; fine if there */
+int directory_make(const char *path, unsigned mode);                                   /* with parents; fine if there */
 
 /* Unix SEQPACKET with descriptors (at most 16 a message, received CLOEXEC). Receive refuses truncated messages and more than
  * max_fds (-EMSGSIZE, all closed then); -EPIPE when the other side is gone. fds may be NULL if max_fds is 0. Paths may be

@@ -26,8 +26,7 @@ struct zap {
 
 static struct zap_key *key_find(struct zap *a, const unsigned char *key)
 {
-	list_for_each(k, &a->keys, struct zap_key, link)
-	{
+	list_for_each(k, &a->keys, struct zap_key, link) {
 		if (memcmp(k->key, key, CURVE_KEY_BYTES) == 0)
 			return k;
 	}
@@ -120,6 +119,7 @@ void zap_destroy(struct zap *a)
 	assert(a->context->curve_servers == 0);
 	a->context->zap_running = false;
 	zsock_destroy(a->socket);
-	list_for_each_safe(k, &a->keys, struct zap_key, link) free(k);
+	list_for_each_safe(k, &a->keys, struct zap_key, link)
+		free(k);
 	free(a);
 }

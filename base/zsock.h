@@ -9,7 +9,10 @@
 #include "base/loop.h"
 
 #define ZSOCK_MAX_PARTS 4
-struct zpart { const void *data; size_t size; };
+struct zpart {
+	const void *data;
+	size_t size;
+};
 
 enum zsock_type { ZSOCK_ROUTER, ZSOCK_DEALER, ZSOCK_PUB, ZSOCK_SUB, ZSOCK_REP, ZSOCK_REQ };
 
@@ -23,18 +26,20 @@ void zctx_destroy(struct zctx *z); /* after all its sockets */
 typedef void zsock_fn(void *ctx, const struct zpart *parts, size_t count, const char *peer);
 
 struct zsock_options {
-	size_t max_message_bytes;       /* > 0 */
-	bool curve_server;              /* needs secret_key; zap_allow must be running (asserted) */
-	const char *secret_key;         /* Z85, 40 characters + NUL */
+	size_t max_message_bytes; /* > 0 */
+	bool curve_server;        /* needs secret_key; zap_allow must be running (asserted) */
+	const char *secret_key;   /* Z85, 40 characters + NUL */
 	const char *public_key;
-	const char *server_key;         /* client side: whom to expect */
-	const char *routing_id;         /* DEALER: identity, NULL: random */
-	bool mandatory;                 /* ROUTER: sending to an unknown peer returns -EHOSTUNREACH */
+	const char *server_key; /* client side: whom to expect */
+	const char *routing_id; /* DEALER: identity, NULL: random */
+	bool mandatory;         /* ROUTER: sending to an unknown peer returns -EHOSTUNREACH */
 };
 /* NULL when out of memory or when a key is malformed. A SUB socket is subscribed to everything. A DEALER that comes back with
  * its routing id takes it over from its former connection. Callbacks come from the loop, never from inside a call of this file. */
-struct zsock *zsock_create(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, zsock_fn *received, void *ctx);
-int zsock_bind(struct zsock *s, const char *endpoint, char *ret_endpoint, size_t size); /* ret: the real one, for tcp port 0; may be NULL */
+struct zsock *zsock_create(
+	struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, zsock_fn *received, void *ctx);
+int zsock_bind(struct zsock *s, const char *endpoint, char *ret_endpoint,
+	size_t size); /* ret: the real one, for tcp port 0; may be NULL */
 int zsock_connect(struct zsock *s, const char *endpoint);
 int zsock_disconnect(struct zsock *s, const char *endpoint);
 /* Never blocks: -EAGAIN when the high-water mark is reached; -EHOSTUNREACH (mandatory ROUTER); -EPROTO when it is not the turn

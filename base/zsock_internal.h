@@ -15,7 +15,7 @@ struct zctx {
 };
 
 /* As zsock_create, for messages of more parts than ZSOCK_MAX_PARTS. */
-struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o, size_t max_parts,
-	zsock_fn *received, void *ctx);
+struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type type, const struct zsock_options *o,
+	size_t max_parts, zsock_fn *received, void *ctx);
 
 #endif

@@ -73,7 +73,8 @@ static int covers_feature(const struct verdict *v, uint64_t type, uint64_t offse
 	for (size_t i = 0; i < description_member_count; i++) {
 		const struct description_member *m = &description_members[i];
 		if (m->type == type && m->offset == offset)
-			return member_bits(v->d, m->name) != 0 ? 1 : lacks(v, "needs %s, which %s lacks", m->name, v->device);
+			return member_bits(v->d, m->name) != 0 ? 1
+							       : lacks(v, "needs %s, which %s lacks", m->name, v->device);
 	}
 	return lacks(v, "needs a feature that tbmesh does not know (struct %" PRIu64 ", offset %" PRIu64 ")", type, offset);
 }
@@ -109,29 +110,31 @@ static int covers_limit(const struct verdict *v, const struct gpu_need *n)
 		return 1;
 	char name[64];
 	limit_name(n->a, name, sizeof(name));
-	return n->kind == NEED_LIMIT_ALIGN ?
-		lacks(v, "needs %s to divide %" PRIu64 ", but on %s it is %" PRIu64, name, n->b, v->device, have) :
-		lacks(v, "needs %s of at least %" PRIu64 ", %s has %" PRIu64, name, n->b, v->device, have);
+	return n->kind == NEED_LIMIT_ALIGN
+		? lacks(v, "needs %s to divide %" PRIu64 ", but on %s it is %" PRIu64, name, n->b, v->device, have)
+		: lacks(v, "needs %s of at least %" PRIu64 ", %s has %" PRIu64, name, n->b, v->device, have);
 }
 
 static int covers_subgroup_size(const struct verdict *v, uint64_t size, bool is_asked_for)
 {
 	const VkPhysicalDeviceSubgroupProperties *own =
 		description_struct(v->d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*own));
-	const VkPhysicalDeviceSubgroupSizeControlProperties *control =
-		description_struct(v->d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, sizeof(*control));
+	const VkPhysicalDeviceSubgroupSizeControlProperties *control = description_struct(
+		v->d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES, sizeof(*control));
 	if (is_asked_for) {
 		if (control == NULL || member_bits(v->d, "subgroupSizeControl") == 0 ||
-				!(control->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
+			!(control->requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
 			return lacks(v, "needs subgroupSizeControl, which %s lacks", v->device);
-		return size >= control->minSubgroupSize && size <= control->maxSubgroupSize ? 1 :
-			lacks(v, "needs a subgroup size of %" PRIu64 ", %s has %u to %u", size, v->device, control->minSubgroupSize,
-				control->maxSubgroupSize);
+		return size >= control->minSubgroupSize && size <= control->maxSubgroupSize
+			? 1
+			: lacks(v, "needs a subgroup size of %" PRIu64 ", %s has %u to %u", size, v->device,
+				  control->minSubgroupSize, control->maxSubgroupSize);
 	}
 	if (own == NULL)
 		return lacks(v, "needs a subgroup size of %" PRIu64 ", that of %s is not known", size, v->device);
-	return own->subgroupSize == size ? 1 :
-		lacks(v, "needs a subgroup size of %" PRIu64 ", %s has %u", size, v->device, own->subgroupSize);
+	return own->subgroupSize == size
+		? 1
+		: lacks(v, "needs a subgroup size of %" PRIu64 ", %s has %u", size, v->device, own->subgroupSize);
 }
 
 static bool capability_enabled(const struct description *d, const struct description_capability *c)
@@ -179,8 +182,9 @@ static int covers_memory(const struct verdict *v, uint64_t bytes)
 			own = size;
 	}
 	uint64_t have = own != 0 ? own : any;
-	return have >= bytes ? 1 :
-		lacks(v, "needs %.1f GiB of memory, %s has %.1f GiB", (double)bytes / (1 << 30), v->device, (double)have / (1 << 30));
+	return have >= bytes ? 1
+			     : lacks(v, "needs %.1f GiB of memory, %s has %.1f GiB", (double)bytes / (1 << 30), v->device,
+				       (double)have / (1 << 30));
 }
 
 static int covers_format(const struct verdict *v, const struct gpu_need *n)
@@ -190,8 +194,9 @@ static int covers_format(const struct verdict *v, const struct gpu_need *n)
 	for (size_t i = 0; f != NULL && i < size / sizeof(*f); i++)
 		if (f[i].format == n->a)
 			return (f[i].properties.bufferFeatures & n->b) == n->b &&
-				(f[i].properties.optimalTilingFeatures & n->c) == n->c ? 1 :
-				lacks(v, "uses VkFormat %" PRIu64 " in a way that %s lacks", n->a, v->device);
+					(f[i].properties.optimalTilingFeatures & n->c) == n->c
+				? 1
+				: lacks(v, "uses VkFormat %" PRIu64 " in a way that %s lacks", n->a, v->device);
 	return lacks(v, "uses VkFormat %" PRIu64 ", which %s lacks", n->a, v->device);
 }
 
@@ -209,8 +214,9 @@ static int covers_need(const struct verdict *v, const struct gpu_need *n)
 	case NEED_SPIRV_CAPABILITY:
 		return covers_capability(v, n->a);
 	case NEED_EXTENSION:
-		return n->text != NULL && has_extension(v->d, n->text) ? 1 :
-			lacks(v, "needs %s, which %s lacks", n->text != NULL ? n->text : "an extension", v->device);
+		return n->text != NULL && has_extension(v->d, n->text)
+			? 1
+			: lacks(v, "needs %s, which %s lacks", n->text != NULL ? n->text : "an extension", v->device);
 	case NEED_MEMORY:
 		return covers_memory(v, n->a);
 	case NEED_FORMAT:

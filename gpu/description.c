@@ -121,7 +121,8 @@ static bool check_payload(const struct description_entry *e, const void *payload
 	case DESCRIPTION_MEMORY:
 		return check_memory(payload, e->size);
 	case DESCRIPTION_BUFFER:
-		return e->size == sizeof(*buffer) && power_of_two(buffer->alignment) && power_of_two(buffer->size_granularity);
+		return e->size == sizeof(*buffer) && power_of_two(buffer->alignment) &&
+			power_of_two(buffer->size_granularity);
 	case DESCRIPTION_TEXT:
 		return memchr(payload, '\0', e->size) == NULL;
 	default:
@@ -178,7 +179,9 @@ int description_with_host(struct buf *out, const void *bytes, size_t size, const
 	size_t start = out->size, length = strlen(host);
 	if (!check_entries(bytes, size))
 		return -EBADMSG;
-	const struct description_entry entry = { .kind = DESCRIPTION_TEXT, .tag = DESCRIPTION_TEXT_HOST, .size = (uint32_t)length };
+	const struct description_entry entry = {
+		.kind = DESCRIPTION_TEXT, .tag = DESCRIPTION_TEXT_HOST, .size = (uint32_t)length
+	};
 	buf_append(out, bytes, size);
 	buf_append(out, &entry, sizeof(entry));
 	buf_append(out, host, length);

@@ -16,20 +16,31 @@
 #define DESCRIPTION_MAX_BYTES (512u << 10)
 
 enum description_kind {
-	DESCRIPTION_STRUCT = 1,    /* tag = sType; a VkPhysicalDevice…Properties/Features struct */
+	DESCRIPTION_STRUCT = 1,     /* tag = sType; a VkPhysicalDevice…Properties/Features struct */
 	DESCRIPTION_EXTENSIONS = 2, /* VkExtensionProperties[] */
-	DESCRIPTION_FORMATS = 3,   /* struct description_format[] */
-	DESCRIPTION_QUEUE = 4,     /* VkQueueFamilyProperties of the family that executors use */
-	DESCRIPTION_MEMORY = 5,    /* VkPhysicalDeviceMemoryProperties of the real device */
-	DESCRIPTION_BUFFER = 6,    /* struct description_buffer */
-	DESCRIPTION_TEXT = 7,      /* tag = enum description_text; UTF-8 without NUL */
+	DESCRIPTION_FORMATS = 3,    /* struct description_format[] */
+	DESCRIPTION_QUEUE = 4,      /* VkQueueFamilyProperties of the family that executors use */
+	DESCRIPTION_MEMORY = 5,     /* VkPhysicalDeviceMemoryProperties of the real device */
+	DESCRIPTION_BUFFER = 6,     /* struct description_buffer */
+	DESCRIPTION_TEXT = 7,       /* tag = enum description_text; UTF-8 without NUL */
 };
 enum description_text { DESCRIPTION_TEXT_GPU_ID = 1, DESCRIPTION_TEXT_HOST = 2 };
 
-struct description_header { uint32_t magic, version, size, entry_count; };
-struct description_entry { uint32_t kind, tag; uint32_t size, reserved; };
-struct description_format { uint32_t format; VkFormatProperties properties; };
-struct description_buffer { uint64_t alignment, size_granularity; uint32_t memory_type_bits, reserved; };
+struct description_header {
+	uint32_t magic, version, size, entry_count;
+};
+struct description_entry {
+	uint32_t kind, tag;
+	uint32_t size, reserved;
+};
+struct description_format {
+	uint32_t format;
+	VkFormatProperties properties;
+};
+struct description_buffer {
+	uint64_t alignment, size_granularity;
+	uint32_t memory_type_bits, reserved;
+};
 
 struct description { /* a parsed view; points into bytes that it owns */
 	unsigned char *bytes;
@@ -54,7 +65,11 @@ int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice devi
 /* Does this GPU have what the workload uses? needs: array of struct record_need payloads with texts resolved (kinds: enum
  * need_kind of proto/record.h). why: first reason against it, in words ("needs shaderInt64, which SwiftShader lacks"); "" when
  * there is none; may be NULL. 1 yes, 0 no. A need that is not understood counts as not met. */
-struct gpu_need { uint32_t kind; uint64_t a, b, c; const char *text; };
+struct gpu_need {
+	uint32_t kind;
+	uint64_t a, b, c;
+	const char *text;
+};
 int description_covers(const struct description *d, const struct gpu_need *needs, size_t count, char *why, size_t why_size);
 
 #endif

@@ -27,8 +27,8 @@ static bool has_extension(const VkExtensionProperties *extensions, uint32_t coun
 }
 
 /* One query for all structs of a kind that the device may be asked for, then one entry for each. */
-static int append_structs(struct buf *out, VkPhysicalDevice device, uint32_t api_version, const VkExtensionProperties *extensions,
-	uint32_t extension_count, bool features)
+static int append_structs(struct buf *out, VkPhysicalDevice device, uint32_t api_version,
+	const VkExtensionProperties *extensions, uint32_t extension_count, bool features)
 {
 	size_t room = 0;
 	for (size_t i = 0; i < description_known_count; i++)
@@ -42,7 +42,8 @@ static int append_structs(struct buf *out, VkPhysicalDevice device, uint32_t api
 		const struct description_known *k = &description_known[i];
 		bool base = k->type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 ||
 			k->type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-		if (k->features != features || !(base || (k->core != 0 && api_version >= k->core) ||
+		if (k->features != features ||
+			!(base || (k->core != 0 && api_version >= k->core) ||
 				has_extension(extensions, extension_count, k->extensions[0]) ||
 				has_extension(extensions, extension_count, k->extensions[1])))
 			continue;
@@ -91,9 +92,10 @@ static int measure_buffer(VkDevice device, struct description_buffer *ret)
 	VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
 		.size = 1,
-		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-			VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
-			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_INDEX_BUFFER_BIT | VK_BUFFER_USAGE_VERTEX_BUFFER_BIT |
+		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+			VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT |
+			VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT | VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+			VK_BUFFER_USAGE_INDEX_BUFFER_BIT | VK_BUFFER_USAGE_VERTEX_BUFFER_BIT |
 			VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
 	};
 	VkBuffer buffer;

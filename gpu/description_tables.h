@@ -17,8 +17,15 @@ struct description_known {
 	const char *extensions[2];
 };
 /* A boolean or subgroup operation member. Promoted structs have members of the same name. */
-struct description_member { VkStructureType type; uint32_t offset; const char *name; };
-struct description_limit { uint32_t offset; const char *name; }; /* in VkPhysicalDeviceLimits */
+struct description_member {
+	VkStructureType type;
+	uint32_t offset;
+	const char *name;
+};
+struct description_limit {
+	uint32_t offset;
+	const char *name;
+}; /* in VkPhysicalDeviceLimits */
 
 enum description_enable { ENABLED_BY_VERSION, ENABLED_BY_EXTENSION, ENABLED_BY_MEMBER };
 /* One way to have a SPIR-V capability; any of several rows is enough. */

@@ -6,7 +6,7 @@
 
 #define LANES 8
 #define GROUP_WORDS 8192u /* 64 words an invocation before another group pays */
-#define MAX_GROUPS 256u /* each invocation adds to the same two words at its end */
+#define MAX_GROUPS 256u   /* each invocation adds to the same two words at its end */
 
 const size_t hash_shader_size = sizeof(hash_shader_code);
 
@@ -24,7 +24,8 @@ void window_hash_init(struct window_hash *h, uint64_t nonce)
 }
 
 /* All whole vectors of words; the compiler makes of it what the target of its caller has. */
-static inline __attribute__((always_inline)) void hash_vectors(struct window_hash *h, const unsigned char *data, size_t count)
+static inline __attribute__((always_inline)) void hash_vectors(
+	struct window_hash *h, const unsigned char *data, size_t count)
 {
 	lanes key, lo = { 0 }, hi = { 0 };
 	for (uint32_t n = 0; n < LANES; n++)

@@ -21,7 +21,9 @@ static inline uint64_t window_hash_value(const struct window_hash *h)
 
 /* The compute shader. Set 0: binding 0 storage buffer with the words, binding 1 storage buffer with two uint32_t {lo, hi}, which it
  * adds to. Dispatch hash_groups(word_count) × 1 × 1. Words are read from first_word on; the first has index index_base. */
-struct hash_push { uint32_t n0, n1, first_word, word_count, index_base; };
+struct hash_push {
+	uint32_t n0, n1, first_word, word_count, index_base;
+};
 extern const uint32_t hash_shader_code[];
 extern const size_t hash_shader_size; /* bytes */
 uint32_t hash_groups(uint32_t word_count);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_DRIVER "tbmesh" /* driverName of vulkan_tbmesh */
+#define OWN_DRIVER "tbmesh"           /* driverName of vulkan_tbmesh */
 #define ID_BASE_MAX (GPU_ID_MAX - 12) /* leaves room for "#" and a number */
 
 static int error_of(VkResult result)
@@ -95,7 +95,9 @@ static void append_clean(char *out, size_t size, const char *name)
 static bool describe(VkPhysicalDevice device, char id[ID_BASE_MAX])
 {
 	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES };
-	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT };
+	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT
+	};
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 };
 	vkGetPhysicalDeviceProperties(device, &properties.properties);
 	if (properties.properties.apiVersion < VK_API_VERSION_1_1)
@@ -103,7 +105,8 @@ static bool describe(VkPhysicalDevice device, char id[ID_BASE_MAX])
 	bool has_pci = has_extension(device, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
 	if (has_pci)
 		properties.pNext = &pci;
-	if (properties.properties.apiVersion >= VK_API_VERSION_1_2 || has_extension(device, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
+	if (properties.properties.apiVersion >= VK_API_VERSION_1_2 ||
+		has_extension(device, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
 		driver.pNext = properties.pNext;
 		properties.pNext = &driver;
 	}
@@ -111,7 +114,8 @@ static bool describe(VkPhysicalDevice device, char id[ID_BASE_MAX])
 	if (strcmp(driver.driverName, OWN_DRIVER) == 0)
 		return false;
 	if (has_pci) {
-		snprintf(id, ID_BASE_MAX, "pci-%04x:%02x:%02x.%x", pci.pciDomain, pci.pciBus, pci.pciDevice, pci.pciFunction);
+		snprintf(
+			id, ID_BASE_MAX, "pci-%04x:%02x:%02x.%x", pci.pciDomain, pci.pciBus, pci.pciDevice, pci.pciFunction);
 		return true;
 	}
 	snprintf(id, ID_BASE_MAX, "cpu-");
@@ -144,7 +148,8 @@ static int enumerate(struct gpu_instance *g)
 	g->gpus = calloc(count + 1u, sizeof(*g->gpus));
 	int rc = devices != NULL && g->gpus != NULL ? 0 : -ENOMEM;
 	if (rc == 0) {
-		result = vkEnumeratePhysicalDevices(g->instance, &count, devices); /* VK_INCOMPLETE: one more has just come */
+		result =
+			vkEnumeratePhysicalDevices(g->instance, &count, devices); /* VK_INCOMPLETE: one more has just come */
 		if (result < 0)
 			rc = error_of(result);
 	}

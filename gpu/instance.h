@@ -12,7 +12,7 @@
 
 struct gpu {
 	VkPhysicalDevice device;
-	char id[GPU_ID_MAX]; /* pci-DDDD:BB:DD.F, else cpu-DRIVERNAME; repeated ones end in #2, #3 … */
+	char id[GPU_ID_MAX];   /* pci-DDDD:BB:DD.F, else cpu-DRIVERNAME; repeated ones end in #2, #3 … */
 	uint32_t queue_family; /* one with COMPUTE (and so TRANSFER) */
 };
 

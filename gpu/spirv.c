@@ -12,7 +12,13 @@
 #define MAX_BOUND 0x400000u /* universal limit of ids, section 2.17 */
 #define NO_SPEC_ID UINT32_MAX
 
-enum { DECORATED_SET = 1, DECORATED_BINDING = 2, DECORATED_NON_WRITABLE = 4, DECORATED_BUFFER_BLOCK = 8, DECORATED_WORKGROUP_SIZE = 16 };
+enum {
+	DECORATED_SET = 1,
+	DECORATED_BINDING = 2,
+	DECORATED_NON_WRITABLE = 4,
+	DECORATED_BUFFER_BLOCK = 8,
+	DECORATED_WORKGROUP_SIZE = 16
+};
 
 struct id {
 	const uint32_t *definition; /* the instruction that has it as its result, NULL so far */
@@ -29,10 +35,10 @@ struct module {
 	struct id *ids;
 	uint32_t bound;
 	const VkSpecializationInfo *specialization;
-	uint32_t entry;                /* id of the entry point, 0 so far */
-	const uint32_t *local_size;    /* OpExecutionMode LocalSize of it */
-	const uint32_t *local_size_id; /* OpExecutionModeId LocalSizeId of it */
-	uint32_t workgroup_size;       /* id of the constant decorated WorkgroupSize, 0 is none */
+	uint32_t entry;                 /* id of the entry point, 0 so far */
+	const uint32_t *local_size;     /* OpExecutionMode LocalSize of it */
+	const uint32_t *local_size_id;  /* OpExecutionModeId LocalSizeId of it */
+	uint32_t workgroup_size;        /* id of the constant decorated WorkgroupSize, 0 is none */
 	bool explicit_workgroup_layout; /* Workgroup blocks alias one another */
 	struct buf capabilities, variables;
 };
@@ -56,8 +62,9 @@ static struct id *id_get(struct module *m, uint32_t id)
 static const uint32_t *id_defined(struct module *m, uint32_t id, SpvOp op, uint32_t words)
 {
 	const struct id *d = id_get(m, id);
-	return d != NULL && d->definition != NULL && opcode(d->definition) == op && word_count(d->definition) >= words ?
-		d->definition : NULL;
+	return d != NULL && d->definition != NULL && opcode(d->definition) == op && word_count(d->definition) >= words
+		? d->definition
+		: NULL;
 }
 
 static uint64_t saturating_multiply(uint64_t a, uint64_t b)
@@ -208,8 +215,8 @@ static VkDescriptorType descriptor_type(struct module *m, uint32_t type, uint32_
 	if (storage_class == SpvStorageClassStorageBuffer)
 		return VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
 	if (storage_class == SpvStorageClassUniform)
-		return m->ids[type].flags & DECORATED_BUFFER_BLOCK ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER :
-			VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER;
+		return m->ids[type].flags & DECORATED_BUFFER_BLOCK ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+								   : VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER;
 	if (id_defined(m, type, SpvOpTypeSampler, 2) != NULL)
 		return VK_DESCRIPTOR_TYPE_SAMPLER;
 	const uint32_t *sampled = id_defined(m, type, SpvOpTypeSampledImage, 3);
@@ -227,7 +234,8 @@ static void specialize(const struct module *m, struct id *c, uint32_t width)
 	for (uint32_t n = 0; n < s->mapEntryCount; n++) {
 		const VkSpecializationMapEntry *e = &s->pMapEntries[n];
 		size_t bytes = width / 8;
-		if (e->constantID != c->spec_id - 1 || e->size < bytes || e->offset > s->dataSize || bytes > s->dataSize - e->offset)
+		if (e->constantID != c->spec_id - 1 || e->size < bytes || e->offset > s->dataSize ||
+			bytes > s->dataSize - e->offset)
 			continue;
 		c->value = 0;
 		memcpy(&c->value, (const char *)s->pData + e->offset, bytes);
@@ -260,12 +268,23 @@ static bool evaluate(SpvOp op, const uint64_t *a, uint32_t n, uint32_t width, ui
 {
 	if (n == 1) {
 		switch ((int)op) {
-		case SpvOpNot: *ret = ~a[0]; return true;
-		case SpvOpSNegate: *ret = -a[0]; return true;
-		case SpvOpLogicalNot: *ret = !a[0]; return true;
-		case SpvOpUConvert: *ret = a[0]; return true;
-		case SpvOpSConvert: *ret = (uint64_t)sign_extend(a[0], width); return true;
-		default: return false;
+		case SpvOpNot:
+			*ret = ~a[0];
+			return true;
+		case SpvOpSNegate:
+			*ret = -a[0];
+			return true;
+		case SpvOpLogicalNot:
+			*ret = !a[0];
+			return true;
+		case SpvOpUConvert:
+			*ret = a[0];
+			return true;
+		case SpvOpSConvert:
+			*ret = (uint64_t)sign_extend(a[0], width);
+			return true;
+		default:
+			return false;
 		}
 	}
 	if (n == 3 && op == SpvOpSelect) {
@@ -277,32 +296,85 @@ static bool evaluate(SpvOp op, const uint64_t *a, uint32_t n, uint32_t width, ui
 	int64_t s0 = sign_extend(a[0], width), s1 = sign_extend(a[1], width);
 	bool divides = a[1] != 0 && !(s0 == INT64_MIN && s1 == -1), shifts = a[1] < width;
 	switch ((int)op) {
-	case SpvOpIAdd: *ret = a[0] + a[1]; return true;
-	case SpvOpISub: *ret = a[0] - a[1]; return true;
-	case SpvOpIMul: *ret = a[0] * a[1]; return true;
-	case SpvOpUDiv: *ret = divides ? a[0] / a[1] : 0; return divides;
-	case SpvOpSDiv: *ret = divides ? (uint64_t)(s0 / s1) : 0; return divides;
-	case SpvOpUMod: *ret = divides ? a[0] % a[1] : 0; return divides;
-	case SpvOpSRem: *ret = divides ? (uint64_t)(s0 % s1) : 0; return divides;
-	case SpvOpShiftLeftLogical: *ret = shifts ? a[0] << a[1] : 0; return shifts;
-	case SpvOpShiftRightLogical: *ret = shifts ? a[0] >> a[1] : 0; return shifts;
-	case SpvOpShiftRightArithmetic: *ret = shifts ? (uint64_t)(s0 >> a[1]) : 0; return shifts;
-	case SpvOpBitwiseOr: *ret = a[0] | a[1]; return true;
-	case SpvOpBitwiseAnd: *ret = a[0] & a[1]; return true;
-	case SpvOpBitwiseXor: *ret = a[0] ^ a[1]; return true;
-	case SpvOpLogicalAnd: *ret = a[0] && a[1]; return true;
-	case SpvOpLogicalOr: *ret = a[0] || a[1]; return true;
-	case SpvOpIEqual: case SpvOpLogicalEqual: *ret = a[0] == a[1]; return true;
-	case SpvOpINotEqual: case SpvOpLogicalNotEqual: *ret = a[0] != a[1]; return true;
-	case SpvOpULessThan: *ret = a[0] < a[1]; return true;
-	case SpvOpULessThanEqual: *ret = a[0] <= a[1]; return true;
-	case SpvOpUGreaterThan: *ret = a[0] > a[1]; return true;
-	case SpvOpUGreaterThanEqual: *ret = a[0] >= a[1]; return true;
-	case SpvOpSLessThan: *ret = s0 < s1; return true;
-	case SpvOpSLessThanEqual: *ret = s0 <= s1; return true;
-	case SpvOpSGreaterThan: *ret = s0 > s1; return true;
-	case SpvOpSGreaterThanEqual: *ret = s0 >= s1; return true;
-	default: return false;
+	case SpvOpIAdd:
+		*ret = a[0] + a[1];
+		return true;
+	case SpvOpISub:
+		*ret = a[0] - a[1];
+		return true;
+	case SpvOpIMul:
+		*ret = a[0] * a[1];
+		return true;
+	case SpvOpUDiv:
+		*ret = divides ? a[0] / a[1] : 0;
+		return divides;
+	case SpvOpSDiv:
+		*ret = divides ? (uint64_t)(s0 / s1) : 0;
+		return divides;
+	case SpvOpUMod:
+		*ret = divides ? a[0] % a[1] : 0;
+		return divides;
+	case SpvOpSRem:
+		*ret = divides ? (uint64_t)(s0 % s1) : 0;
+		return divides;
+	case SpvOpShiftLeftLogical:
+		*ret = shifts ? a[0] << a[1] : 0;
+		return shifts;
+	case SpvOpShiftRightLogical:
+		*ret = shifts ? a[0] >> a[1] : 0;
+		return shifts;
+	case SpvOpShiftRightArithmetic:
+		*ret = shifts ? (uint64_t)(s0 >> a[1]) : 0;
+		return shifts;
+	case SpvOpBitwiseOr:
+		*ret = a[0] | a[1];
+		return true;
+	case SpvOpBitwiseAnd:
+		*ret = a[0] & a[1];
+		return true;
+	case SpvOpBitwiseXor:
+		*ret = a[0] ^ a[1];
+		return true;
+	case SpvOpLogicalAnd:
+		*ret = a[0] && a[1];
+		return true;
+	case SpvOpLogicalOr:
+		*ret = a[0] || a[1];
+		return true;
+	case SpvOpIEqual:
+	case SpvOpLogicalEqual:
+		*ret = a[0] == a[1];
+		return true;
+	case SpvOpINotEqual:
+	case SpvOpLogicalNotEqual:
+		*ret = a[0] != a[1];
+		return true;
+	case SpvOpULessThan:
+		*ret = a[0] < a[1];
+		return true;
+	case SpvOpULessThanEqual:
+		*ret = a[0] <= a[1];
+		return true;
+	case SpvOpUGreaterThan:
+		*ret = a[0] > a[1];
+		return true;
+	case SpvOpUGreaterThanEqual:
+		*ret = a[0] >= a[1];
+		return true;
+	case SpvOpSLessThan:
+		*ret = s0 < s1;
+		return true;
+	case SpvOpSLessThanEqual:
+		*ret = s0 <= s1;
+		return true;
+	case SpvOpSGreaterThan:
+		*ret = s0 > s1;
+		return true;
+	case SpvOpSGreaterThanEqual:
+		*ret = s0 >= s1;
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -422,7 +494,7 @@ static bool name_is(const uint32_t *words, uint32_t count, const char *name)
 static void read_entry(struct module *m, const uint32_t *i, const char *entry)
 {
 	if (m->entry == 0 && word_count(i) >= 4 && i[1] == SpvExecutionModelGLCompute &&
-			(entry == NULL || name_is(i + 3, word_count(i) - 3, entry)))
+		(entry == NULL || name_is(i + 3, word_count(i) - 3, entry)))
 		m->entry = i[2];
 }
 

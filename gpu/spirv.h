@@ -12,20 +12,20 @@ struct spirv_variable { /* several may share one binding: it is written if any o
 	uint32_t set, binding;
 	VkDescriptorType type; /* never a dynamic one: the layout tells. VK_DESCRIPTOR_TYPE_MAX_ENUM: none that we know */
 	uint32_t count;        /* of an array, 1 of a single one, 0 of a runtime array */
-	bool non_writable;     /* can't be written through this variable: by its type, its decoration or those of all members */
+	bool non_writable; /* can't be written through this variable: by its type, its decoration or those of all members */
 };
 
 struct spirv_info {
-	uint32_t version;           /* as in the header: 0x00010300 is 1.3 */
-	uint32_t *capabilities;     /* SpvCapability, owned */
+	uint32_t version;       /* as in the header: 0x00010300 is 1.3 */
+	uint32_t *capabilities; /* SpvCapability, owned */
 	size_t capability_count;
 	struct spirv_variable *variables; /* of the whole module, also those that the entry point does not use; owned */
 	size_t variable_count;
-	bool uses_subgroups;        /* some capability makes results depend on the subgroup size */
-	bool has_entry;             /* the GLCompute entry point is there; else the rest is 0 */
-	uint32_t local_size[3];     /* with the specialization */
-	bool local_size_known;      /* false: an expression that we do not evaluate */
-	uint64_t workgroup_bytes;   /* shared memory, without padding: a lower bound */
+	bool uses_subgroups;      /* some capability makes results depend on the subgroup size */
+	bool has_entry;           /* the GLCompute entry point is there; else the rest is 0 */
+	uint32_t local_size[3];   /* with the specialization */
+	bool local_size_known;    /* false: an expression that we do not evaluate */
+	uint64_t workgroup_bytes; /* shared memory, without padding: a lower bound */
 };
 
 /* entry: name of the compute entry point, may be NULL (any). specialization: may be NULL (defaults). The module must be in the

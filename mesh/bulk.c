@@ -17,19 +17,19 @@
 
 #include "base/util.h"
 
-#define MAGIC 0x70626d74u        /* "tmbp" */
+#define MAGIC 0x70626d74u /* "tmbp" */
 #define CONNECT_MS 2000
 #define HELLO_MS 1000
-#define IO_MS 2000               /* no progress for so long: given up */
+#define IO_MS 2000 /* no progress for so long: given up */
 #define PHASE_NS UINT64_C(3000000000)
 #define BLOCK_BYTES (256u << 10)
 #define UNSENT_BYTES (512 << 10) /* what waits in the kernel behind what is on the wire: a slow link must not owe seconds */
 #define READ_BYTES (64u << 10)
 #define MAX_MARKS 4096u
-#define WINDOWS 8u               /* that the second half is cut into: the median stands for it */
+#define WINDOWS 8u /* that the second half is cut into: the median stands for it */
 #define CLOCK_STEP_NS 1000000
-#define STEADY 1.25              /* third quartile over first of the windows: beyond it the round is repeated … */
-#define ROUNDS 3u                /* … so often at most; the steadiest counts */
+#define STEADY 1.25 /* third quartile over first of the windows: beyond it the round is repeated … */
+#define ROUNDS 3u   /* … so often at most; the steadiest counts */
 
 struct hello {
 	uint32_t magic, index, count;

@@ -21,28 +21,28 @@
 
 struct mesh_bulk_path {
 	struct in6_addr local, remote;
-	unsigned ifindex;           /* 0: by routing */
-	uint64_t up_bps, down_bps;  /* result */
+	unsigned ifindex;          /* 0: by routing */
+	uint64_t up_bps, down_bps; /* result */
 };
 
 struct mesh_bulk {
 	/* set at creation */
-	bool asks;                  /* connects; the other side accepts */
+	bool asks; /* connects; the other side accepts */
 	uint8_t token[BULK_TOKEN_SIZE];
 	struct mesh_bulk_path paths[MESH_MAX_PEER_LINKS];
 	size_t path_count;
-	uint16_t port;              /* where to connect */
-	int listen_fd;              /* the accepting side's; owned */
+	uint16_t port; /* where to connect */
+	int listen_fd; /* the accepting side's; owned */
 	uint64_t budget_bytes;
 	uint32_t budget_ms;
 	/* the thread's */
 	uint64_t aggregate_up_bps, aggregate_down_bps;
 	uint64_t duration_ns;
-	bool unsteady;              /* a result is not to be relied on for long */
+	bool unsteady; /* a result is not to be relied on for long */
 	/* under mutex */
 	pthread_mutex_t mutex;
 	bool cancelled;
-	int fds[BULK_MAX_FDS];      /* shut down by mesh_bulk_cancel */
+	int fds[BULK_MAX_FDS]; /* shut down by mesh_bulk_cancel */
 	size_t fd_count;
 };
 

@@ -18,22 +18,22 @@
 
 #define QUEUE_MESSAGES 512u
 #define QUEUE_BYTES (16u << 20)
-#define PUMP_MS 100u          /* acknowledgements of their own, retries */
+#define PUMP_MS 100u               /* acknowledgements of their own, retries */
 #define STUCK_NS (2 * CORE_SECOND) /* sent and not acknowledged: the connection is made anew */
 
 struct queued {
 	struct list link;
 	uint64_t seq;
-	uint64_t sent_ns;     /* over the present connection; 0: not yet */
+	uint64_t sent_ns; /* over the present connection; 0: not yet */
 	struct buf packed;
 };
 
 struct mesh_control_peer {
 	struct list link;
 	char id[MESH_ID_SIZE], curve[MESH_Z85_SIZE];
-	struct zsock *out;    /* NULL: no way now */
+	struct zsock *out; /* NULL: no way now */
 	char endpoint[128];
-	struct list queue;    /* of struct queued: not acknowledged yet */
+	struct list queue; /* of struct queued: not acknowledged yet */
 	size_t queue_count, queue_bytes;
 	uint64_t next_seq;
 	uint64_t incarnation; /* the peer's */
@@ -114,8 +114,10 @@ static void disconnect(struct mesh_control_peer *p)
 
 static void connect_peer(struct mesh_control *c, struct mesh_control_peer *p)
 {
-	struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES, .secret_key = c->identity.curve_secret,
-		.public_key = c->identity.curve_public, .server_key = p->curve };
+	struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES,
+		.secret_key = c->identity.curve_secret,
+		.public_key = c->identity.curve_public,
+		.server_key = p->curve };
 	disconnect(p);
 	if (!*p->endpoint)
 		return;
@@ -320,15 +322,18 @@ int mesh_control_create(struct loop *l, struct zctx *z, const struct mesh_identi
 	struct mesh_control *c = calloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
-	*c = (struct mesh_control){ .loop = l, .zctx = z, .identity = *identity, .incarnation = incarnation,
-		.callbacks = callbacks, .ctx = ctx };
+	*c = (struct mesh_control){
+		.loop = l, .zctx = z, .identity = *identity, .incarnation = incarnation, .callbacks = callbacks, .ctx = ctx
+	};
 	list_init(&c->peers);
 	int r = -ENOMEM;
 	c->pump = loop_timer_create(l, pump, c);
 	c->zap = zap_create(z, l); /* before any bind: nobody comes in unasked */
 	if (c->pump && c->zap) {
-		struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES, .curve_server = true,
-			.secret_key = c->identity.curve_secret, .public_key = c->identity.curve_public };
+		struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES,
+			.curve_server = true,
+			.secret_key = c->identity.curve_secret,
+			.public_key = c->identity.curve_public };
 		c->in = zsock_create(z, l, ZSOCK_ROUTER, &o, in_received, c);
 	}
 	if (c->in) {

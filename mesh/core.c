@@ -11,14 +11,16 @@
 #include "mesh/core_private.h"
 
 #define BEACON_PERIOD CORE_SECOND
-#define BEACON_BURST 8u                   /* the first ones, 100 ms apart */
+#define BEACON_BURST 8u /* the first ones, 100 ms apart */
 #define BEACON_BURST_PERIOD (100 * CORE_MS)
-#define PEER_UNSEEN (60 * CORE_SECOND)    /* a peer that never answered is forgotten */
-#define PEER_FORGET (3600 * CORE_SECOND)  /* a dead one */
-#define FLAP_WINDOW (60 * CORE_SECOND)    /* as many deaths as downs_ns holds in this time: damped */
+#define PEER_UNSEEN (60 * CORE_SECOND)   /* a peer that never answered is forgotten */
+#define PEER_FORGET (3600 * CORE_SECOND) /* a dead one */
+#define FLAP_WINDOW (60 * CORE_SECOND)   /* as many deaths as downs_ns holds in this time: damped */
 #define FLAP_DAMPING (5 * CORE_SECOND)
 
-static const struct { bool allowed[3]; } peer_moves[] = {
+static const struct {
+	bool allowed[3];
+} peer_moves[] = {
 	[MESH_PEER_UP] = { { [MESH_PEER_SUSPECT] = true, [MESH_PEER_DEAD] = true } },
 	[MESH_PEER_SUSPECT] = { { [MESH_PEER_UP] = true, [MESH_PEER_DEAD] = true } },
 	[MESH_PEER_DEAD] = { { [MESH_PEER_UP] = true } },
@@ -77,8 +79,12 @@ void mesh_core_event(struct mesh_core *c, enum mesh_event_type type, const struc
 		[MESH_EVENT_LINK_DOWN] = "LinkDown",
 		[MESH_EVENT_LINK_SPEED_CHANGED] = "LinkSpeedChanged",
 	};
-	struct mesh_event e = { .type = type, .type_name = names[type], .peer_id = p ? p->id : "", .subject = subject,
-		.monotonic_ns = c->now_ns, .field_count = count };
+	struct mesh_event e = { .type = type,
+		.type_name = names[type],
+		.peer_id = p ? p->id : "",
+		.subject = subject,
+		.monotonic_ns = c->now_ns,
+		.field_count = count };
 	assert(count <= MESH_MAX_FIELDS);
 	if (count)
 		memcpy(e.fields, fields, count * sizeof *fields);
@@ -641,8 +647,9 @@ void mesh_core_link_read(uint64_t now_ns, const struct mesh_core_link *l, struct
 
 void mesh_core_peer_read(uint64_t now_ns, const struct mesh_core_peer *p, struct mesh_peer_info *ret)
 {
-	*ret = (struct mesh_peer_info){ .state = p->state, .incarnation = p->incarnation,
-		.links_up = (unsigned)mesh_core_links_up(p) };
+	*ret = (struct mesh_peer_info){
+		.state = p->state, .incarnation = p->incarnation, .links_up = (unsigned)mesh_core_links_up(p)
+	};
 	copy_text(ret->id, sizeof ret->id, p->id);
 	copy_text(ret->name, sizeof ret->name, p->name);
 	if (!p->best)

@@ -17,10 +17,10 @@
 #define CORE_MS UINT64_C(1000000)
 #define CORE_SECOND (1000 * CORE_MS)
 #define CORE_HEARTBEAT (150 * CORE_MS)
-#define CORE_SUSPECT (500 * CORE_MS)   /* no answer for so long */
+#define CORE_SUSPECT (500 * CORE_MS) /* no answer for so long */
 #define CORE_DEAD (1600 * CORE_MS)
-#define CORE_STALL (400 * CORE_MS)     /* this node itself was stopped: nobody is blamed for that time */
-#define CORE_PENDING 64u               /* echoes under way on a link */
+#define CORE_STALL (400 * CORE_MS) /* this node itself was stopped: nobody is blamed for that time */
+#define CORE_PENDING 64u           /* echoes under way on a link */
 #define CORE_MAX_STATIC 32u
 
 struct mesh_core;
@@ -38,7 +38,7 @@ struct mesh_core_interface {
 	unsigned ifindex;
 	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE], xdomain[MESH_NAME_SIZE];
 	uint64_t negotiated_rx_bps, negotiated_tx_bps;
-	bool running;               /* up, with carrier and a usable address */
+	bool running; /* up, with carrier and a usable address */
 	struct in6_addr address;
 	uint64_t next_beacon_ns;
 	unsigned burst_left;
@@ -46,22 +46,22 @@ struct mesh_core_interface {
 };
 
 struct mesh_core_bandwidth {
-	uint64_t bps;               /* 0: not measured */
+	uint64_t bps; /* 0: not measured */
 	uint64_t at_ns;
 	enum mesh_bandwidth_source source;
 };
 
 struct mesh_core_pending {
-	uint64_t nonce;             /* 0: free */
+	uint64_t nonce; /* 0: free */
 	uint64_t sent_ns;
 	bool burst;
 };
 
 struct mesh_core_link {
-	struct list link;           /* in its peer */
+	struct list link; /* in its peer */
 	struct mesh_core_peer *peer;
 	struct mesh_core_interface *interface; /* NULL: static, by routing; or the interface is gone (then DOWN) */
-	unsigned ifindex;           /* 0: static */
+	unsigned ifindex;                      /* 0: static */
 	char id[MESH_LINK_ID_SIZE];
 	char name[MESH_NAME_SIZE], domain[MESH_NAME_SIZE],
 		xdomain[MESH_NAME_SIZE];  /* of the interface, also when it is gone */
@@ -69,15 +69,15 @@ struct mesh_core_link {
 	struct in6_addr local;
 	enum mesh_link_state state;
 	bool ever_up;
-	uint64_t heard_ns;          /* last answer; 0 never */
-	uint64_t hint_ns;           /* last sign that asking is worth while: a beacon, an answer */
+	uint64_t heard_ns; /* last answer; 0 never */
+	uint64_t hint_ns;  /* last sign that asking is worth while: a beacon, an answer */
 	uint64_t down_ns;
-	uint64_t greeted_ns;        /* last beacon sent to this address alone */
+	uint64_t greeted_ns; /* last beacon sent to this address alone */
 	struct mesh_core_pending pending[CORE_PENDING];
 	size_t next_pending;
 	unsigned burst_left;
 	bool bursting;
-	uint64_t next_burst_ns;     /* next echo of the burst under way, or start of the next one */
+	uint64_t next_burst_ns; /* next echo of the burst under way, or start of the next one */
 	struct mesh_rtt_burst burst;
 	struct mesh_rtt_window rtt;
 	struct mesh_core_bandwidth up, down;
@@ -90,18 +90,18 @@ struct mesh_core_peer {
 	uint64_t incarnation;
 	uint64_t beacon_seq, beacon_window; /* sliding window against replays: bit i = seq - i was seen */
 	uint16_t control_port;
-	bool introduced;            /* has been up once: listed */
+	bool introduced; /* has been up once: listed */
 	enum mesh_peer_state state;
 	uint64_t heard_ns, state_ns, created_ns;
-	uint64_t downs_ns[4];       /* latest deaths; against flapping */
+	uint64_t downs_ns[4]; /* latest deaths; against flapping */
 	size_t next_down;
 	uint64_t damped_until_ns;
 	struct list links;
 	size_t link_count;
-	struct mesh_core_link *best;     /* that control messages take; NULL none is up */
+	struct mesh_core_link *best; /* that control messages take; NULL none is up */
 	struct mesh_core_bandwidth aggregate_up, aggregate_down;
-	size_t aggregate_links;     /* up when it was measured */
-	uint64_t probe_due_ns;      /* 0: not due */
+	size_t aggregate_links;                  /* up when it was measured */
+	uint64_t probe_due_ns;                   /* 0: not due */
 	unsigned probe_failures, probe_unsteady; /* in a row */
 };
 
@@ -112,14 +112,14 @@ struct mesh_core_ops {
 	/* to NULL: the multicast group on that interface. 0 or -errno (-EADDRNOTAVAIL and the like are tried again). */
 	int (*send)(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
 		const void *data, size_t size);
-	void (*admit)(void *ctx, const struct mesh_core_peer *p);  /* its CURVE key may connect */
-	void (*expel)(void *ctx, const struct mesh_core_peer *p);  /* and no longer; the peer is freed after this */
+	void (*admit)(void *ctx, const struct mesh_core_peer *p); /* its CURVE key may connect */
+	void (*expel)(void *ctx, const struct mesh_core_peer *p); /* and no longer; the peer is freed after this */
 	void (*restarted)(
 		void *ctx, const struct mesh_core_peer *p); /* a new incarnation: what was queued for the old one is void */
-	void (*route)(void *ctx, const struct mesh_core_peer *p);  /* p->best or its address changed */
+	void (*route)(void *ctx, const struct mesh_core_peer *p); /* p->best or its address changed */
 	void (*probe)(void *ctx,
 		const struct mesh_core_peer *p); /* measure its up links; ends with mesh_core_probe_done or _failed */
-	void (*recheck)(void *ctx);                           /* each heartbeat: read the carriers again */
+	void (*recheck)(void *ctx);              /* each heartbeat: read the carriers again */
 	void (*event)(void *ctx, const struct mesh_event *e);
 	void (*warning)(void *ctx, const char *subject, const char *text);
 };

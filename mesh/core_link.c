@@ -16,11 +16,13 @@
 #define BURST 16u
 #define BURST_PERIOD (10 * CORE_SECOND)
 #define BURST_INTERVAL (MESH_BURST_INTERVAL_MS * CORE_MS)
-#define BURST_SETTLE (200 * CORE_MS)      /* for the last replies */
-#define BETTER_RATIO 0.8                  /* better: by 20 % … */
-#define BETTER_US 50.0                    /* … and by 50 µs */
+#define BURST_SETTLE (200 * CORE_MS) /* for the last replies */
+#define BETTER_RATIO 0.8             /* better: by 20 % … */
+#define BETTER_US 50.0               /* … and by 50 µs */
 
-static const struct { bool allowed[3]; } link_moves[] = {
+static const struct {
+	bool allowed[3];
+} link_moves[] = {
 	[MESH_LINK_UP] = { { [MESH_LINK_SUSPECT] = true, [MESH_LINK_DOWN] = true } },
 	[MESH_LINK_SUSPECT] = { { [MESH_LINK_UP] = true, [MESH_LINK_DOWN] = true } },
 	[MESH_LINK_DOWN] = { { [MESH_LINK_UP] = true } },

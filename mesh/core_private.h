@@ -23,11 +23,11 @@ struct mesh_core {
 	uint64_t next_static_ns;
 	/* One link at a time sends its burst: two would keep each other's CPUs awake, and look faster than they are. */
 	struct mesh_core_link *burster; /* NULL: nobody */
-	bool dirty;                /* something that mesh_core_tick follows up */
+	bool dirty;                     /* something that mesh_core_tick follows up */
 	bool twin_told;
 	/* Bandwidth probes: one at a time, paid from a credit of 1 % of the time. */
 	struct mesh_core_peer *probing; /* NULL: none under way */
-	uint64_t probe_end_ns;     /* given up then */
+	uint64_t probe_end_ns;          /* given up then */
 	int64_t probe_credit_ns;
 	uint64_t probe_credit_at_ns;
 };

@@ -161,8 +161,9 @@ void mesh_core_traffic(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, u
 			for (size_t s = 0; s < 2; s++) {
 				/* Real traffic proves at least so much; less proves nothing. */
 				if (sides[s].bps > BUSY_BPS && sides[s].bps > sides[s].known->bps)
-					*sides[s].known = (struct mesh_core_bandwidth){ .bps = sides[s].bps,
-						.at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC };
+					*sides[s].known = (struct mesh_core_bandwidth){
+						.bps = sides[s].bps, .at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC
+					};
 				else if (sides[s].known->bps && sides[s].bps > sides[s].known->bps / 10 * 9)
 					sides[s].known->at_ns = now_ns;
 			}

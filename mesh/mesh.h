@@ -19,9 +19,9 @@ struct Tbmesh__PeerMessage; /* proto/peer.proto */
 #define MESH_MAX_INTERFACES 32
 #define MESH_MAX_PEER_LINKS 16
 #define MESH_NAME_SIZE 64
-#define MESH_ADDRESS_SIZE 46     /* INET6_ADDRSTRLEN, without the scope */
+#define MESH_ADDRESS_SIZE 46 /* INET6_ADDRSTRLEN, without the scope */
 #define MESH_LINK_ID_SIZE 96
-#define MESH_DEFAULT_PORT 21847  /* UDP, beacons; multicast group ff02::7462:6d65 */
+#define MESH_DEFAULT_PORT 21847   /* UDP, beacons; multicast group ff02::7462:6d65 */
 #define MESH_BURST_INTERVAL_MS 10 /* pacing of RTT bursts: compare with `ping -i 0.01` */
 #define MESH_MAX_TERMS 12
 #define MESH_MAX_FIELDS 6
@@ -29,33 +29,33 @@ struct Tbmesh__PeerMessage; /* proto/peer.proto */
 enum mesh_peer_state { MESH_PEER_UP, MESH_PEER_SUSPECT, MESH_PEER_DEAD };
 enum mesh_link_state { MESH_LINK_UP, MESH_LINK_SUSPECT, MESH_LINK_DOWN };
 enum mesh_bandwidth_source { MESH_SOURCE_NONE, MESH_SOURCE_PROBE, MESH_SOURCE_TRAFFIC, MESH_SOURCE_NEGOTIATED };
-const char *mesh_peer_state_name(enum mesh_peer_state s);        /* as common.proto wants them */
+const char *mesh_peer_state_name(enum mesh_peer_state s); /* as common.proto wants them */
 const char *mesh_link_state_name(enum mesh_link_state s);
 const char *mesh_bandwidth_source_name(enum mesh_bandwidth_source s);
 
 /* A Thunderbolt network device, as the node found it with udev. Strings are copied; "" or NULL: unknown. */
 struct mesh_interface {
-	unsigned ifindex;            /* > 0; identifies the interface */
+	unsigned ifindex; /* > 0; identifies the interface */
 	const char *name;
-	const char *domain;          /* PCI address of its controller (NHI) */
-	const char *xdomain;         /* sysfs name of the peer behind it, "0-1" */
-	uint64_t negotiated_rx_bps;  /* 0: unknown */
+	const char *domain;         /* PCI address of its controller (NHI) */
+	const char *xdomain;        /* sysfs name of the peer behind it, "0-1" */
+	uint64_t negotiated_rx_bps; /* 0: unknown */
 	uint64_t negotiated_tx_bps;
 };
 
 struct mesh_rtt {
 	double min_us, p50_us, p99_us, jitter_us; /* samples 0: all are 0 and mean nothing */
-	double loss;                 /* 0 … 1 */
+	double loss;                              /* 0 … 1 */
 	uint64_t samples;
 	uint64_t age_ms;
 };
 struct mesh_bandwidth {
-	uint64_t bps;                /* 0: unknown */
+	uint64_t bps; /* 0: unknown */
 	uint64_t age_ms;
 	enum mesh_bandwidth_source source;
 };
 struct mesh_link_info {
-	char id[MESH_LINK_ID_SIZE];  /* PEERNAME:IFNAME */
+	char id[MESH_LINK_ID_SIZE]; /* PEERNAME:IFNAME */
 	char peer_id[MESH_ID_SIZE];
 	char peer_name[MESH_NAME_SIZE];
 	char interface[MESH_NAME_SIZE]; /* "" for a static peer reached by routing */
@@ -75,39 +75,46 @@ struct mesh_peer_info {
 	enum mesh_peer_state state;
 	uint64_t incarnation;
 	unsigned links_up;
-	struct mesh_rtt rtt;         /* of its best link */
+	struct mesh_rtt rtt; /* of its best link */
 	char best_link[MESH_LINK_ID_SIZE];
 	struct mesh_bandwidth aggregate_up, aggregate_down; /* measured on all its links at the same time */
 };
-struct mesh_endpoint {           /* where a peer's TCP listener on [::] is reached over one link */
+struct mesh_endpoint { /* where a peer's TCP listener on [::] is reached over one link */
 	char address[MESH_ADDRESS_SIZE];
-	unsigned scope_id;           /* ifindex for link-local addresses, else 0 */
+	unsigned scope_id; /* ifindex for link-local addresses, else 0 */
 	char link[MESH_LINK_ID_SIZE];
-	uint64_t goodput_bps;        /* this node sends; 0 unknown */
+	uint64_t goodput_bps; /* this node sends; 0 unknown */
 };
 struct mesh_totals {
 	unsigned peers_up, links_up;
-	uint64_t up_bps, down_bps;   /* sum over peers of the measured aggregate */
+	uint64_t up_bps, down_bps;      /* sum over peers of the measured aggregate */
 	char best_peer[MESH_NAME_SIZE]; /* name; criterion latency; "" none */
-	unsigned refused;            /* strangers at the control port since start */
+	unsigned refused;               /* strangers at the control port since start */
 };
 
 enum mesh_event_type {
-	MESH_EVENT_PEER_UP, MESH_EVENT_PEER_SUSPECT, MESH_EVENT_PEER_DOWN,
-	MESH_EVENT_LINK_UP, MESH_EVENT_LINK_DOWN, MESH_EVENT_LINK_SPEED_CHANGED,
+	MESH_EVENT_PEER_UP,
+	MESH_EVENT_PEER_SUSPECT,
+	MESH_EVENT_PEER_DOWN,
+	MESH_EVENT_LINK_UP,
+	MESH_EVENT_LINK_DOWN,
+	MESH_EVENT_LINK_SPEED_CHANGED,
 };
-struct mesh_field { const char *name; char value[96]; };
-struct mesh_event {              /* valid during the callback */
+struct mesh_field {
+	const char *name;
+	char value[96];
+};
+struct mesh_event { /* valid during the callback */
 	enum mesh_event_type type;
-	const char *type_name;       /* "PeerUp" …: DESIGN §7 */
+	const char *type_name; /* "PeerUp" …: DESIGN §7 */
 	const char *peer_id;
-	const char *subject;         /* peer name, or link id */
-	uint64_t monotonic_ns;       /* when it was noticed */
+	const char *subject;   /* peer name, or link id */
+	uint64_t monotonic_ns; /* when it was noticed */
 	struct mesh_field fields[MESH_MAX_FIELDS];
 	size_t field_count;
 };
 
-struct mesh_callbacks {          /* each may be NULL */
+struct mesh_callbacks { /* each may be NULL */
 	void (*event)(void *ctx, const struct mesh_event *e);
 	/* A validated message whose body is not mesh's own (probes and goodbyes are). peer_id: proved by its CURVE key.
 	 * The message is mesh's and lives during the call. Each message is handed over once, in the sender's order. */
@@ -115,15 +122,15 @@ struct mesh_callbacks {          /* each may be NULL */
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
 	void (*warning)(void *ctx, const char *subject, const char *text);
 };
-struct mesh_config {             /* copied */
+struct mesh_config { /* copied */
 	const struct mesh_identity *identity;
 	const struct mesh_key *key;
-	const char *name;            /* this host, in the peers' lists */
-	uint64_t incarnation;        /* grows with each start of the node: mesh_incarnation_next() */
-	uint16_t beacon_port;        /* UDP; 0: MESH_DEFAULT_PORT; the same in the whole mesh */
-	uint16_t control_port;       /* TCP; 0: any, it travels in the beacon */
-	bool manage_links;           /* set interfaces up, add an own fe80 address, raise the MTU */
-	bool no_probes;              /* never measure bandwidth actively */
+	const char *name;      /* this host, in the peers' lists */
+	uint64_t incarnation;  /* grows with each start of the node: mesh_incarnation_next() */
+	uint16_t beacon_port;  /* UDP; 0: MESH_DEFAULT_PORT; the same in the whole mesh */
+	uint16_t control_port; /* TCP; 0: any, it travels in the beacon */
+	bool manage_links;     /* set interfaces up, add an own fe80 address, raise the MTU */
+	bool no_probes;        /* never measure bandwidth actively */
 };
 
 /* z: the process's ZeroMQ context; mesh runs the ZAP handler in it. Errors: -EADDRINUSE, -EAFNOSUPPORT (no IPv6), -ENOMEM
@@ -160,27 +167,33 @@ int mesh_send(struct mesh *m, const char *peer_id, struct Tbmesh__PeerMessage *m
 enum mesh_criterion { MESH_FOR_LATENCY, MESH_FOR_FRAMES, MESH_FOR_OFFLOAD, MESH_FOR_CHECKPOINT };
 const char *mesh_criterion_name(enum mesh_criterion c);
 int mesh_criterion_parse(const char *name, enum mesh_criterion *ret); /* -EINVAL */
-struct mesh_facts {              /* what the caller knows of a peer from its NodeState */
-	unsigned gpus;               /* real ones, CPU drivers not counted */
-	double gpu_fit;              /* 0 … 1: how well its best GPU suits; < 0 unknown */
-	unsigned gpu_load;           /* executors on that GPU */
+struct mesh_facts {        /* what the caller knows of a peer from its NodeState */
+	unsigned gpus;     /* real ones, CPU drivers not counted */
+	double gpu_fit;    /* 0 … 1: how well its best GPU suits; < 0 unknown */
+	unsigned gpu_load; /* executors on that GPU */
 	uint32_t cpu_load_percent;
-	uint64_t memory_free_bytes;  /* host memory; 0 unknown */
+	uint64_t memory_free_bytes; /* host memory; 0 unknown */
 };
 struct mesh_query {
 	enum mesh_criterion criterion;
 	uint32_t width, height, fps, bits_per_pixel; /* frames; 0: 3840, 2160, 60, 32 */
-	uint64_t checkpoint_bytes;   /* checkpoint: needs room for it; 0: none asked */
+	uint64_t checkpoint_bytes;                   /* checkpoint: needs room for it; 0: none asked */
 	bool (*facts)(void *ctx, const char *peer_id, struct mesh_facts *ret); /* false: nothing known; may be NULL */
 	void *facts_ctx;
 };
-struct mesh_term { const char *name; double value; const char *unit; double weight; double points; };
+struct mesh_term {
+	const char *name;
+	double value;
+	const char *unit;
+	double weight;
+	double points;
+};
 struct mesh_candidate {
 	char peer_id[MESH_ID_SIZE];
 	char peer[MESH_NAME_SIZE];
-	double score;                /* sum of points, 0 … 100 */
+	double score; /* sum of points, 0 … 100 */
 	bool viable;
-	char reason[128];            /* why not viable, or what decided */
+	char reason[128]; /* why not viable, or what decided */
 	struct mesh_term terms[MESH_MAX_TERMS];
 	size_t term_count;
 };

@@ -31,12 +31,12 @@ struct mesh_port {
 	uint32_t mtu;
 	struct mesh_port_address addresses[INTERFACE_MAX_ADDRESSES];
 	size_t address_count;
-	struct in6_addr own;        /* the address that manage_links adds */
-	struct in6_addr address;    /* the one in use while running */
+	struct in6_addr own;     /* the address that manage_links adds */
+	struct in6_addr address; /* the one in use while running */
 	bool running;
 	uint64_t up_asked_ns;
 	bool mtu_asked, address_asked;
-	struct mesh_net_port *port;      /* NULL while not present */
+	struct mesh_net_port *port; /* NULL while not present */
 	uint64_t traffic_at_ns, rx_bytes, tx_bytes;
 };
 
@@ -46,7 +46,7 @@ struct pending_event {
 	struct mesh_event event;
 	char peer_id[MESH_ID_SIZE];
 	char subject[MESH_LINK_ID_SIZE];
-	char text[256];             /* of a warning */
+	char text[256]; /* of a warning */
 };
 
 struct mesh {
@@ -62,14 +62,14 @@ struct mesh {
 	struct mesh_probe *probe;
 	struct list interfaces;
 	size_t interface_count;
-	struct loop_timer *timer;   /* the core's next tick */
-	struct loop_timer *notify;  /* hands out events, out of the core's way */
-	struct list events;         /* of struct pending_event */
+	struct loop_timer *timer;           /* the core's next tick */
+	struct loop_timer *notify;          /* hands out events, out of the core's way */
+	struct list events;                 /* of struct pending_event */
 	struct mesh_score_memory memory[4]; /* by criterion */
 	struct mesh_identity identity;
 };
 
-void mesh_rearm(struct mesh *m);  /* after each call into the core */
+void mesh_rearm(struct mesh *m); /* after each call into the core */
 void mesh_warn(struct mesh *m, const char *subject, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* port.c */

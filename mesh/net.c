@@ -81,8 +81,12 @@ static bool receive(struct mesh_net *n, int fd)
 	} control;
 	struct sockaddr_in6 from;
 	struct iovec iov = { data, sizeof data };
-	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof control };
+	struct msghdr m = { .msg_name = &from,
+		.msg_namelen = sizeof from,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control };
 	ssize_t size = recvmsg(fd, &m, 0);
 	if (size < 0)
 		return errno == EINTR || errno == ECONNREFUSED;

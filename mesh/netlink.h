@@ -12,8 +12,8 @@
 struct mesh_netlink_link {
 	unsigned ifindex;
 	const char *name;
-	bool gone;      /* RTM_DELLINK */
-	bool up;        /* administratively */
+	bool gone; /* RTM_DELLINK */
+	bool up;   /* administratively */
 	bool carrier;
 	uint32_t mtu;
 	uint64_t rx_bytes, tx_bytes;
@@ -22,7 +22,7 @@ struct mesh_netlink_address { /* link-local ones only */
 	unsigned ifindex;
 	struct in6_addr ip;
 	bool gone;
-	bool usable;    /* not tentative, not a duplicate */
+	bool usable; /* not tentative, not a duplicate */
 };
 enum mesh_netlink_request { NETLINK_SET_UP, NETLINK_SET_MTU, NETLINK_ADD_ADDRESS };
 struct mesh_netlink_callbacks {
@@ -39,7 +39,7 @@ int mesh_netlink_create(
 void mesh_netlink_destroy(struct mesh_netlink *n);
 
 /* All asynchronous; the callbacks tell. */
-void mesh_netlink_read_all(struct mesh_netlink *n);                 /* all links, then all addresses */
+void mesh_netlink_read_all(struct mesh_netlink *n); /* all links, then all addresses */
 void mesh_netlink_read_link(struct mesh_netlink *n, unsigned ifindex);
 void mesh_netlink_set_up(struct mesh_netlink *n, unsigned ifindex);
 void mesh_netlink_set_mtu(struct mesh_netlink *n, unsigned ifindex, uint32_t mtu);

@@ -24,7 +24,7 @@ static uint64_t get(const uint8_t **p, unsigned bytes)
 {
 	uint64_t value = 0;
 	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t)*(*p)++ << 8 * i;
+		value |= (uint64_t) * (*p)++ << 8 * i;
 	return value;
 }
 

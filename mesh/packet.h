@@ -26,18 +26,20 @@ struct mesh_packet_beacon {
 struct mesh_packet_echo {
 	bool reply;
 	uint8_t sender[8], target[8];
-	uint64_t incarnation;      /* of the sender */
-	uint64_t nonce;            /* 0: a goodbye, this incarnation is over */
-	int64_t t1_ns;             /* asker: sent; all stamps CLOCK_REALTIME */
-	int64_t t2_ns;             /* answerer: received (kernel's stamp) */
-	int64_t t3_ns;             /* answerer: sent */
-	int64_t clock_offset_ns;   /* answerer: REALTIME - MONOTONIC_RAW; the asker drops a burst in which it moved */
+	uint64_t incarnation;    /* of the sender */
+	uint64_t nonce;          /* 0: a goodbye, this incarnation is over */
+	int64_t t1_ns;           /* asker: sent; all stamps CLOCK_REALTIME */
+	int64_t t2_ns;           /* answerer: received (kernel's stamp) */
+	int64_t t3_ns;           /* answerer: sent */
+	int64_t clock_offset_ns; /* answerer: REALTIME - MONOTONIC_RAW; the asker drops a burst in which it moved */
 };
 
 enum mesh_packet_kind { PACKET_NONE, PACKET_BEACON, PACKET_ECHO };
 enum mesh_packet_kind mesh_packet_kind(const void *data, size_t size); /* by size and magic; unauthenticated */
 
-struct mesh_packet_keys { uint8_t beacon[32], echo[32]; };
+struct mesh_packet_keys {
+	uint8_t beacon[32], echo[32];
+};
 void mesh_packet_keys_derive(const struct mesh_key *key, struct mesh_packet_keys *ret);
 
 void mesh_packet_beacon_encode(const struct mesh_packet_beacon *b, const struct mesh_packet_keys *keys,

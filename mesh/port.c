@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "mesh/mesh_private.h"
 
-#define MTU 65520u             /* what thunderbolt-net takes at most, less two bytes that people leave */
+#define MTU 65520u /* what thunderbolt-net takes at most, less two bytes that people leave */
 #define SET_UP_AGAIN_NS (2 * CORE_SECOND)
 #define TRAFFIC_PERIOD_NS CORE_SECOND
 
@@ -109,8 +109,12 @@ static void evaluate(struct mesh_port *i)
 
 static int tell_core(struct mesh_port *i)
 {
-	struct mesh_interface desc = { .ifindex = i->ifindex, .name = i->name, .domain = i->domain, .xdomain = i->xdomain,
-		.negotiated_rx_bps = i->negotiated_rx_bps, .negotiated_tx_bps = i->negotiated_tx_bps };
+	struct mesh_interface desc = { .ifindex = i->ifindex,
+		.name = i->name,
+		.domain = i->domain,
+		.xdomain = i->xdomain,
+		.negotiated_rx_bps = i->negotiated_rx_bps,
+		.negotiated_tx_bps = i->negotiated_tx_bps };
 	int r = mesh_core_interface_set(i->mesh->core, time_monotonic_ns(), &desc);
 	mesh_rearm(i->mesh);
 	return r;

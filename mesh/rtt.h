@@ -8,7 +8,7 @@
 
 #include "mesh/mesh.h"
 
-#define RTT_WINDOW 256u          /* samples that the numbers are made of */
+#define RTT_WINDOW 256u /* samples that the numbers are made of */
 #define RTT_BURST_MAX 32u
 #define RTT_BURST_WARMUP 4u      /* the first replies of a burst wake sleeping cores and are not counted */
 #define RTT_CLOCK_STEP_NS 200000 /* more than slewing (500 ppm) does in a burst: somebody set the clock */
@@ -23,8 +23,8 @@ struct mesh_rtt_window {
 	uint32_t samples_ns[RTT_WINDOW];
 	size_t count, next;
 	double step_us[RTT_WINDOW]; /* |difference to the sample before it in its burst|; < 0: first of a burst */
-	uint64_t updated_ns;              /* 0: never */
-	bool answered[RTT_WINDOW];        /* the last echoes of any kind */
+	uint64_t updated_ns;        /* 0: never */
+	bool answered[RTT_WINDOW];  /* the last echoes of any kind */
 	size_t echoes, next_echo;
 	uint64_t dropped_bursts;
 };

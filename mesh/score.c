@@ -28,8 +28,8 @@ static double logarithmic(double v, double good, double bad)
 }
 
 /* quality: 0 … 1 */
-static void add_term(struct mesh_candidate *c, const char *name, double value, const char *unit, double weight,
-	double quality)
+static void add_term(
+	struct mesh_candidate *c, const char *name, double value, const char *unit, double weight, double quality)
 {
 	assert(c->term_count < MESH_MAX_TERMS);
 	struct mesh_term t = { .name = name, .value = value, .unit = unit, .weight = weight, .points = weight * quality };
@@ -222,8 +222,10 @@ static void hysteresis(
 	struct mesh_candidate kept = c[standing];
 	memmove(c + 1, c, standing * sizeof *c);
 	c[0] = kept;
-	snprintf(c[0].reason, sizeof c[0].reason, clear ? "keeps its place: %.40s is better, but not for long enough yet" :
-		"keeps its place: %.40s is not clearly better", c[1].peer);
+	snprintf(c[0].reason, sizeof c[0].reason,
+		clear ? "keeps its place: %.40s is better, but not for long enough yet"
+		      : "keeps its place: %.40s is not clearly better",
+		c[1].peer);
 }
 
 void mesh_score_rank(const struct mesh_query *q, const struct mesh_score_input *inputs, size_t count,

@@ -15,7 +15,7 @@ struct mesh_score_memory {
 	char best[MESH_ID_SIZE];       /* the choice that stands */
 	char challenger[MESH_ID_SIZE]; /* clearly better since … */
 	uint64_t since_ns;
-	uint64_t asked_ns;             /* a choice that nobody has asked for in a minute stands no longer */
+	uint64_t asked_ns; /* a choice that nobody has asked for in a minute stands no longer */
 };
 
 /* Fills ret[0 … count - 1], best first. q->facts is not called. */

@@ -292,7 +292,8 @@ static int spawn(struct executor *e, int secret_fd, int ready_fd)
 	snprintf(path, sizeof path, "%s/tbmesh-exec", p->bin);
 	snprintf(cache, sizeof cache, "%s/cache", p->var);
 	const char *local[] = { path, "--gpu", e->gpu, "--socket", e->socket, "--ready-fd", "3", "--cache", cache, NULL };
-	const char *remote[] = { path, "--gpu", e->gpu, "--listen", "--ready-fd", "3", "--secret-fd", "4", "--cache", cache, NULL };
+	const char *remote[] = { path, "--gpu", e->gpu, "--listen", "--ready-fd", "3", "--secret-fd", "4", "--cache", cache,
+		NULL };
 	const int fds[] = { ready_fd, secret_fd };
 	struct process_options o = { .path = path,
 		.argv = secret_fd >= 0 ? remote : local,
@@ -407,7 +408,8 @@ void executors_kill_workload(struct executors *x, const char *workload)
 {
 	list_for_each(e, &x->list, struct executor, link)
 		if (!e->peer[0] && strcmp(e->workload, workload) == 0) {
-			log_warn("executor %d on %s outlived its workload %s: killed", (int)e->process.pid, e->gpu, workload);
+			log_warn(
+				"executor %d on %s outlived its workload %s: killed", (int)e->process.pid, e->gpu, workload);
 			process_kill(&e->process);
 		}
 }

@@ -9,11 +9,12 @@
 
 enum frame_kind {
 	/* session → executor */
-	FRAME_HELLO = 1,   /* payload struct frame_hello */
-	FRAME_RECORDS = 2, /* payload: whole records (proto/record.h), never split; a larger record is a FRAME_RECORD_PART series */
-	FRAME_MEMORY = 3,  /* a = memory id, b = offset; payload: checkpoint bytes, whole words; unsent bytes are zero */
-	FRAME_START = 4,   /* a = log position, b = seq of the checkpoint */
-	FRAME_LOG = 5,     /* a = log position of the first byte; payload: log bytes (records may be split); remote only */
+	FRAME_HELLO = 1, /* payload struct frame_hello */
+	FRAME_RECORDS =
+		2, /* payload: whole records (proto/record.h), never split; a larger record is a FRAME_RECORD_PART series */
+	FRAME_MEMORY = 3, /* a = memory id, b = offset; payload: checkpoint bytes, whole words; unsent bytes are zero */
+	FRAME_START = 4,  /* a = log position, b = seq of the checkpoint */
+	FRAME_LOG = 5,    /* a = log position of the first byte; payload: log bytes (records may be split); remote only */
 	FRAME_BYE = 6,
 	FRAME_RECORD_PART = 7, /* a = size of the whole record, b = offset of this part */
 	/* executor → session */
@@ -39,16 +40,16 @@ struct frame_header {
 };
 
 struct frame_window {
-	uint32_t index;       /* 0, 1, 2 … within the commit */
-	uint32_t word_count;  /* 32-bit words hashed: the RESULT bytes since the last WINDOW, in order of arrival */
+	uint32_t index;      /* 0, 1, 2 … within the commit */
+	uint32_t word_count; /* 32-bit words hashed: the RESULT bytes since the last WINDOW, in order of arrival */
 };
 
 #define FRAME_PROTOCOL_VERSION 1u
 struct frame_hello {
 	uint32_t version;
-	uint32_t local;       /* 1: descriptors came with the socket message, the log is read from its ring */
+	uint32_t local; /* 1: descriptors came with the socket message, the log is read from its ring */
 	uint64_t epoch;
-	uint64_t workload;    /* random id, for messages to people */
+	uint64_t workload; /* random id, for messages to people */
 };
 
 #endif

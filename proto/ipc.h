@@ -15,21 +15,21 @@
 #define RING_RESULT_BYTES (64ull << 20)
 
 enum ipc_kind {
-	IPC_QUERY = 1,   /* ICD → session server: which GPU is offered? */
-	IPC_OFFER = 2,   /* answer: error, text; descriptor 0: memfd, sealed, a GPU description (gpu/description.h) */
-	IPC_OPEN = 3,    /* ICD → session: vkCreateDevice; descriptor 0: the log ring (made by the ICD) */
-	IPC_OPENED = 4,  /* answer once an executor is READY: error, text; descriptor 0: the delivery ring */
-	IPC_ATTACH = 5,  /* session → local executor: descriptors: log (read-only), feed (read-only), result */
+	IPC_QUERY = 1,  /* ICD → session server: which GPU is offered? */
+	IPC_OFFER = 2,  /* answer: error, text; descriptor 0: memfd, sealed, a GPU description (gpu/description.h) */
+	IPC_OPEN = 3,   /* ICD → session: vkCreateDevice; descriptor 0: the log ring (made by the ICD) */
+	IPC_OPENED = 4, /* answer once an executor is READY: error, text; descriptor 0: the delivery ring */
+	IPC_ATTACH = 5, /* session → local executor: descriptors: log (read-only), feed (read-only), result */
 };
 
 struct ipc_message {
 	uint32_t version;
-	uint32_t kind;       /* enum ipc_kind */
-	int32_t error;       /* 0 or negative errno */
+	uint32_t kind; /* enum ipc_kind */
+	int32_t error; /* 0 or negative errno */
 	uint32_t reserved;
-	uint64_t epoch;      /* IPC_ATTACH */
+	uint64_t epoch; /* IPC_ATTACH */
 	uint64_t workload;
-	char text[232];      /* NUL-terminated message to a person */
+	char text[232]; /* NUL-terminated message to a person */
 };
 
 #endif

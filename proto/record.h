@@ -6,7 +6,7 @@
 
 /* A record starts at a multiple of 8 bytes; its size is a multiple of 8 and includes header, deps and payload. */
 #define RECORD_ALIGN 8u
-#define RECORD_MAX_BYTES (32u << 20)     /* a recording of some 200 000 commands; WRITEs are kept far smaller */
+#define RECORD_MAX_BYTES (32u << 20) /* a recording of some 200 000 commands; WRITEs are kept far smaller */
 #define RECORD_MAX_DEPS 65535u
 
 enum record_kind {
@@ -21,12 +21,12 @@ enum record_kind {
 };
 
 struct record_header {
-	uint32_t size;       /* bytes, all of the record */
-	uint16_t kind;       /* enum record_kind */
-	uint16_t dep_count;  /* uint64_t ids follow the header */
-	uint64_t subject;    /* object id; SUBMIT: seq; NEED: 0 */
-	uint64_t key;        /* UPDATE: which part; NEED: kind << 32 | index; else 0 */
-	uint64_t observed;   /* highest seq the program had seen complete */
+	uint32_t size;      /* bytes, all of the record */
+	uint16_t kind;      /* enum record_kind */
+	uint16_t dep_count; /* uint64_t ids follow the header */
+	uint64_t subject;   /* object id; SUBMIT: seq; NEED: 0 */
+	uint64_t key;       /* UPDATE: which part; NEED: kind << 32 | index; else 0 */
+	uint64_t observed;  /* highest seq the program had seen complete */
 };
 
 /* Payload of RECORD_ALLOCATE. */
@@ -68,16 +68,16 @@ struct record_range {
 
 /* Payload of RECORD_NEED: what a GPU must have to take this workload. key = kind << 32 | index. */
 enum need_kind {
-	NEED_FEATURE = 1,        /* a = VkStructureType of the features struct, b = byte offset of the VkBool32 in it */
-	NEED_LIMIT_MIN = 2,      /* a = byte offset in VkPhysicalDeviceLimits (uint32_t field), b = value at least needed */
-	NEED_LIMIT_MIN64 = 3,    /* the same for a VkDeviceSize field */
-	NEED_LIMIT_ALIGN = 4,    /* a = byte offset of a VkDeviceSize alignment; the target's must divide b */
-	NEED_SUBGROUP_SIZE = 5,  /* a = the size the program relies on; b = 1: each pipeline that does asks for it
+	NEED_FEATURE = 1,       /* a = VkStructureType of the features struct, b = byte offset of the VkBool32 in it */
+	NEED_LIMIT_MIN = 2,     /* a = byte offset in VkPhysicalDeviceLimits (uint32_t field), b = value at least needed */
+	NEED_LIMIT_MIN64 = 3,   /* the same for a VkDeviceSize field */
+	NEED_LIMIT_ALIGN = 4,   /* a = byte offset of a VkDeviceSize alignment; the target's must divide b */
+	NEED_SUBGROUP_SIZE = 5, /* a = the size the program relies on; b = 1: each pipeline that does asks for it
 	                          * (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo), 0: it must be the device's own */
 	NEED_SPIRV_CAPABILITY = 6, /* a = SpvCapability */
-	NEED_EXTENSION = 7,      /* text = name of the device extension */
-	NEED_MEMORY = 8,         /* a = bytes allocated in all; replaced as it grows */
-	NEED_FORMAT = 9,         /* a = VkFormat, b = VkFormatFeatureFlags for buffers, c = optimal tiling */
+	NEED_EXTENSION = 7,        /* text = name of the device extension */
+	NEED_MEMORY = 8,           /* a = bytes allocated in all; replaced as it grows */
+	NEED_FORMAT = 9,           /* a = VkFormat, b = VkFormatFeatureFlags for buffers, c = optimal tiling */
 };
 struct record_need {
 	uint32_t kind; /* enum need_kind */

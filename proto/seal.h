@@ -22,7 +22,8 @@ void seal_destroy(struct seal *s); /* wipes the key; NULL is fine */
 
 /* Encrypts payload (gathered) behind header into out: header in clear | ciphertext | tag. out has room for
  * 32 + header->size + 16 bytes. 0 or -errno. */
-int seal_frame(struct seal *s, const struct frame_header *header, const struct iovec *iov, int iov_count, unsigned char *out);
+int seal_frame(
+	struct seal *s, const struct frame_header *header, const struct iovec *iov, int iov_count, unsigned char *out);
 /* Verifies and decrypts in place: data = ciphertext | tag of header->size + 16 bytes. 0 or -EBADMSG (the stream must end). */
 int seal_open(struct seal *s, const struct frame_header *header, unsigned char *data);
 

@@ -2,32 +2,32 @@
  * a program that creates one anyway learns it from the least wrong code that the call may return. */
 #include "migrate/icd/icd.h"
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImage(VkDevice device, const VkImageCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkImage *ret_image)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImage(
+	VkDevice device, const VkImageCreateInfo *info, const VkAllocationCallbacks *allocator, VkImage *ret_image)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_image = VK_NULL_HANDLE;
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImageView(VkDevice device, const VkImageViewCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkImageView *ret_view)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImageView(
+	VkDevice device, const VkImageViewCreateInfo *info, const VkAllocationCallbacks *allocator, VkImageView *ret_view)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_view = VK_NULL_HANDLE;
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(VkDevice device, const VkRenderPassCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(
+	VkDevice device, const VkRenderPassCreateInfo *info, const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_pass = VK_NULL_HANDLE;
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass2(VkDevice device, const VkRenderPassCreateInfo2 *info,
-	const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass2(
+	VkDevice device, const VkRenderPassCreateInfo2 *info, const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_pass = VK_NULL_HANDLE;
@@ -42,16 +42,17 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFramebuffer(VkDevice device, const VkFr
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(VkDevice device, const VkQueryPoolCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(
+	VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_pool = VK_NULL_HANDLE;
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSamplerYcbcrConversion(VkDevice device, const VkSamplerYcbcrConversionCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkSamplerYcbcrConversion *ret_conversion)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSamplerYcbcrConversion(VkDevice device,
+	const VkSamplerYcbcrConversionCreateInfo *info, const VkAllocationCallbacks *allocator,
+	VkSamplerYcbcrConversion *ret_conversion)
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_conversion = VK_NULL_HANDLE;
@@ -83,7 +84,8 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyRenderPass(VkDevice device, VkRenderPass p
 	(void)device, (void)pass, (void)allocator;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyFramebuffer(VkDevice device, VkFramebuffer framebuffer, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyFramebuffer(
+	VkDevice device, VkFramebuffer framebuffer, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)framebuffer, (void)allocator;
 }
@@ -93,22 +95,22 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyQueryPool(VkDevice device, VkQueryPool poo
 	(void)device, (void)pool, (void)allocator;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroySamplerYcbcrConversion(VkDevice device, VkSamplerYcbcrConversion conversion,
-	const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroySamplerYcbcrConversion(
+	VkDevice device, VkSamplerYcbcrConversion conversion, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)conversion, (void)allocator;
 }
 
 /* maintenance4 asks for an image that nobody can create: no memory type suits it. */
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageMemoryRequirementsKHR(VkDevice device, const VkDeviceImageMemoryRequirements *info,
-	VkMemoryRequirements2 *ret)
+VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageMemoryRequirementsKHR(
+	VkDevice device, const VkDeviceImageMemoryRequirements *info, VkMemoryRequirements2 *ret)
 {
 	(void)device, (void)info;
 	ret->memoryRequirements = (VkMemoryRequirements){ .alignment = 1 };
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageSparseMemoryRequirementsKHR(VkDevice device, const VkDeviceImageMemoryRequirements *info,
-	uint32_t *count, VkSparseImageMemoryRequirements2 *requirements)
+VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageSparseMemoryRequirementsKHR(VkDevice device,
+	const VkDeviceImageMemoryRequirements *info, uint32_t *count, VkSparseImageMemoryRequirements2 *requirements)
 {
 	(void)device, (void)info, (void)requirements;
 	*count = 0;

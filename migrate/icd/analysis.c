@@ -21,7 +21,8 @@ void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b
 }
 
 /* All of its buffer counts: without robustBufferAccess2, which is not offered, a shader may reach beyond the descriptor's range. */
-static void analyse_descriptor(struct icd_command_buffer *cb, VkDescriptorType type, const struct icd_descriptor *x, bool writable)
+static void analyse_descriptor(
+	struct icd_command_buffer *cb, VkDescriptorType type, const struct icd_descriptor *x, bool writable)
 {
 	const struct icd_buffer *buffer = x->view ? x->view->buffer : x->buffer;
 	bool read_only = type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER ||

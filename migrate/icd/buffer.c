@@ -32,8 +32,8 @@ void icd_buffer_view_unref(struct icd_buffer_view *v)
 	}
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBuffer(VkDevice device, const VkBufferCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkBuffer *ret_buffer)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBuffer(
+	VkDevice device, const VkBufferCreateInfo *info, const VkAllocationCallbacks *allocator, VkBuffer *ret_buffer)
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
@@ -85,7 +85,8 @@ static VkResult bind_buffer(struct icd_device *d, VkBuffer buffer, VkDeviceMemor
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_BindBufferMemory(VkDevice device, VkBuffer buffer, VkDeviceMemory memory, VkDeviceSize offset)
+VKAPI_ATTR VkResult VKAPI_CALL icd_BindBufferMemory(
+	VkDevice device, VkBuffer buffer, VkDeviceMemory memory, VkDeviceSize offset)
 {
 	return bind_buffer(ICD_FROM(icd_device, device), buffer, memory, offset);
 }
@@ -93,7 +94,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BindBufferMemory(VkDevice device, VkBuffer bu
 VKAPI_ATTR VkResult VKAPI_CALL icd_BindBufferMemory2(VkDevice device, uint32_t count, const VkBindBufferMemoryInfo *infos)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		VkResult result = bind_buffer(ICD_FROM(icd_device, device), infos[i].buffer, infos[i].memory, infos[i].memoryOffset);
+		VkResult result =
+			bind_buffer(ICD_FROM(icd_device, device), infos[i].buffer, infos[i].memory, infos[i].memoryOffset);
 		if (result != VK_SUCCESS)
 			return result;
 	}
@@ -116,8 +118,8 @@ static VkMemoryRequirements requirements(const struct icd_device *d, VkDeviceSiz
 static void fill_requirements(const struct icd_device *d, VkDeviceSize size, VkMemoryRequirements2 *ret)
 {
 	ret->memoryRequirements = requirements(d, size);
-	VkMemoryDedicatedRequirements *dedicated = (void *)(uintptr_t)icd_chain_find(ret->pNext,
-		VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS);
+	VkMemoryDedicatedRequirements *dedicated =
+		(void *)(uintptr_t)icd_chain_find(ret->pNext, VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS);
 	if (dedicated)
 		dedicated->prefersDedicatedAllocation = dedicated->requiresDedicatedAllocation = VK_FALSE;
 }
@@ -127,14 +129,14 @@ VKAPI_ATTR void VKAPI_CALL icd_GetBufferMemoryRequirements(VkDevice device, VkBu
 	*ret = requirements(ICD_FROM(icd_device, device), ICD_FROM(icd_buffer, buffer)->size);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetBufferMemoryRequirements2(VkDevice device, const VkBufferMemoryRequirementsInfo2 *info,
-	VkMemoryRequirements2 *ret)
+VKAPI_ATTR void VKAPI_CALL icd_GetBufferMemoryRequirements2(
+	VkDevice device, const VkBufferMemoryRequirementsInfo2 *info, VkMemoryRequirements2 *ret)
 {
 	fill_requirements(ICD_FROM(icd_device, device), ICD_FROM(icd_buffer, info->buffer)->size, ret);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceBufferMemoryRequirementsKHR(VkDevice device, const VkDeviceBufferMemoryRequirements *info,
-	VkMemoryRequirements2 *ret)
+VKAPI_ATTR void VKAPI_CALL icd_GetDeviceBufferMemoryRequirementsKHR(
+	VkDevice device, const VkDeviceBufferMemoryRequirements *info, VkMemoryRequirements2 *ret)
 {
 	fill_requirements(ICD_FROM(icd_device, device), info->pCreateInfo->size, ret);
 }
@@ -152,8 +154,8 @@ VKAPI_ATTR uint64_t VKAPI_CALL icd_GetBufferOpaqueCaptureAddress(VkDevice device
 	return 0;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(VkDevice device, const VkBufferViewCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkBufferView *ret_view)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
+	VkDevice device, const VkBufferViewCreateInfo *info, const VkAllocationCallbacks *allocator, VkBufferView *ret_view)
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
@@ -171,7 +173,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(VkDevice device, const VkBuf
 	if (b->usage & VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT)
 		used |= format.bufferFeatures & VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT;
 	if (b->usage & VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT)
-		used |= format.bufferFeatures & (VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT);
+		used |= format.bufferFeatures &
+			(VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT);
 	icd_need(d, NEED_FORMAT, (uint32_t)info->format, (uint64_t)info->format, used);
 	icd_need_limit(d, ICD_LIMIT_TEXEL_ALIGN, info->offset);
 	wire_encode_vkCreateBufferView(icd_record_begin(d), info, v->object.id);

@@ -82,8 +82,8 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	free(cb);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateCommandBuffers(VkDevice device, const VkCommandBufferAllocateInfo *info,
-	VkCommandBuffer *ret_buffers)
+VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateCommandBuffers(
+	VkDevice device, const VkCommandBufferAllocateInfo *info, VkCommandBuffer *ret_buffers)
 {
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	VkCommandBufferAllocateInfo sent = *info;
@@ -111,7 +111,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateCommandBuffers(VkDevice device, const
 	return result;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_FreeCommandBuffers(VkDevice device, VkCommandPool pool, uint32_t count, const VkCommandBuffer *buffers)
+VKAPI_ATTR void VKAPI_CALL icd_FreeCommandBuffers(
+	VkDevice device, VkCommandPool pool, uint32_t count, const VkCommandBuffer *buffers)
 {
 	(void)pool;
 	for (uint32_t i = 0; i < count; i++) {
@@ -123,7 +124,8 @@ VKAPI_ATTR void VKAPI_CALL icd_FreeCommandBuffers(VkDevice device, VkCommandPool
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyCommandPool(VkDevice device, VkCommandPool pool, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyCommandPool(
+	VkDevice device, VkCommandPool pool, const VkAllocationCallbacks *allocator)
 {
 	(void)allocator;
 	struct icd_command_pool *p = ICD_FROM(icd_command_pool, pool);
@@ -168,7 +170,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	clear_bound(cb);
 	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES || cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
+		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
+		cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
 }
@@ -199,16 +202,19 @@ static void tell_offsets(struct icd_device *d, const struct icd_set_layout *l, c
 {
 	for (uint32_t i = 0; i < l->binding_count; i++) {
 		const struct icd_binding *b = &l->bindings[i];
-		if (b->type != VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC && b->type != VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
+		if (b->type != VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC &&
+			b->type != VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
 			continue;
-		enum icd_limit limit = b->type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ? ICD_LIMIT_UNIFORM_ALIGN : ICD_LIMIT_STORAGE_ALIGN;
+		enum icd_limit limit = b->type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ? ICD_LIMIT_UNIFORM_ALIGN
+											    : ICD_LIMIT_STORAGE_ALIGN;
 		for (uint32_t j = 0; j < b->count; j++)
 			icd_need_limit(d, limit, offsets[b->first_dynamic + j]);
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipelineLayout layout,
-	uint32_t first, uint32_t count, const VkDescriptorSet *sets, uint32_t offset_count, const uint32_t *offsets)
+VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkPipelineBindPoint point,
+	VkPipelineLayout layout, uint32_t first, uint32_t count, const VkDescriptorSet *sets, uint32_t offset_count,
+	const uint32_t *offsets)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	uint32_t at = 0;
@@ -255,8 +261,8 @@ static void tell_pushed(struct icd_device *d, const VkWriteDescriptorSet *w)
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipelineLayout layout,
-	uint32_t set, uint32_t count, const VkWriteDescriptorSet *writes)
+VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, VkPipelineBindPoint point,
+	VkPipelineLayout layout, uint32_t set, uint32_t count, const VkWriteDescriptorSet *writes)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	struct icd_set *s = pushed_set(cb, layout, set);
@@ -282,8 +288,8 @@ static void push_from_template(void *ctx, const VkWriteDescriptorSet *write)
 	icd_CmdPushDescriptorSetKHR(p->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, p->set, 1, write);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(VkCommandBuffer handle, VkDescriptorUpdateTemplate template,
-	VkPipelineLayout layout, uint32_t set, const void *data)
+VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(
+	VkCommandBuffer handle, VkDescriptorUpdateTemplate template, VkPipelineLayout layout, uint32_t set, const void *data)
 {
 	struct push_template p = { handle, layout, set };
 	icd_template_expand(ICD_FROM(icd_template, template), data, push_from_template, &p);
@@ -312,8 +318,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdDispatch(VkCommandBuffer handle, uint32_t x, u
 	wire_encode_vkCmdDispatch(&cb->writer, x, y, z);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchBase(VkCommandBuffer handle, uint32_t base_x, uint32_t base_y, uint32_t base_z, uint32_t x,
-	uint32_t y, uint32_t z)
+VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchBase(
+	VkCommandBuffer handle, uint32_t base_x, uint32_t base_y, uint32_t base_z, uint32_t x, uint32_t y, uint32_t z)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	icd_analyse_dispatch(cb);
@@ -334,8 +340,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdSetDeviceMask(VkCommandBuffer handle, uint32_t
 	(void)handle, (void)mask; /* a group of one */
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer(VkCommandBuffer handle, VkBuffer source, VkBuffer target, uint32_t count,
-	const VkBufferCopy *regions)
+VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer(
+	VkCommandBuffer handle, VkBuffer source, VkBuffer target, uint32_t count, const VkBufferCopy *regions)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	for (uint32_t i = 0; i < count; i++) {
@@ -348,21 +354,22 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer(VkCommandBuffer handle, VkBuffer so
 VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer2KHR(VkCommandBuffer handle, const VkCopyBufferInfo2 *info)
 {
 	for (uint32_t i = 0; i < info->regionCount; i++) {
-		const VkBufferCopy region = { info->pRegions[i].srcOffset, info->pRegions[i].dstOffset, info->pRegions[i].size };
+		const VkBufferCopy region = { info->pRegions[i].srcOffset, info->pRegions[i].dstOffset,
+			info->pRegions[i].size };
 		icd_CmdCopyBuffer(handle, info->srcBuffer, info->dstBuffer, 1, &region);
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdUpdateBuffer(VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size,
-	const void *data)
+VKAPI_ATTR void VKAPI_CALL icd_CmdUpdateBuffer(
+	VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size, const void *data)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	icd_analyse_write(cb, ICD_FROM(icd_buffer, target), offset, size);
 	wire_encode_vkCmdUpdateBuffer(&cb->writer, target, offset, size, data);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size,
-	uint32_t data)
+VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(
+	VkCommandBuffer handle, VkBuffer target, VkDeviceSize offset, VkDeviceSize size, uint32_t data)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	const struct icd_buffer *b = ICD_FROM(icd_buffer, target);
@@ -382,12 +389,14 @@ static void barrier(struct icd_command_buffer *cb, VkPipelineStageFlags source, 
 		.dstAccessMask = target_access,
 	};
 	wire_encode_vkCmdPipelineBarrier(&cb->writer, source ? source : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT,
-		target ? target : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, source_access || target_access ? 1 : 0, &memory, 0, NULL, 0, NULL);
+		target ? target : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, source_access || target_access ? 1 : 0, &memory,
+		0, NULL, 0, NULL);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipelineStageFlags source, VkPipelineStageFlags target,
-	VkDependencyFlags flags, uint32_t memory_count, const VkMemoryBarrier *memory, uint32_t buffer_count,
-	const VkBufferMemoryBarrier *buffers, uint32_t image_count, const VkImageMemoryBarrier *images)
+VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipelineStageFlags source,
+	VkPipelineStageFlags target, VkDependencyFlags flags, uint32_t memory_count, const VkMemoryBarrier *memory,
+	uint32_t buffer_count, const VkBufferMemoryBarrier *buffers, uint32_t image_count,
+	const VkImageMemoryBarrier *images)
 {
 	(void)flags, (void)image_count, (void)images;
 	VkAccessFlags source_access = 0, target_access = 0;
@@ -471,16 +480,18 @@ static void wait_events(struct icd_command_buffer *cb, uint32_t count, const VkE
 	barrier(cb, FULL_STAGES, FULL_STAGES, FULL_ACCESS, FULL_ACCESS);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents(VkCommandBuffer handle, uint32_t count, const VkEvent *events, VkPipelineStageFlags source,
-	VkPipelineStageFlags target, uint32_t memory_count, const VkMemoryBarrier *memory, uint32_t buffer_count,
-	const VkBufferMemoryBarrier *buffers, uint32_t image_count, const VkImageMemoryBarrier *images)
+VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents(VkCommandBuffer handle, uint32_t count, const VkEvent *events,
+	VkPipelineStageFlags source, VkPipelineStageFlags target, uint32_t memory_count, const VkMemoryBarrier *memory,
+	uint32_t buffer_count, const VkBufferMemoryBarrier *buffers, uint32_t image_count,
+	const VkImageMemoryBarrier *images)
 {
-	(void)source, (void)target, (void)memory_count, (void)memory, (void)buffer_count, (void)buffers, (void)image_count, (void)images;
+	(void)source, (void)target, (void)memory_count, (void)memory, (void)buffer_count, (void)buffers, (void)image_count,
+		(void)images;
 	wait_events(ICD_FROM(icd_command_buffer, handle), count, events);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents2KHR(VkCommandBuffer handle, uint32_t count, const VkEvent *events,
-	const VkDependencyInfo *infos)
+VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents2KHR(
+	VkCommandBuffer handle, uint32_t count, const VkEvent *events, const VkDependencyInfo *infos)
 {
 	(void)infos;
 	wait_events(ICD_FROM(icd_command_buffer, handle), count, events);

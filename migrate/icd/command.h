@@ -23,22 +23,22 @@ struct icd_command_pool {
 struct icd_command_buffer {
 	struct icd_object object;
 	struct icd_device *device;
-	struct list link;        /* in the pool */
-	bool failed;             /* out of memory while recording */
-	bool sent;               /* the log has this recording; under the device's mutex */
+	struct list link; /* in the pool */
+	bool failed;      /* out of memory while recording */
+	bool sent;        /* the log has this recording; under the device's mutex */
 	struct buf commands, deps;
 	struct wire_writer writer;
 	/* What it may touch. Only host-visible memory is captured. */
 	struct icd_ranges captures, writes;
 	bool writes_host;
-	struct buf events;       /* struct icd_event_use[], in order */
-	struct buf secondaries;  /* struct icd_command_buffer *[] */
-	struct buf layouts;      /* struct icd_pipeline_layout *[], referenced */
+	struct buf events;      /* struct icd_event_use[], in order */
+	struct buf secondaries; /* struct icd_command_buffer *[] */
+	struct buf layouts;     /* struct icd_pipeline_layout *[], referenced */
 	/* Bound state while recording. */
 	const struct icd_pipeline *pipeline;
 	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */
 	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
-	bool changed;            /* since the last dispatch was analysed */
+	bool changed;                         /* since the last dispatch was analysed */
 };
 
 /* analysis.c */

@@ -71,7 +71,8 @@ static void destroy_sets(struct icd_device *d, struct icd_pool *p)
 		destroy_set(d, list_entry(p->sets.next, struct icd_set, link));
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorPool(VkDevice device, VkDescriptorPool pool, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorPool(
+	VkDevice device, VkDescriptorPool pool, const VkAllocationCallbacks *allocator)
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
@@ -83,14 +84,16 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorPool(VkDevice device, VkDescript
 	free(p);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_ResetDescriptorPool(VkDevice device, VkDescriptorPool pool, VkDescriptorPoolResetFlags flags)
+VKAPI_ATTR VkResult VKAPI_CALL icd_ResetDescriptorPool(
+	VkDevice device, VkDescriptorPool pool, VkDescriptorPoolResetFlags flags)
 {
 	(void)flags;
 	destroy_sets(ICD_FROM(icd_device, device), ICD_FROM(icd_pool, pool));
 	return VK_SUCCESS;
 }
 
-static VkResult allocate_set(struct icd_device *d, const VkDescriptorSetAllocateInfo *info, uint32_t index, VkDescriptorSet *ret_set)
+static VkResult allocate_set(
+	struct icd_device *d, const VkDescriptorSetAllocateInfo *info, uint32_t index, VkDescriptorSet *ret_set)
 {
 	struct icd_pool *p = ICD_FROM(icd_pool, info->descriptorPool);
 	struct icd_set_layout *layout = ICD_FROM(icd_set_layout, info->pSetLayouts[index]);
@@ -125,8 +128,8 @@ static VkResult allocate_set(struct icd_device *d, const VkDescriptorSetAllocate
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateDescriptorSets(VkDevice device, const VkDescriptorSetAllocateInfo *info,
-	VkDescriptorSet *ret_sets)
+VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateDescriptorSets(
+	VkDevice device, const VkDescriptorSetAllocateInfo *info, VkDescriptorSet *ret_sets)
 {
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	for (uint32_t i = 0; i < info->descriptorSetCount; i++) {
@@ -141,8 +144,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateDescriptorSets(VkDevice device, const
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_FreeDescriptorSets(VkDevice device, VkDescriptorPool pool, uint32_t count,
-	const VkDescriptorSet *sets)
+VKAPI_ATTR VkResult VKAPI_CALL icd_FreeDescriptorSets(
+	VkDevice device, VkDescriptorPool pool, uint32_t count, const VkDescriptorSet *sets)
 {
 	(void)pool;
 	for (uint32_t i = 0; i < count; i++) {
@@ -164,7 +167,8 @@ static bool is_uniform(VkDescriptorType type)
 
 static bool is_buffer(VkDescriptorType type)
 {
-	return is_uniform(type) || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
+	return is_uniform(type) || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER ||
+		type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
 }
 
 static void tell_buffer_needs(struct icd_device *d, VkDescriptorType type, const struct icd_descriptor *x)
@@ -229,7 +233,8 @@ static bool cursor_settle(struct cursor *c)
 
 static struct cursor cursor_at(const struct icd_set *s, uint32_t binding, uint32_t element)
 {
-	return (struct cursor){ icd_set_layout_find(s->layout, binding), s->layout->bindings + s->layout->binding_count, element };
+	return (struct cursor){ icd_set_layout_find(s->layout, binding), s->layout->bindings + s->layout->binding_count,
+		element };
 }
 
 VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write)
@@ -275,8 +280,8 @@ static void updated(struct icd_device *d, VkResult result)
 		icd_lose(d, "out of memory");
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSets(VkDevice device, uint32_t write_count, const VkWriteDescriptorSet *writes,
-	uint32_t copy_count, const VkCopyDescriptorSet *copies)
+VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSets(VkDevice device, uint32_t write_count,
+	const VkWriteDescriptorSet *writes, uint32_t copy_count, const VkCopyDescriptorSet *copies)
 {
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	for (uint32_t i = 0; i < write_count; i++)
@@ -286,7 +291,8 @@ VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSets(VkDevice device, uint32_t wr
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorUpdateTemplate(VkDevice device,
-	const VkDescriptorUpdateTemplateCreateInfo *info, const VkAllocationCallbacks *allocator, VkDescriptorUpdateTemplate *ret_template)
+	const VkDescriptorUpdateTemplateCreateInfo *info, const VkAllocationCallbacks *allocator,
+	VkDescriptorUpdateTemplate *ret_template)
 {
 	(void)device, (void)allocator;
 	size_t size = info->descriptorUpdateEntryCount * sizeof(VkDescriptorUpdateTemplateEntry);
@@ -301,15 +307,15 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorUpdateTemplate(VkDevice devic
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorUpdateTemplate(VkDevice device, VkDescriptorUpdateTemplate template,
-	const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorUpdateTemplate(
+	VkDevice device, VkDescriptorUpdateTemplate template, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)allocator;
 	free(ICD_FROM(icd_template, template));
 }
 
-void icd_template_expand(const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w),
-	void *ctx)
+void icd_template_expand(
+	const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w), void *ctx)
 {
 	for (uint32_t i = 0; i < t->entry_count; i++) {
 		const VkDescriptorUpdateTemplateEntry *e = &t->entries[i];
@@ -341,15 +347,15 @@ static void write_from_template(void *ctx, const VkWriteDescriptorSet *write)
 	updated(u->device, icd_set_write(u->device, u->set, write));
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSetWithTemplate(VkDevice device, VkDescriptorSet set,
-	VkDescriptorUpdateTemplate template, const void *data)
+VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSetWithTemplate(
+	VkDevice device, VkDescriptorSet set, VkDescriptorUpdateTemplate template, const void *data)
 {
 	struct template_update u = { ICD_FROM(icd_device, device), ICD_FROM(icd_set, set) };
 	icd_template_expand(ICD_FROM(icd_template, template), data, write_from_template, &u);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSampler(VkDevice device, const VkSamplerCreateInfo *info,
-	const VkAllocationCallbacks *allocator, VkSampler *ret_sampler)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSampler(
+	VkDevice device, const VkSamplerCreateInfo *info, const VkAllocationCallbacks *allocator, VkSampler *ret_sampler)
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);

@@ -32,16 +32,16 @@ struct icd_pipeline_layout {
 };
 
 struct icd_descriptor {
-	struct icd_buffer *buffer;   /* referenced */
-	uint64_t offset, range;      /* as written: may be VK_WHOLE_SIZE */
+	struct icd_buffer *buffer;    /* referenced */
+	uint64_t offset, range;       /* as written: may be VK_WHOLE_SIZE */
 	struct icd_buffer_view *view; /* referenced */
 	VkSampler sampler;
 };
 
 struct icd_set {
 	struct icd_object object;
-	struct icd_pool *pool; /* NULL: pushed descriptors of a command buffer */
-	struct list link;      /* in the pool */
+	struct icd_pool *pool;         /* NULL: pushed descriptors of a command buffer */
+	struct list link;              /* in the pool */
 	struct icd_set_layout *layout; /* referenced */
 	struct icd_descriptor descriptors[];
 };
@@ -74,7 +74,7 @@ void icd_set_free(struct icd_set *s);
 /* Stores what a write says. d: also tells the log (dstSet is the set); NULL: pushed descriptors, the recording tells. */
 VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write);
 /* Calls visit with one write for each entry and element of a template. */
-void icd_template_expand(const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w),
-	void *ctx);
+void icd_template_expand(
+	const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w), void *ctx);
 
 #endif

@@ -24,15 +24,16 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 {
 	const VkPhysicalDeviceFeatures2 *core = icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
 	const VkPhysicalDeviceFeatures *features = core ? &core->features : info->pEnabledFeatures;
-	const VkPhysicalDeviceVulkan12Features *v12 = icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
-	const VkPhysicalDeviceScalarBlockLayoutFeatures *scalar = icd_chain_find(info->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SCALAR_BLOCK_LAYOUT_FEATURES);
-	const VkPhysicalDeviceUniformBufferStandardLayoutFeatures *uniform = icd_chain_find(info->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_UNIFORM_BUFFER_STANDARD_LAYOUT_FEATURES);
-	const VkPhysicalDeviceShaderSubgroupExtendedTypesFeatures *types = icd_chain_find(info->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_EXTENDED_TYPES_FEATURES);
-	const VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures *zero = icd_chain_find(info->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES);
+	const VkPhysicalDeviceVulkan12Features *v12 =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+	const VkPhysicalDeviceScalarBlockLayoutFeatures *scalar =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SCALAR_BLOCK_LAYOUT_FEATURES);
+	const VkPhysicalDeviceUniformBufferStandardLayoutFeatures *uniform =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_UNIFORM_BUFFER_STANDARD_LAYOUT_FEATURES);
+	const VkPhysicalDeviceShaderSubgroupExtendedTypesFeatures *types =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_EXTENDED_TYPES_FEATURES);
+	const VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures *zero =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES);
 	const struct {
 		bool used;
 		VkStructureType type;
@@ -41,7 +42,8 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		{ features && features->robustBufferAccess, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
 			offsetof(VkPhysicalDeviceFeatures2, features.robustBufferAccess) },
 		{ (v12 && v12->scalarBlockLayout) || (scalar && scalar->scalarBlockLayout),
-			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, offsetof(VkPhysicalDeviceVulkan12Features, scalarBlockLayout) },
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+			offsetof(VkPhysicalDeviceVulkan12Features, scalarBlockLayout) },
 		{ (v12 && v12->uniformBufferStandardLayout) || (uniform && uniform->uniformBufferStandardLayout),
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 			offsetof(VkPhysicalDeviceVulkan12Features, uniformBufferStandardLayout) },
@@ -50,7 +52,8 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 			offsetof(VkPhysicalDeviceVulkan12Features, shaderSubgroupExtendedTypes) },
 		{ zero && zero->shaderZeroInitializeWorkgroupMemory,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES,
-			offsetof(VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures, shaderZeroInitializeWorkgroupMemory) },
+			offsetof(VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures,
+				shaderZeroInitializeWorkgroupMemory) },
 	};
 	for (uint32_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		if (needs[i].used)
@@ -151,8 +154,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDeviceQueue2(VkDevice device, const VkDeviceQu
 	icd_GetDeviceQueue(device, info->flags ? UINT32_MAX : info->queueFamilyIndex, info->queueIndex, ret_queue);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceGroupPeerMemoryFeatures(VkDevice device, uint32_t heap, uint32_t local, uint32_t remote,
-	VkPeerMemoryFeatureFlags *ret_features)
+VKAPI_ATTR void VKAPI_CALL icd_GetDeviceGroupPeerMemoryFeatures(
+	VkDevice device, uint32_t heap, uint32_t local, uint32_t remote, VkPeerMemoryFeatureFlags *ret_features)
 {
 	(void)device, (void)heap, (void)local, (void)remote;
 	*ret_features = 0; /* a group of one has no peers */

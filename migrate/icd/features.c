@@ -20,51 +20,85 @@ struct feature_struct {
 	size_t field_count;
 };
 
-#define REAL(s, m) { offsetof(s, m), false }
-#define ALWAYS(s, m) { offsetof(s, m), true }
+#define REAL(s, m)                                                                                                          \
+	{                                                                                                                   \
+		offsetof(s, m), false                                                                                       \
+	}
+#define ALWAYS(s, m)                                                                                                        \
+	{                                                                                                                   \
+		offsetof(s, m), true                                                                                        \
+	}
 
 #define S VkPhysicalDeviceFeatures
 static const struct feature_field core_fields[] = {
-	REAL(S, robustBufferAccess), REAL(S, shaderFloat64), REAL(S, shaderInt64), REAL(S, shaderInt16),
-	REAL(S, shaderUniformBufferArrayDynamicIndexing), REAL(S, shaderStorageBufferArrayDynamicIndexing),
-	REAL(S, shaderStorageImageExtendedFormats), REAL(S, shaderStorageImageReadWithoutFormat),
+	REAL(S, robustBufferAccess),
+	REAL(S, shaderFloat64),
+	REAL(S, shaderInt64),
+	REAL(S, shaderInt16),
+	REAL(S, shaderUniformBufferArrayDynamicIndexing),
+	REAL(S, shaderStorageBufferArrayDynamicIndexing),
+	REAL(S, shaderStorageImageExtendedFormats),
+	REAL(S, shaderStorageImageReadWithoutFormat),
 	REAL(S, shaderStorageImageWriteWithoutFormat),
 };
 #undef S
 #define S VkPhysicalDeviceVulkan11Features
 static const struct feature_field vulkan11_fields[] = {
-	REAL(S, storageBuffer16BitAccess), REAL(S, uniformAndStorageBuffer16BitAccess), REAL(S, storagePushConstant16),
-	REAL(S, variablePointersStorageBuffer), REAL(S, variablePointers),
+	REAL(S, storageBuffer16BitAccess),
+	REAL(S, uniformAndStorageBuffer16BitAccess),
+	REAL(S, storagePushConstant16),
+	REAL(S, variablePointersStorageBuffer),
+	REAL(S, variablePointers),
 };
 #undef S
 #define S VkPhysicalDeviceVulkan12Features
 static const struct feature_field vulkan12_fields[] = {
-	REAL(S, storageBuffer8BitAccess), REAL(S, uniformAndStorageBuffer8BitAccess), REAL(S, storagePushConstant8),
-	REAL(S, shaderBufferInt64Atomics), REAL(S, shaderSharedInt64Atomics), REAL(S, shaderFloat16), REAL(S, shaderInt8),
-	REAL(S, shaderUniformTexelBufferArrayDynamicIndexing), REAL(S, shaderStorageTexelBufferArrayDynamicIndexing),
-	REAL(S, shaderUniformBufferArrayNonUniformIndexing), REAL(S, shaderStorageBufferArrayNonUniformIndexing),
-	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing), REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
-	REAL(S, descriptorBindingPartiallyBound), REAL(S, runtimeDescriptorArray), REAL(S, scalarBlockLayout),
-	REAL(S, uniformBufferStandardLayout), REAL(S, shaderSubgroupExtendedTypes), ALWAYS(S, timelineSemaphore),
-	REAL(S, vulkanMemoryModel), REAL(S, vulkanMemoryModelDeviceScope), REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
+	REAL(S, storageBuffer8BitAccess),
+	REAL(S, uniformAndStorageBuffer8BitAccess),
+	REAL(S, storagePushConstant8),
+	REAL(S, shaderBufferInt64Atomics),
+	REAL(S, shaderSharedInt64Atomics),
+	REAL(S, shaderFloat16),
+	REAL(S, shaderInt8),
+	REAL(S, shaderUniformTexelBufferArrayDynamicIndexing),
+	REAL(S, shaderStorageTexelBufferArrayDynamicIndexing),
+	REAL(S, shaderUniformBufferArrayNonUniformIndexing),
+	REAL(S, shaderStorageBufferArrayNonUniformIndexing),
+	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing),
+	REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
+	REAL(S, descriptorBindingPartiallyBound),
+	REAL(S, runtimeDescriptorArray),
+	REAL(S, scalarBlockLayout),
+	REAL(S, uniformBufferStandardLayout),
+	REAL(S, shaderSubgroupExtendedTypes),
+	ALWAYS(S, timelineSemaphore),
+	REAL(S, vulkanMemoryModel),
+	REAL(S, vulkanMemoryModelDeviceScope),
+	REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
 	REAL(S, subgroupBroadcastDynamicId),
 };
 #undef S
 #define S VkPhysicalDevice16BitStorageFeatures
 static const struct feature_field storage16_fields[] = {
-	REAL(S, storageBuffer16BitAccess), REAL(S, uniformAndStorageBuffer16BitAccess), REAL(S, storagePushConstant16),
+	REAL(S, storageBuffer16BitAccess),
+	REAL(S, uniformAndStorageBuffer16BitAccess),
+	REAL(S, storagePushConstant16),
 };
 #undef S
 #define S VkPhysicalDevice8BitStorageFeatures
 static const struct feature_field storage8_fields[] = {
-	REAL(S, storageBuffer8BitAccess), REAL(S, uniformAndStorageBuffer8BitAccess), REAL(S, storagePushConstant8),
+	REAL(S, storageBuffer8BitAccess),
+	REAL(S, uniformAndStorageBuffer8BitAccess),
+	REAL(S, storagePushConstant8),
 };
 #undef S
 #define S VkPhysicalDeviceVariablePointersFeatures
-static const struct feature_field variable_pointers_fields[] = { REAL(S, variablePointersStorageBuffer), REAL(S, variablePointers) };
+static const struct feature_field variable_pointers_fields[] = { REAL(S, variablePointersStorageBuffer),
+	REAL(S, variablePointers) };
 #undef S
 #define S VkPhysicalDeviceShaderAtomicInt64Features
-static const struct feature_field atomic_int64_fields[] = { REAL(S, shaderBufferInt64Atomics), REAL(S, shaderSharedInt64Atomics) };
+static const struct feature_field atomic_int64_fields[] = { REAL(S, shaderBufferInt64Atomics),
+	REAL(S, shaderSharedInt64Atomics) };
 #undef S
 #define S VkPhysicalDeviceShaderFloat16Int8Features
 static const struct feature_field float16_int8_fields[] = { REAL(S, shaderFloat16), REAL(S, shaderInt8) };
@@ -83,7 +117,9 @@ static const struct feature_field timeline_fields[] = { ALWAYS(S, timelineSemaph
 #undef S
 #define S VkPhysicalDeviceVulkanMemoryModelFeatures
 static const struct feature_field memory_model_fields[] = {
-	REAL(S, vulkanMemoryModel), REAL(S, vulkanMemoryModelDeviceScope), REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
+	REAL(S, vulkanMemoryModel),
+	REAL(S, vulkanMemoryModelDeviceScope),
+	REAL(S, vulkanMemoryModelAvailabilityVisibilityChains),
 };
 #undef S
 #define S VkPhysicalDeviceSubgroupSizeControlFeatures
@@ -112,8 +148,10 @@ static const struct feature_field uniform_flow_fields[] = { REAL(S, shaderSubgro
 #undef S
 #define S VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR
 static const struct feature_field workgroup_layout_fields[] = {
-	REAL(S, workgroupMemoryExplicitLayout), REAL(S, workgroupMemoryExplicitLayoutScalarBlockLayout),
-	REAL(S, workgroupMemoryExplicitLayout8BitAccess), REAL(S, workgroupMemoryExplicitLayout16BitAccess),
+	REAL(S, workgroupMemoryExplicitLayout),
+	REAL(S, workgroupMemoryExplicitLayoutScalarBlockLayout),
+	REAL(S, workgroupMemoryExplicitLayout8BitAccess),
+	REAL(S, workgroupMemoryExplicitLayout16BitAccess),
 };
 #undef S
 #define S VkPhysicalDevicePipelineRobustnessFeaturesEXT
@@ -121,28 +159,43 @@ static const struct feature_field pipeline_robustness_fields[] = { REAL(S, pipel
 #undef S
 #define S VkPhysicalDeviceShaderAtomicFloatFeaturesEXT
 static const struct feature_field atomic_float_fields[] = {
-	REAL(S, shaderBufferFloat32Atomics), REAL(S, shaderBufferFloat32AtomicAdd), REAL(S, shaderBufferFloat64Atomics),
-	REAL(S, shaderBufferFloat64AtomicAdd), REAL(S, shaderSharedFloat32Atomics), REAL(S, shaderSharedFloat32AtomicAdd),
-	REAL(S, shaderSharedFloat64Atomics), REAL(S, shaderSharedFloat64AtomicAdd),
+	REAL(S, shaderBufferFloat32Atomics),
+	REAL(S, shaderBufferFloat32AtomicAdd),
+	REAL(S, shaderBufferFloat64Atomics),
+	REAL(S, shaderBufferFloat64AtomicAdd),
+	REAL(S, shaderSharedFloat32Atomics),
+	REAL(S, shaderSharedFloat32AtomicAdd),
+	REAL(S, shaderSharedFloat64Atomics),
+	REAL(S, shaderSharedFloat64AtomicAdd),
 };
 #undef S
 #define S VkPhysicalDeviceShaderAtomicFloat2FeaturesEXT
 static const struct feature_field atomic_float2_fields[] = {
-	REAL(S, shaderBufferFloat16Atomics), REAL(S, shaderBufferFloat16AtomicAdd), REAL(S, shaderBufferFloat16AtomicMinMax),
-	REAL(S, shaderBufferFloat32AtomicMinMax), REAL(S, shaderBufferFloat64AtomicMinMax), REAL(S, shaderSharedFloat16Atomics),
-	REAL(S, shaderSharedFloat16AtomicAdd), REAL(S, shaderSharedFloat16AtomicMinMax), REAL(S, shaderSharedFloat32AtomicMinMax),
+	REAL(S, shaderBufferFloat16Atomics),
+	REAL(S, shaderBufferFloat16AtomicAdd),
+	REAL(S, shaderBufferFloat16AtomicMinMax),
+	REAL(S, shaderBufferFloat32AtomicMinMax),
+	REAL(S, shaderBufferFloat64AtomicMinMax),
+	REAL(S, shaderSharedFloat16Atomics),
+	REAL(S, shaderSharedFloat16AtomicAdd),
+	REAL(S, shaderSharedFloat16AtomicMinMax),
+	REAL(S, shaderSharedFloat32AtomicMinMax),
 	REAL(S, shaderSharedFloat64AtomicMinMax),
 };
 #undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
 static const struct feature_field no_fields[1];
 
-#define ENTRY(type, ext, s, last_member, table) \
-	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ext, sizeof(VkPhysicalDevice##s), \
-		offsetof(VkPhysicalDevice##s, last_member), table, ARRAY_SIZE(table) }
-#define NOTHING(type, s, last_member) \
-	{ VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ANY, sizeof(VkPhysicalDevice##s), \
-		offsetof(VkPhysicalDevice##s, last_member), no_fields, 0 }
+#define ENTRY(type, ext, s, last_member, table)                                                                             \
+	{                                                                                                                   \
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ext, sizeof(VkPhysicalDevice##s),                                 \
+			offsetof(VkPhysicalDevice##s, last_member), table, ARRAY_SIZE(table)                                \
+	}
+#define NOTHING(type, s, last_member)                                                                                       \
+	{                                                                                                                   \
+		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##type, ANY, sizeof(VkPhysicalDevice##s),                                 \
+			offsetof(VkPhysicalDevice##s, last_member), no_fields, 0                                            \
+	}
 static const struct feature_struct structs[] = {
 	ENTRY(VULKAN_1_1_FEATURES, ANY, Vulkan11Features, shaderDrawParameters, vulkan11_fields),
 	ENTRY(VULKAN_1_2_FEATURES, ANY, Vulkan12Features, subgroupBroadcastDynamicId, vulkan12_fields),
@@ -159,8 +212,8 @@ static const struct feature_struct structs[] = {
 	ENTRY(TIMELINE_SEMAPHORE_FEATURES, ANY, TimelineSemaphoreFeatures, timelineSemaphore, timeline_fields),
 	ENTRY(VULKAN_MEMORY_MODEL_FEATURES, ANY, VulkanMemoryModelFeatures, vulkanMemoryModelAvailabilityVisibilityChains,
 		memory_model_fields),
-	ENTRY(SUBGROUP_SIZE_CONTROL_FEATURES, ICD_EXT_subgroup_size_control, SubgroupSizeControlFeatures, computeFullSubgroups,
-		subgroup_size_fields),
+	ENTRY(SUBGROUP_SIZE_CONTROL_FEATURES, ICD_EXT_subgroup_size_control, SubgroupSizeControlFeatures,
+		computeFullSubgroups, subgroup_size_fields),
 	ENTRY(MAINTENANCE_4_FEATURES, ICD_KHR_maintenance4, Maintenance4Features, maintenance4, maintenance4_fields),
 	ENTRY(SYNCHRONIZATION_2_FEATURES, ANY, Synchronization2Features, synchronization2, synchronization2_fields),
 	ENTRY(SHADER_INTEGER_DOT_PRODUCT_FEATURES, ICD_KHR_shader_integer_dot_product, ShaderIntegerDotProductFeatures,
@@ -168,14 +221,14 @@ static const struct feature_struct structs[] = {
 	ENTRY(ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES, ICD_KHR_zero_initialize_workgroup_memory,
 		ZeroInitializeWorkgroupMemoryFeatures, shaderZeroInitializeWorkgroupMemory, zero_workgroup_fields),
 	ENTRY(PRIVATE_DATA_FEATURES, ANY, PrivateDataFeatures, privateData, private_data_fields),
-	ENTRY(PIPELINE_CREATION_CACHE_CONTROL_FEATURES, ANY, PipelineCreationCacheControlFeatures, pipelineCreationCacheControl,
-		cache_control_fields),
+	ENTRY(PIPELINE_CREATION_CACHE_CONTROL_FEATURES, ANY, PipelineCreationCacheControlFeatures,
+		pipelineCreationCacheControl, cache_control_fields),
 	ENTRY(SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR, ICD_KHR_shader_subgroup_uniform_control_flow,
 		ShaderSubgroupUniformControlFlowFeaturesKHR, shaderSubgroupUniformControlFlow, uniform_flow_fields),
 	ENTRY(WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR, ICD_KHR_workgroup_memory_explicit_layout,
 		WorkgroupMemoryExplicitLayoutFeaturesKHR, workgroupMemoryExplicitLayout16BitAccess, workgroup_layout_fields),
-	ENTRY(PIPELINE_ROBUSTNESS_FEATURES_EXT, ICD_EXT_pipeline_robustness, PipelineRobustnessFeaturesEXT, pipelineRobustness,
-		pipeline_robustness_fields),
+	ENTRY(PIPELINE_ROBUSTNESS_FEATURES_EXT, ICD_EXT_pipeline_robustness, PipelineRobustnessFeaturesEXT,
+		pipelineRobustness, pipeline_robustness_fields),
 	ENTRY(SHADER_ATOMIC_FLOAT_FEATURES_EXT, ICD_EXT_shader_atomic_float, ShaderAtomicFloatFeaturesEXT,
 		sparseImageFloat32AtomicAdd, atomic_float_fields),
 	ENTRY(SHADER_ATOMIC_FLOAT_2_FEATURES_EXT, ICD_EXT_shader_atomic_float2, ShaderAtomicFloat2FeaturesEXT,
@@ -191,7 +244,8 @@ static const struct feature_struct structs[] = {
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
 	NOTHING(ROBUSTNESS_2_FEATURES_EXT, Robustness2FeaturesEXT, nullDescriptor),
-	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures, descriptorBindingInlineUniformBlockUpdateAfterBind),
+	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures,
+		descriptorBindingInlineUniformBlockUpdateAfterBind),
 };
 
 static VkBool32 *field_at(void *s, uint32_t offset)
@@ -220,8 +274,8 @@ static void fill(void *target, const void *real, const struct feature_field *fie
 
 static void fill_core(const struct icd_physical *p, VkPhysicalDeviceFeatures *core)
 {
-	const VkPhysicalDeviceFeatures2 *real = description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-		sizeof(*real));
+	const VkPhysicalDeviceFeatures2 *real =
+		description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(*real));
 	memset(core, 0, sizeof(*core));
 	fill(core, real ? &real->features : NULL, core_fields, ARRAY_SIZE(core_fields));
 }

@@ -36,10 +36,10 @@ enum icd_extension {
 };
 
 #define ICD_API_VERSION VK_MAKE_API_VERSION(0, 1, 2, VK_HEADER_VERSION)
-#define ICD_ALIGNMENT 256u        /* of buffers in memory and of allocation sizes: what all GPUs can take */
+#define ICD_ALIGNMENT 256u /* of buffers in memory and of allocation sizes: what all GPUs can take */
 #define ICD_MEMORY_TYPE_COUNT 3u
 #define ICD_HEAP_COUNT 2u
-#define ICD_MAX_SETS 32u          /* bound descriptor sets; more is not offered */
+#define ICD_MAX_SETS 32u /* bound descriptor sets; more is not offered */
 #define ICD_MAX_PUSH_DESCRIPTORS 32u
 
 /* First member of every object. The loader's slot serves dispatchable ones; all have it, so that the id of any handle is found
@@ -79,20 +79,20 @@ struct icd_queue {
 struct icd_stream {
 	struct ring log, delivery;
 	int socket;
-	uint64_t head;            /* of the log, with what is not yet published */
+	uint64_t head; /* of the log, with what is not yet published */
 	uint64_t published;
-	uint64_t tail;            /* of the log, as last read */
-	_Atomic uint64_t taken;   /* of the delivery ring; written under the mutex */
-	uint64_t released;        /* of it, as the session knows; under the mutex */
-	uint64_t seq;             /* last SUBMIT appended */
-	uint64_t commit_seq;      /* last SUBMIT with COMMIT */
-	uint64_t commit_head;     /* log position behind it */
+	uint64_t tail;          /* of the log, as last read */
+	_Atomic uint64_t taken; /* of the delivery ring; written under the mutex */
+	uint64_t released;      /* of it, as the session knows; under the mutex */
+	uint64_t seq;           /* last SUBMIT appended */
+	uint64_t commit_seq;    /* last SUBMIT with COMMIT */
+	uint64_t commit_head;   /* log position behind it */
 	uint64_t commit_time_ns;
 	_Atomic uint64_t completed;
 	_Atomic bool lost;
 	_Atomic uint64_t checked_ns; /* when the socket was last looked at */
-	bool committing;          /* guards against appending a COMMIT while one is appended */
-	uint64_t nonces[32];      /* random, used from the end */
+	bool committing;             /* guards against appending a COMMIT while one is appended */
+	uint64_t nonces[32];         /* random, used from the end */
 	unsigned nonces_left;
 	struct buf payload, deps; /* scratch of the record being made */
 	struct wire_writer writer;
@@ -107,8 +107,8 @@ struct icd_device {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* a host signal or a submission: what a wait depends on may be known now */
 	struct icd_stream stream;
-	struct list memories;   /* struct icd_memory; under mutex */
-	struct list pending;    /* struct icd_submission that wait for the host; under mutex */
+	struct list memories; /* struct icd_memory; under mutex */
+	struct list pending;  /* struct icd_submission that wait for the host; under mutex */
 	struct icd_needs *needs;
 	struct icd_scratch *scratch; /* of submissions; under mutex */
 };

@@ -23,8 +23,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateInstanceVersion(uint32_t *version)
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateInstanceExtensionProperties(const char *layer, uint32_t *count,
-	VkExtensionProperties *properties)
+VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateInstanceExtensionProperties(
+	const char *layer, uint32_t *count, VkExtensionProperties *properties)
 {
 	if (layer)
 		return VK_ERROR_LAYER_NOT_PRESENT;
@@ -55,8 +55,8 @@ static bool instance_extension_known(const char *name)
 	return false;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateInstance(const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkInstance *ret_instance)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateInstance(
+	const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *ret_instance)
 {
 	(void)allocator;
 	if (info->enabledLayerCount)
@@ -174,8 +174,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EnumeratePhysicalDevices(VkInstance handle, u
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_EnumeratePhysicalDeviceGroups(VkInstance handle, uint32_t *count,
-	VkPhysicalDeviceGroupProperties *groups)
+VKAPI_ATTR VkResult VKAPI_CALL icd_EnumeratePhysicalDeviceGroups(
+	VkInstance handle, uint32_t *count, VkPhysicalDeviceGroupProperties *groups)
 {
 	struct icd_instance *instance = ICD_FROM(icd_instance, handle);
 	uint32_t total = offered(instance) ? 1 : 0;

@@ -62,7 +62,10 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	for (uint32_t i = 0; i < info->bindingCount; i++) {
 		const VkDescriptorSetLayoutBinding *b = &info->pBindings[i];
 		l->bindings[i] = (struct icd_binding){
-			.binding = b->binding, .type = b->descriptorType, .count = b->descriptorCount, .stages = b->stageFlags,
+			.binding = b->binding,
+			.type = b->descriptorType,
+			.count = b->descriptorCount,
+			.stages = b->stageFlags,
 		};
 	}
 	qsort(l->bindings, l->binding_count, sizeof(l->bindings[0]), compare_bindings);
@@ -88,8 +91,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorSetLayout(VkDevice device, VkDescriptorSetLayout layout,
-	const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorSetLayout(
+	VkDevice device, VkDescriptorSetLayout layout, const VkAllocationCallbacks *allocator)
 {
 	(void)allocator;
 	struct icd_set_layout *l = ICD_FROM(icd_set_layout, layout);
@@ -99,12 +102,12 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorSetLayout(VkDevice device, VkDes
 	icd_set_layout_unref(l);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(VkDevice device, const VkDescriptorSetLayoutCreateInfo *info,
-	VkDescriptorSetLayoutSupport *support)
+VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
+	VkDevice device, const VkDescriptorSetLayoutCreateInfo *info, VkDescriptorSetLayoutSupport *support)
 {
 	const struct icd_physical *p = ICD_FROM(icd_device, device)->physical;
-	const VkPhysicalDeviceMaintenance3Properties *limits = description_struct(&p->description,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, sizeof(*limits));
+	const VkPhysicalDeviceMaintenance3Properties *limits = description_struct(
+		&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, sizeof(*limits));
 	uint64_t total = 0;
 	support->supported = VK_TRUE;
 	for (uint32_t i = 0; i < info->bindingCount; i++) {
@@ -114,8 +117,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(VkDevice device, co
 	}
 	if (total > (limits ? limits->maxPerSetDescriptors : 1024))
 		support->supported = VK_FALSE;
-	VkDescriptorSetVariableDescriptorCountLayoutSupport *variable = (void *)(uintptr_t)icd_chain_find(support->pNext,
-		VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT);
+	VkDescriptorSetVariableDescriptorCountLayoutSupport *variable = (void *)(uintptr_t)icd_chain_find(
+		support->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT);
 	if (variable)
 		variable->maxVariableDescriptorCount = 0;
 }

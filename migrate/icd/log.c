@@ -70,7 +70,8 @@ static bool make_room(struct icd_device *d, uint64_t size)
 	return false;
 }
 
-bool icd_append(struct icd_device *d, const struct record_header *head, const uint64_t *deps, const struct iovec *parts, size_t count)
+bool icd_append(struct icd_device *d, const struct record_header *head, const uint64_t *deps, const struct iovec *parts,
+	size_t count)
 {
 	struct icd_stream *s = &d->stream;
 	uint64_t size = sizeof(*head) + head->dep_count * sizeof(*deps);
@@ -118,13 +119,16 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 	size_t range_count, bool commit)
 {
 	struct icd_stream *s = &d->stream;
-	struct record_submit submit = { .nonce = next_nonce(s), .flags = commit ? SUBMIT_COMMIT : 0, .range_count = (uint32_t)range_count };
+	struct record_submit submit = {
+		.nonce = next_nonce(s), .flags = commit ? SUBMIT_COMMIT : 0, .range_count = (uint32_t)range_count
+	};
 	struct iovec parts[] = {
 		{ &submit, sizeof(submit) },
 		{ (void *)(uintptr_t)ranges, range_count * sizeof(*ranges) },
 	};
 	/* An empty COMMIT may come in between while this one waits for room: so the number is taken only then. */
-	uint64_t size = sizeof(struct record_header) + dep_count * sizeof(*deps) + sizeof(submit) + range_count * sizeof(*ranges);
+	uint64_t size =
+		sizeof(struct record_header) + dep_count * sizeof(*deps) + sizeof(submit) + range_count * sizeof(*ranges);
 	if (icd_lost(d) || !make_room(d, size))
 		return 0;
 	struct record_header head = { .kind = RECORD_SUBMIT, .dep_count = (uint16_t)dep_count, .subject = s->seq + 1 };
@@ -161,7 +165,9 @@ VkResult icd_record_end(struct icd_device *d, enum record_kind kind, uint64_t su
 		sizeof(struct record_header) + s->deps.size + s->payload.size > RECORD_MAX_BYTES) {
 		result = VK_ERROR_OUT_OF_HOST_MEMORY;
 	} else {
-		struct record_header head = { .kind = (uint16_t)kind, .dep_count = (uint16_t)dep_count, .subject = subject, .key = key };
+		struct record_header head = {
+			.kind = (uint16_t)kind, .dep_count = (uint16_t)dep_count, .subject = subject, .key = key
+		};
 		struct iovec part = { s->payload.data, s->payload.size };
 		icd_append(d, &head, (const uint64_t *)(const void *)s->deps.data, &part, 1);
 	}

@@ -87,7 +87,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateMemory(VkDevice device, const VkMemor
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
-	if (info->allocationSize == 0 || info->allocationSize > UINT64_MAX / 4 || info->memoryTypeIndex >= ICD_MEMORY_TYPE_COUNT)
+	if (info->allocationSize == 0 || info->allocationSize > UINT64_MAX / 4 ||
+		info->memoryTypeIndex >= ICD_MEMORY_TYPE_COUNT)
 		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 	struct icd_memory *m = icd_object_create(sizeof(*m));
 	if (!m)
@@ -163,13 +164,15 @@ VKAPI_ATTR void VKAPI_CALL icd_UnmapMemory(VkDevice device, VkDeviceMemory memor
 	(void)device, (void)memory;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_FlushMappedMemoryRanges(VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges)
+VKAPI_ATTR VkResult VKAPI_CALL icd_FlushMappedMemoryRanges(
+	VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges)
 {
 	(void)device, (void)count, (void)ranges;
 	return VK_SUCCESS; /* all host-visible memory is coherent */
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_InvalidateMappedMemoryRanges(VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges)
+VKAPI_ATTR VkResult VKAPI_CALL icd_InvalidateMappedMemoryRanges(
+	VkDevice device, uint32_t count, const VkMappedMemoryRange *ranges)
 {
 	(void)device, (void)count, (void)ranges;
 	return VK_SUCCESS;
@@ -182,8 +185,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDeviceMemoryCommitment(VkDevice device, VkDevi
 }
 
 /* bufferDeviceAddress is not offered: there is nothing to capture. */
-VKAPI_ATTR uint64_t VKAPI_CALL icd_GetDeviceMemoryOpaqueCaptureAddress(VkDevice device,
-	const VkDeviceMemoryOpaqueCaptureAddressInfo *info)
+VKAPI_ATTR uint64_t VKAPI_CALL icd_GetDeviceMemoryOpaqueCaptureAddress(
+	VkDevice device, const VkDeviceMemoryOpaqueCaptureAddressInfo *info)
 {
 	(void)device, (void)info;
 	return 0;

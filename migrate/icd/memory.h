@@ -6,13 +6,13 @@
 
 struct icd_memory {
 	struct icd_object object;
-	struct list link;        /* icd_device.memories; under its mutex */
-	uint64_t size;           /* as asked, rounded up to ICD_ALIGNMENT */
-	uint32_t type;           /* enum memory_class */
-	unsigned char *map;      /* host-visible: what the program sees; else NULL */
-	unsigned char *seen;     /* as last captured or delivered; under the device's mutex */
-	_Atomic bool touched;    /* was mapped once: only then can the host have written */
-	bool answered;           /* under the device's mutex */
+	struct list link;     /* icd_device.memories; under its mutex */
+	uint64_t size;        /* as asked, rounded up to ICD_ALIGNMENT */
+	uint32_t type;        /* enum memory_class */
+	unsigned char *map;   /* host-visible: what the program sees; else NULL */
+	unsigned char *seen;  /* as last captured or delivered; under the device's mutex */
+	_Atomic bool touched; /* was mapped once: only then can the host have written */
+	bool answered;        /* under the device's mutex */
 	VkResult result;
 };
 
@@ -23,7 +23,7 @@ struct icd_buffer {
 	uint64_t size;
 	VkBufferUsageFlags usage;
 	/* set by binding */
-	uint64_t memory;         /* id, 0: not bound */
+	uint64_t memory; /* id, 0: not bound */
 	uint64_t offset;
 	bool host_visible;
 };

@@ -16,8 +16,14 @@ struct icd_needs {
 	struct buf told; /* struct told[] */
 };
 
-#define MIN(member) { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, member) }
-#define ALIGN(member) { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, member) }
+#define MIN(member)                                                                                                         \
+	{                                                                                                                   \
+		NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, member)                                                    \
+	}
+#define ALIGN(member)                                                                                                       \
+	{                                                                                                                   \
+		NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, member)                                                  \
+	}
 static const struct {
 	enum need_kind kind;
 	uint32_t offset;

@@ -49,7 +49,8 @@ static void init_extensions(struct icd_physical *p, uint32_t real_version)
 	for (unsigned e = 0; e < ICD_EXTENSION_COUNT; e++) {
 		p->extensions[e] = promoted[e] && promoted[e] <= version;
 		for (size_t i = 0; real && i < size / sizeof(*real) && !p->extensions[e]; i++)
-			p->extensions[e] = strncmp(real[i].extensionName, icd_extension_name(e), VK_MAX_EXTENSION_NAME_SIZE) == 0;
+			p->extensions[e] =
+				strncmp(real[i].extensionName, icd_extension_name(e), VK_MAX_EXTENSION_NAME_SIZE) == 0;
 	}
 }
 
@@ -84,8 +85,8 @@ static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProper
 	*v = *real;
 	v->apiVersion = ICD_API_VERSION;
 	v->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
-	snprintf(v->deviceName, sizeof(v->deviceName), "tbmesh: %.*s @ %s", (int)sizeof(real->deviceName) - 80, real->deviceName,
-		p->host);
+	snprintf(v->deviceName, sizeof(v->deviceName), "tbmesh: %.*s @ %s", (int)sizeof(real->deviceName) - 80,
+		real->deviceName, p->host);
 	uuid_of(v->pipelineCacheUUID, "pipeline cache", TBMESH_VERSION, "");
 	l->maxBoundDescriptorSets = (uint32_t)min64(l->maxBoundDescriptorSets, ICD_MAX_SETS);
 	l->maxMemoryAllocationCount = (uint32_t)min64(l->maxMemoryAllocationCount, 65536);
@@ -103,8 +104,8 @@ int icd_physical_init(struct icd_physical *p, struct icd_instance *instance, con
 	int error = description_parse(&p->description, bytes, size);
 	if (error)
 		return error;
-	const VkPhysicalDeviceProperties2 *real = description_struct(&p->description,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, sizeof(*real));
+	const VkPhysicalDeviceProperties2 *real =
+		description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, sizeof(*real));
 	size_t buffer_size = 0;
 	const struct description_buffer *buffer = description_find(&p->description, DESCRIPTION_BUFFER, 0, &buffer_size);
 	if (!real || !buffer || buffer_size < sizeof(*buffer)) {
@@ -142,13 +143,14 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceProperties(VkPhysicalDevice phys
 	*properties = ICD_FROM(icd_physical, physical)->properties;
 }
 
-static void driver_texts(const struct icd_physical *p, char name[VK_MAX_DRIVER_NAME_SIZE], char info[VK_MAX_DRIVER_INFO_SIZE])
+static void driver_texts(
+	const struct icd_physical *p, char name[VK_MAX_DRIVER_NAME_SIZE], char info[VK_MAX_DRIVER_INFO_SIZE])
 {
-	const VkPhysicalDeviceDriverProperties *real = description_struct(&p->description,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES, sizeof(*real));
+	const VkPhysicalDeviceDriverProperties *real =
+		description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES, sizeof(*real));
 	snprintf(name, VK_MAX_DRIVER_NAME_SIZE, "tbmesh");
-	snprintf(info, VK_MAX_DRIVER_INFO_SIZE, "tbmesh %s on %.100s %.100s", TBMESH_VERSION, real ? real->driverName : "unknown",
-		real ? real->driverInfo : "");
+	snprintf(info, VK_MAX_DRIVER_INFO_SIZE, "tbmesh %s on %.100s %.100s", TBMESH_VERSION,
+		real ? real->driverName : "unknown", real ? real->driverInfo : "");
 }
 
 /* What the chain holds is the real device's; this puts the virtual one's words in. */
@@ -189,7 +191,8 @@ static void correct_property(const struct icd_physical *p, VkBaseOutStructure *s
 		((VkPhysicalDeviceSubgroupProperties *)(void *)s)->supportedStages &= VK_SHADER_STAGE_COMPUTE_BIT;
 		return;
 	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_PROPERTIES:
-		((VkPhysicalDeviceTimelineSemaphoreProperties *)(void *)s)->maxTimelineSemaphoreValueDifference = UINT64_MAX / 2;
+		((VkPhysicalDeviceTimelineSemaphoreProperties *)(void *)s)->maxTimelineSemaphoreValueDifference =
+			UINT64_MAX / 2;
 		return;
 	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES: {
 		VkPhysicalDeviceMaintenance3Properties *v = (void *)s;
@@ -204,7 +207,8 @@ static void correct_property(const struct icd_physical *p, VkBaseOutStructure *s
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceProperties2(VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceProperties2(
+	VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *properties)
 {
 	const struct icd_physical *p = ICD_FROM(icd_physical, physical);
 	properties->properties = p->properties;
@@ -218,8 +222,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceProperties2(VkPhysicalDevice phy
 /* Only buffers have formats here. */
 static VkFormatProperties format_properties(const struct icd_physical *p, VkFormat format)
 {
-	const VkFormatFeatureFlags offered = VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT |
-		VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT;
+	const VkFormatFeatureFlags offered = VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT |
+		VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT;
 	size_t size = 0;
 	const struct description_format *real = description_find(&p->description, DESCRIPTION_FORMATS, 0, &size);
 	VkFormatProperties ret = { 0 };
@@ -230,17 +234,18 @@ static VkFormatProperties format_properties(const struct icd_physical *p, VkForm
 	return ret;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties(VkPhysicalDevice physical, VkFormat format,
-	VkFormatProperties *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties(
+	VkPhysicalDevice physical, VkFormat format, VkFormatProperties *properties)
 {
 	*properties = format_properties(ICD_FROM(icd_physical, physical), format);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(VkPhysicalDevice physical, VkFormat format,
-	VkFormatProperties2 *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(
+	VkPhysicalDevice physical, VkFormat format, VkFormatProperties2 *properties)
 {
 	properties->formatProperties = format_properties(ICD_FROM(icd_physical, physical), format);
-	VkFormatProperties3 *more = (void *)(uintptr_t)icd_chain_find(properties->pNext, VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_3);
+	VkFormatProperties3 *more =
+		(void *)(uintptr_t)icd_chain_find(properties->pNext, VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_3);
 	if (more) {
 		more->linearTilingFeatures = more->optimalTilingFeatures = 0;
 		more->bufferFeatures = properties->formatProperties.bufferFeatures;
@@ -248,15 +253,16 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(VkPhysicalDevi
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhysicalDevice physical, VkFormat format,
-	VkImageType type, VkImageTiling tiling, VkImageUsageFlags usage, VkImageCreateFlags flags, VkImageFormatProperties *properties)
+	VkImageType type, VkImageTiling tiling, VkImageUsageFlags usage, VkImageCreateFlags flags,
+	VkImageFormatProperties *properties)
 {
 	(void)physical, (void)format, (void)type, (void)tiling, (void)usage, (void)flags;
 	*properties = (VkImageFormatProperties){ 0 };
 	return VK_ERROR_FORMAT_NOT_SUPPORTED;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties2(VkPhysicalDevice physical,
-	const VkPhysicalDeviceImageFormatInfo2 *info, VkImageFormatProperties2 *properties)
+VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties2(
+	VkPhysicalDevice physical, const VkPhysicalDeviceImageFormatInfo2 *info, VkImageFormatProperties2 *properties)
 {
 	(void)physical, (void)info;
 	properties->imageFormatProperties = (VkImageFormatProperties){ 0 };
@@ -284,8 +290,8 @@ static const VkQueueFamilyProperties queue_family = {
 	.minImageTransferGranularity = { 1, 1, 1 },
 };
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties(VkPhysicalDevice physical, uint32_t *count,
-	VkQueueFamilyProperties *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties(
+	VkPhysicalDevice physical, uint32_t *count, VkQueueFamilyProperties *properties)
 {
 	(void)physical;
 	if (properties && *count > 0)
@@ -294,8 +300,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties(VkPhysical
 		*count = 1;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties2(VkPhysicalDevice physical, uint32_t *count,
-	VkQueueFamilyProperties2 *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties2(
+	VkPhysicalDevice physical, uint32_t *count, VkQueueFamilyProperties2 *properties)
 {
 	(void)physical;
 	if (properties && *count > 0)
@@ -304,19 +310,19 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties2(VkPhysica
 		*count = 1;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceMemoryProperties(VkPhysicalDevice physical,
-	VkPhysicalDeviceMemoryProperties *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceMemoryProperties(
+	VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties *properties)
 {
 	*properties = ICD_FROM(icd_physical, physical)->memory;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical,
-	VkPhysicalDeviceMemoryProperties2 *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceMemoryProperties2(
+	VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *properties)
 {
 	struct icd_physical *p = ICD_FROM(icd_physical, physical);
 	properties->memoryProperties = p->memory;
-	VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = (void *)(uintptr_t)icd_chain_find(properties->pNext,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = (void *)(uintptr_t)icd_chain_find(
+		properties->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
 	if (!budget)
 		return;
 	memset(budget->heapBudget, 0, sizeof(budget->heapBudget));
@@ -330,15 +336,15 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceMemoryProperties2(VkPhysicalDevi
 	}
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalBufferProperties(VkPhysicalDevice physical,
-	const VkPhysicalDeviceExternalBufferInfo *info, VkExternalBufferProperties *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalBufferProperties(
+	VkPhysicalDevice physical, const VkPhysicalDeviceExternalBufferInfo *info, VkExternalBufferProperties *properties)
 {
 	(void)physical, (void)info;
 	properties->externalMemoryProperties = (VkExternalMemoryProperties){ 0 };
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalFenceProperties(VkPhysicalDevice physical,
-	const VkPhysicalDeviceExternalFenceInfo *info, VkExternalFenceProperties *properties)
+VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalFenceProperties(
+	VkPhysicalDevice physical, const VkPhysicalDeviceExternalFenceInfo *info, VkExternalFenceProperties *properties)
 {
 	(void)physical, (void)info;
 	properties->exportFromImportedHandleTypes = properties->compatibleHandleTypes = 0;
@@ -353,16 +359,16 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalSemaphoreProperties(VkPh
 	properties->externalSemaphoreFeatures = 0;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceToolProperties(VkPhysicalDevice physical, uint32_t *count,
-	VkPhysicalDeviceToolProperties *properties)
+VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceToolProperties(
+	VkPhysicalDevice physical, uint32_t *count, VkPhysicalDeviceToolProperties *properties)
 {
 	(void)physical, (void)properties;
 	*count = 0;
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateDeviceExtensionProperties(VkPhysicalDevice physical, const char *layer, uint32_t *count,
-	VkExtensionProperties *properties)
+VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateDeviceExtensionProperties(
+	VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *properties)
 {
 	static const uint32_t versions[] = {
 #define ICD_EXTENSION(name, spec, promoted) VK_##spec##_SPEC_VERSION,
@@ -389,8 +395,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateDeviceExtensionProperties(VkPhysical
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateDeviceLayerProperties(VkPhysicalDevice physical, uint32_t *count,
-	VkLayerProperties *properties)
+VKAPI_ATTR VkResult VKAPI_CALL icd_EnumerateDeviceLayerProperties(
+	VkPhysicalDevice physical, uint32_t *count, VkLayerProperties *properties)
 {
 	(void)physical, (void)properties;
 	*count = 0;

@@ -42,7 +42,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateShaderModule(VkDevice device, const VkS
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyShaderModule(VkDevice device, VkShaderModule module, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyShaderModule(
+	VkDevice device, VkShaderModule module, const VkAllocationCallbacks *allocator)
 {
 	(void)allocator;
 	struct shader_module *m = ICD_FROM(shader_module, module);
@@ -69,7 +70,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePipelineLayout(VkDevice device, const V
 		l->sets[i] = icd_set_layout_ref(ICD_FROM(icd_set_layout, info->pSetLayouts[i]));
 	icd_need_limit(d, ICD_LIMIT_BOUND_SETS, info->setLayoutCount);
 	for (uint32_t i = 0; i < info->pushConstantRangeCount; i++)
-		icd_need_limit(d, ICD_LIMIT_PUSH_CONSTANTS, info->pPushConstantRanges[i].offset + info->pPushConstantRanges[i].size);
+		icd_need_limit(d, ICD_LIMIT_PUSH_CONSTANTS,
+			info->pPushConstantRanges[i].offset + info->pPushConstantRanges[i].size);
 	icd_layout_tell_needs(d, l);
 	wire_encode_vkCreatePipelineLayout(icd_record_begin(d), info, l->object.id);
 	if (icd_record_end(d, RECORD_CREATE, l->object.id, 0) != VK_SUCCESS)
@@ -90,8 +92,8 @@ void icd_pipeline_layout_unref(struct icd_device *d, struct icd_pipeline_layout 
 	icd_pipeline_layout_free(l);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineLayout(VkDevice device, VkPipelineLayout layout,
-	const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineLayout(
+	VkDevice device, VkPipelineLayout layout, const VkAllocationCallbacks *allocator)
 {
 	(void)allocator;
 	struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, layout);
@@ -117,8 +119,8 @@ static bool uses_local_size_id(const struct shader_module *m)
 
 static uint32_t device_subgroup_size(const struct icd_device *d)
 {
-	const VkPhysicalDeviceSubgroupProperties *p = description_struct(&d->physical->description,
-		VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*p));
+	const VkPhysicalDeviceSubgroupProperties *p = description_struct(
+		&d->physical->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*p));
 	return p ? p->subgroupSize : 0;
 }
 
@@ -133,11 +135,12 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 	if (spirv->local_size_known) {
 		for (unsigned i = 0; i < 3; i++)
 			icd_need_limit(d, ICD_LIMIT_SIZE_X + i, spirv->local_size[i]);
-		icd_need_limit(d, ICD_LIMIT_INVOCATIONS, (uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2]);
+		icd_need_limit(d, ICD_LIMIT_INVOCATIONS,
+			(uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2]);
 	}
 	icd_need_limit(d, ICD_LIMIT_SHARED_MEMORY, spirv->workgroup_bytes);
-	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required = icd_chain_find(info->stage.pNext,
-		VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required = icd_chain_find(
+		info->stage.pNext, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
 	if (required) {
 		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
@@ -210,7 +213,8 @@ static VkResult create_pipeline(struct icd_device *d, const VkComputePipelineCre
 
 static void no_feedback(const void *chain)
 {
-	const VkPipelineCreationFeedbackCreateInfo *f = icd_chain_find(chain, VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO);
+	const VkPipelineCreationFeedbackCreateInfo *f =
+		icd_chain_find(chain, VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO);
 	if (!f)
 		return;
 	*f->pPipelineCreationFeedback = (VkPipelineCreationFeedback){ 0 }; /* not valid: it is made elsewhere, later */
@@ -267,7 +271,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePipelineCache(VkDevice device, const Vk
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineCache(VkDevice device, VkPipelineCache cache, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPipelineCache(
+	VkDevice device, VkPipelineCache cache, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)allocator;
 	free(ICD_FROM(icd_object, cache));
@@ -297,8 +302,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetPipelineCacheData(VkDevice device, VkPipel
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_MergePipelineCaches(VkDevice device, VkPipelineCache target, uint32_t count,
-	const VkPipelineCache *sources)
+VKAPI_ATTR VkResult VKAPI_CALL icd_MergePipelineCaches(
+	VkDevice device, VkPipelineCache target, uint32_t count, const VkPipelineCache *sources)
 {
 	(void)device, (void)target, (void)count, (void)sources;
 	return VK_SUCCESS;

@@ -31,8 +31,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreatePrivateDataSlotEXT(VkDevice device, con
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroyPrivateDataSlotEXT(VkDevice device, VkPrivateDataSlot handle,
-	const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroyPrivateDataSlotEXT(
+	VkDevice device, VkPrivateDataSlot handle, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)allocator;
 	struct slot *s = ICD_FROM(slot, handle);
@@ -60,8 +60,8 @@ static struct word *find(struct slot *s, uint64_t object)
 	return NULL;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_SetPrivateDataEXT(VkDevice device, VkObjectType type, uint64_t object, VkPrivateDataSlot handle,
-	uint64_t data)
+VKAPI_ATTR VkResult VKAPI_CALL icd_SetPrivateDataEXT(
+	VkDevice device, VkObjectType type, uint64_t object, VkPrivateDataSlot handle, uint64_t data)
 {
 	(void)device, (void)type;
 	struct slot *s = ICD_FROM(slot, handle);
@@ -83,8 +83,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_SetPrivateDataEXT(VkDevice device, VkObjectTy
 	return result;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetPrivateDataEXT(VkDevice device, VkObjectType type, uint64_t object, VkPrivateDataSlot handle,
-	uint64_t *ret_data)
+VKAPI_ATTR void VKAPI_CALL icd_GetPrivateDataEXT(
+	VkDevice device, VkObjectType type, uint64_t object, VkPrivateDataSlot handle, uint64_t *ret_data)
 {
 	(void)device, (void)type;
 	struct slot *s = ICD_FROM(slot, handle);

@@ -19,18 +19,18 @@ struct icd_semaphore {
 	struct icd_object object;
 	bool timeline; /* a binary one needs no state: on one queue its signal is always ahead of its wait */
 	/* under the device's mutex */
-	uint64_t value;      /* reached */
-	uint64_t future;     /* will be reached by what is in the log */
-	struct buf points;   /* struct icd_point[], ascending: signals on their way */
+	uint64_t value;    /* reached */
+	uint64_t future;   /* will be reached by what is in the log */
+	struct buf points; /* struct icd_point[], ascending: signals on their way */
 };
 
 struct icd_event {
 	struct icd_object object;
 	/* under the device's mutex */
-	bool set;            /* as the host sees it */
-	bool future;         /* behind all that is in the log */
-	bool trial;          /* scratch of looking ahead */
-	struct buf points;   /* struct icd_point[]: what submissions on their way leave it at */
+	bool set;          /* as the host sees it */
+	bool future;       /* behind all that is in the log */
+	bool trial;        /* scratch of looking ahead */
+	struct buf points; /* struct icd_point[]: what submissions on their way leave it at */
 };
 
 struct icd_wait {

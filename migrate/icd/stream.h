@@ -21,7 +21,8 @@ VkResult icd_record_end(struct icd_device *d, enum record_kind kind, uint64_t su
 /* The same for records without a command. */
 void icd_record_plain(struct icd_device *d, enum record_kind kind, uint64_t subject);
 /* Under the mutex: any record, its payload gathered. May wait for room, and drains deliveries meanwhile. false: lost. */
-bool icd_append(struct icd_device *d, const struct record_header *head, const uint64_t *deps, const struct iovec *parts, size_t count);
+bool icd_append(struct icd_device *d, const struct record_header *head, const uint64_t *deps, const struct iovec *parts,
+	size_t count);
 /* Under the mutex: a SUBMIT. Returns its seq, 0 when lost. */
 uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
 	size_t range_count, bool commit);
@@ -50,11 +51,27 @@ static inline bool icd_complete(const struct icd_device *d, uint64_t seq)
 
 /* needs.c: what the workload uses of its GPU. Each is told once, and again when it grows. Not under the mutex. */
 enum icd_limit {
-	ICD_LIMIT_PUSH_CONSTANTS, ICD_LIMIT_BOUND_SETS, ICD_LIMIT_UNIFORM_RANGE, ICD_LIMIT_STORAGE_RANGE, ICD_LIMIT_TEXEL_ELEMENTS,
-	ICD_LIMIT_STAGE_UNIFORM, ICD_LIMIT_STAGE_STORAGE, ICD_LIMIT_STAGE_SAMPLED, ICD_LIMIT_STAGE_IMAGES, ICD_LIMIT_STAGE_RESOURCES,
-	ICD_LIMIT_SHARED_MEMORY, ICD_LIMIT_INVOCATIONS,
-	ICD_LIMIT_SIZE_X, ICD_LIMIT_SIZE_Y, ICD_LIMIT_SIZE_Z, ICD_LIMIT_COUNT_X, ICD_LIMIT_COUNT_Y, ICD_LIMIT_COUNT_Z,
-	ICD_LIMIT_UNIFORM_ALIGN, ICD_LIMIT_STORAGE_ALIGN, ICD_LIMIT_TEXEL_ALIGN,
+	ICD_LIMIT_PUSH_CONSTANTS,
+	ICD_LIMIT_BOUND_SETS,
+	ICD_LIMIT_UNIFORM_RANGE,
+	ICD_LIMIT_STORAGE_RANGE,
+	ICD_LIMIT_TEXEL_ELEMENTS,
+	ICD_LIMIT_STAGE_UNIFORM,
+	ICD_LIMIT_STAGE_STORAGE,
+	ICD_LIMIT_STAGE_SAMPLED,
+	ICD_LIMIT_STAGE_IMAGES,
+	ICD_LIMIT_STAGE_RESOURCES,
+	ICD_LIMIT_SHARED_MEMORY,
+	ICD_LIMIT_INVOCATIONS,
+	ICD_LIMIT_SIZE_X,
+	ICD_LIMIT_SIZE_Y,
+	ICD_LIMIT_SIZE_Z,
+	ICD_LIMIT_COUNT_X,
+	ICD_LIMIT_COUNT_Y,
+	ICD_LIMIT_COUNT_Z,
+	ICD_LIMIT_UNIFORM_ALIGN,
+	ICD_LIMIT_STORAGE_ALIGN,
+	ICD_LIMIT_TEXEL_ALIGN,
 	ICD_LIMIT_ENUM_COUNT,
 };
 struct icd_needs *icd_needs_create(void);

@@ -45,9 +45,11 @@ static void capture_flush(struct icd_device *d, const struct icd_memory *m)
 	struct icd_scratch *s = d->scratch;
 	if (s->runs.size == 0)
 		return;
-	struct record_write write = { .run_count = (uint32_t)(s->runs.size / sizeof(struct record_run)), .byte_count = s->bytes.size };
+	struct record_write write = { .run_count = (uint32_t)(s->runs.size / sizeof(struct record_run)),
+		.byte_count = s->bytes.size };
 	struct record_header head = { .kind = RECORD_WRITE, .subject = m->object.id };
-	struct iovec parts[] = { { &write, sizeof(write) }, { s->runs.data, s->runs.size }, { s->bytes.data, s->bytes.size } };
+	struct iovec parts[] = { { &write, sizeof(write) }, { s->runs.data, s->runs.size },
+		{ s->bytes.data, s->bytes.size } };
 	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
 	buf_clear(&s->runs);
 	buf_clear(&s->bytes);
@@ -267,8 +269,9 @@ void icd_flush_pending(struct icd_device *d)
 /* One allocation holds a submission and its arrays. */
 static struct icd_submission *submission_create(uint32_t waits, uint32_t signals, uint32_t buffers)
 {
-	struct icd_submission *s = calloc(1, sizeof(*s) + ((size_t)waits + signals) * sizeof(struct icd_wait) +
-		buffers * sizeof(struct icd_command_buffer *));
+	struct icd_submission *s = calloc(1,
+		sizeof(*s) + ((size_t)waits + signals) * sizeof(struct icd_wait) +
+			buffers * sizeof(struct icd_command_buffer *));
 	if (!s)
 		return NULL;
 	list_init(&s->link);
@@ -287,8 +290,10 @@ static void add_wait(struct icd_wait *array, uint32_t *count, VkSemaphore semaph
 
 static struct icd_submission *take_batch(const VkSubmitInfo *info)
 {
-	const VkTimelineSemaphoreSubmitInfo *values = icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
-	struct icd_submission *s = submission_create(info->waitSemaphoreCount, info->signalSemaphoreCount, info->commandBufferCount);
+	const VkTimelineSemaphoreSubmitInfo *values =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
+	struct icd_submission *s =
+		submission_create(info->waitSemaphoreCount, info->signalSemaphoreCount, info->commandBufferCount);
 	if (!s)
 		return NULL;
 	for (uint32_t i = 0; i < info->waitSemaphoreCount; i++)
@@ -304,14 +309,16 @@ static struct icd_submission *take_batch(const VkSubmitInfo *info)
 
 static struct icd_submission *take_batch2(const VkSubmitInfo2 *info)
 {
-	struct icd_submission *s = submission_create(info->waitSemaphoreInfoCount, info->signalSemaphoreInfoCount,
-		info->commandBufferInfoCount);
+	struct icd_submission *s = submission_create(
+		info->waitSemaphoreInfoCount, info->signalSemaphoreInfoCount, info->commandBufferInfoCount);
 	if (!s)
 		return NULL;
 	for (uint32_t i = 0; i < info->waitSemaphoreInfoCount; i++)
-		add_wait(s->waits, &s->wait_count, info->pWaitSemaphoreInfos[i].semaphore, info->pWaitSemaphoreInfos[i].value);
+		add_wait(s->waits, &s->wait_count, info->pWaitSemaphoreInfos[i].semaphore,
+			info->pWaitSemaphoreInfos[i].value);
 	for (uint32_t i = 0; i < info->signalSemaphoreInfoCount; i++)
-		add_wait(s->signals, &s->signal_count, info->pSignalSemaphoreInfos[i].semaphore, info->pSignalSemaphoreInfos[i].value);
+		add_wait(s->signals, &s->signal_count, info->pSignalSemaphoreInfos[i].semaphore,
+			info->pSignalSemaphoreInfos[i].value);
 	for (uint32_t i = 0; i < info->commandBufferInfoCount; i++)
 		s->buffers[s->buffer_count++] = ICD_FROM(icd_command_buffer, info->pCommandBufferInfos[i].commandBuffer);
 	return s;
@@ -340,7 +347,8 @@ static VkResult enqueue(struct icd_device *d, struct icd_submission **batches, u
 }
 
 /* The fence is the last batch's; without a batch it gets one of its own. */
-static VkResult enqueue_all(struct icd_device *d, uint32_t count, const VkSubmitInfo *infos, const VkSubmitInfo2 *infos2, VkFence fence)
+static VkResult enqueue_all(
+	struct icd_device *d, uint32_t count, const VkSubmitInfo *infos, const VkSubmitInfo2 *infos2, VkFence fence)
 {
 	uint32_t total = count + (count == 0 && fence ? 1 : 0);
 	if (total == 0)
@@ -370,7 +378,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_QueueSubmit2KHR(VkQueue queue, uint32_t count
 }
 
 /* Sparse resources are not offered: what is left of the call is its synchronization. */
-VKAPI_ATTR VkResult VKAPI_CALL icd_QueueBindSparse(VkQueue queue, uint32_t count, const VkBindSparseInfo *infos, VkFence fence)
+VKAPI_ATTR VkResult VKAPI_CALL icd_QueueBindSparse(
+	VkQueue queue, uint32_t count, const VkBindSparseInfo *infos, VkFence fence)
 {
 	VkResult result = VK_SUCCESS;
 	for (uint32_t i = 0; i < count && result == VK_SUCCESS; i++) {

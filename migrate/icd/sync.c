@@ -39,8 +39,8 @@ void icd_event_advance(struct icd_device *d, struct icd_event *e)
 		e->set = last.value;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFence(VkDevice device, const VkFenceCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkFence *ret_fence)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFence(
+	VkDevice device, const VkFenceCreateInfo *info, const VkAllocationCallbacks *allocator, VkFence *ret_fence)
 {
 	(void)device, (void)allocator;
 	struct icd_fence *f = icd_object_create(sizeof(*f));
@@ -164,7 +164,8 @@ static enum outlook look_at_fences(struct icd_device *d, const void *ctx)
 	return combine(w->all, w->count, met, from_host);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_WaitForFences(VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all, uint64_t timeout)
+VKAPI_ATTR VkResult VKAPI_CALL icd_WaitForFences(
+	VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all, uint64_t timeout)
 {
 	const struct fence_wait wait = { count, fences, all || count == 1 };
 	return wait_until(ICD_FROM(icd_device, device), look_at_fences, &wait, timeout);
@@ -184,7 +185,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSemaphore(VkDevice device, const VkSema
 	return VK_SUCCESS;
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_DestroySemaphore(VkDevice device, VkSemaphore semaphore, const VkAllocationCallbacks *allocator)
+VKAPI_ATTR void VKAPI_CALL icd_DestroySemaphore(
+	VkDevice device, VkSemaphore semaphore, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)allocator;
 	struct icd_semaphore *s = ICD_FROM(icd_semaphore, semaphore);
@@ -263,8 +265,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_QueueWaitIdle(VkQueue queue)
 	return wait_until(ICD_FROM(icd_queue, queue)->device, look_at_queue, NULL, UINT64_MAX);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateEvent(VkDevice device, const VkEventCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkEvent *ret_event)
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateEvent(
+	VkDevice device, const VkEventCreateInfo *info, const VkAllocationCallbacks *allocator, VkEvent *ret_event)
 {
 	(void)device, (void)info, (void)allocator;
 	struct icd_event *e = icd_object_create(sizeof(*e));

@@ -25,7 +25,7 @@
 #define TICK_MS 100
 #define REPORT_MS 1000
 #define NODE_LOOK_MS 500                   /* while an executor was asked for */
-#define GOODBYE_MS 2000           /* for the node to take the last report */
+#define GOODBYE_MS 2000                    /* for the node to take the last report */
 #define CHECKPOINT_EVENT_NS 10000000000ull /* one event in so long */
 
 struct workload {

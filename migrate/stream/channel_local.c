@@ -36,7 +36,7 @@ struct channel_local {
 	uint64_t known_tail; /* what the other side has surely read of out */
 	/* the receiver's thread */
 	uint64_t position;
-	uint64_t released; /* as the other side knows it */
+	uint64_t released;      /* as the other side knows it */
 	unsigned char *payload; /* FRAME_MAX_PAYLOAD */
 	/* any thread */
 	atomic_int end; /* 0, -EPIPE: the other side is gone; -ESHUTDOWN */

@@ -17,12 +17,12 @@
 struct ring_page; /* the shared header page */
 
 struct ring {
-	struct ring_page *page;  /* mapped read-only when not the writer */
-	unsigned char *data;     /* 2 × size bytes of address space; NULL for the reader of a result ring (ring_copy) */
-	uint64_t size;           /* power of two */
-	int fd;                  /* owned */
+	struct ring_page *page; /* mapped read-only when not the writer */
+	unsigned char *data;    /* 2 × size bytes of address space; NULL for the reader of a result ring (ring_copy) */
+	uint64_t size;          /* power of two */
+	int fd;                 /* owned */
 	bool writer;
-	bool sealed;             /* the file can't shrink */
+	bool sealed; /* the file can't shrink */
 };
 
 /* size: power of two, ≥ 64 KiB. name shows in /proc. 0 or -errno.
@@ -46,7 +46,7 @@ void ring_finish(struct ring *r); /* unmaps, closes */
 uint64_t ring_head(const struct ring *r);
 unsigned char *ring_at(const struct ring *r, uint64_t position); /* size bytes are contiguous from here; needs data */
 void ring_publish(struct ring *r, uint64_t new_head);            /* release store + futex wake */
-void ring_release(struct ring *own, uint64_t tail_of_other);     /* says in own header how far the other ring was read; wakes */
+void ring_release(struct ring *own, uint64_t tail_of_other); /* says in own header how far the other ring was read; wakes */
 
 /* Consumer. Both give the other side's word if it can be true: head in [position, position + size], tail in [own_head - own_size,
  * own_head]. 0, -EBADMSG if it lies, -EPIPE if the file was cut. */

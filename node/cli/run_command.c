@@ -195,7 +195,8 @@ static int run_run(struct cli *c, int argc, char **argv)
 		return r == -ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_EXECUTABLE;
 	}
 	if (access(c->paths.manifest, R_OK) < 0)
-		return cli_fail(c, EXIT_ERROR, "the driver's manifest %s is missing; is the installation whole?", c->paths.manifest);
+		return cli_fail(
+			c, EXIT_ERROR, "the driver's manifest %s is missing; is the installation whole?", c->paths.manifest);
 	r = check_offer(c, gpu);
 	if (r != EXIT_OK)
 		return r;

@@ -26,7 +26,8 @@ struct wire_writer {
 	/* id of a handle; NULL handles are not asked about and become 0 */
 	uint64_t (*id)(void *ctx, uint64_t handle, VkObjectType type);
 	void *ctx;
-	struct buf seen; /* hash of deps once they are many; freed by wire_writer_finish. A writer may be reused, deps cleared */
+	struct buf
+		seen; /* hash of deps once they are many; freed by wire_writer_finish. A writer may be reused, deps cleared */
 	size_t seen_count;
 };
 void wire_writer_finish(struct wire_writer *w); /* leaves out and deps, which are not the writer's */
@@ -43,7 +44,10 @@ struct wire_reader {
 	bool failed;
 };
 
-struct wire_arena { unsigned char *base; size_t size, used; }; /* base owned by the user of the arena */
+struct wire_arena {
+	unsigned char *base;
+	size_t size, used;
+};                                /* base owned by the user of the arena */
 #define WIRE_MAX_ARRAY (1u << 20) /* elements; also never more than the bytes left allow */
 #define WIRE_MAX_CHAIN 16
 

@@ -8,7 +8,10 @@
 #define ARENA_ALIGN 16u
 #define LINEAR_DEPS 32u /* up to here a linear search is faster than a hash */
 
-struct command_header { uint16_t command, reserved; uint32_t size; };
+struct command_header {
+	uint16_t command, reserved;
+	uint32_t size;
+};
 
 /* Encoding */
 
@@ -170,7 +173,7 @@ int wire_next(struct wire_reader *r, uint16_t *ret_command, struct wire_reader *
 		return -EBADMSG;
 	memcpy(&header, r->at, sizeof(header));
 	if (header.size < sizeof(header) || header.size % 8 != 0 || header.size > left || header.reserved != 0 ||
-			header.command == 0 || header.command >= WIRE_COMMAND_END)
+		header.command == 0 || header.command >= WIRE_COMMAND_END)
 		return -EBADMSG;
 	*ret_command = header.command;
 	*ret_parameters = *r;
@@ -240,7 +243,7 @@ void *wire_allocate(struct wire_reader *r, uint64_t count, size_t size, size_t w
 	size_t left = (size_t)(r->end - r->at);
 	size_t start = r->arena->used + (-((uintptr_t)r->arena->base + r->arena->used) & (ARENA_ALIGN - 1));
 	if (count > WIRE_MAX_ARRAY || (wire_size != 0 && count > left / wire_size) || start > r->arena->size ||
-			count > (r->arena->size - start) / size) {
+		count > (r->arena->size - start) / size) {
 		r->failed = true;
 		return NULL;
 	}
@@ -392,7 +395,8 @@ static bool inline_block_valid(const VkWriteDescriptorSet *write, bool is_inline
 	const VkWriteDescriptorSetInlineUniformBlock *block = write->pNext;
 	if (!is_inline)
 		return block == NULL;
-	return block != NULL && block->pNext == NULL && block->dataSize == write->descriptorCount && block->dataSize % 4 == 0;
+	return block != NULL && block->pNext == NULL && block->dataSize == write->descriptorCount &&
+		block->dataSize % 4 == 0;
 }
 
 void wire_get_VkWriteDescriptorSet(struct wire_reader *r, VkWriteDescriptorSet *write)
@@ -416,7 +420,8 @@ void wire_get_VkWriteDescriptorSet(struct wire_reader *r, VkWriteDescriptorSet *
 			if (parts & WRITE_SAMPLER)
 				images[i].sampler = (VkSampler)(uintptr_t)wire_get_handle(r, VK_OBJECT_TYPE_SAMPLER, false);
 			if (parts & WRITE_VIEW) {
-				images[i].imageView = (VkImageView)(uintptr_t)wire_get_handle(r, VK_OBJECT_TYPE_IMAGE_VIEW, false);
+				images[i].imageView =
+					(VkImageView)(uintptr_t)wire_get_handle(r, VK_OBJECT_TYPE_IMAGE_VIEW, false);
 				images[i].imageLayout = (VkImageLayout)wire_get_u32(r);
 			}
 		}

@@ -4,7 +4,11 @@
 
 #include "proto/vk/wire.h"
 
-struct wire_chain { struct wire_writer *w; size_t at; uint32_t count; };
+struct wire_chain {
+	struct wire_writer *w;
+	size_t at;
+	uint32_t count;
+};
 
 size_t wire_begin(struct wire_writer *w, uint16_t command); /* where the command starts in w->out */
 void wire_end(struct wire_writer *w, size_t start);

@@ -27,7 +27,7 @@ static const struct {
 	[CARD_LOCAL] = { VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, CARD_HEAP_LOCAL },
 	[CARD_COHERENT] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, CARD_HEAP_HOST },
 	[CARD_CACHED] = { VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
-				  VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+			VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
 		CARD_HEAP_HOST },
 };
 static const uint32_t card_all_types = (1u << CARD_TYPE_COUNT) - 1;
@@ -84,7 +84,7 @@ struct device {
 	PFN_vkGetDeviceImageMemoryRequirements device_image_requirements;
 	PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer;
 	pthread_mutex_t lock;
-	struct memory *memories;               /* under lock */
+	struct memory *memories;                 /* under lock */
 	VkDeviceSize heap_used[CARD_HEAP_COUNT]; /* under lock */
 };
 
@@ -99,8 +99,8 @@ static void card_set(struct card *card, const char *key, const char *value)
 	if (!strcmp(key, "name"))
 		snprintf(card->name, sizeof(card->name), "%s", value);
 	else if (!strcmp(key, "type"))
-		card->type = strcmp(value, "integrated") ? VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU :
-							   VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+		card->type = strcmp(value, "integrated") ? VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU
+							 : VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
 	else if (!strcmp(key, "vendor"))
 		card->vendor = (uint32_t)strtoul(value, NULL, 0);
 	else if (!strcmp(key, "device"))
@@ -141,7 +141,8 @@ static void cards_read(void)
 		if (!strcmp(line, "card")) {
 			if (card_count == CARD_MAX)
 				break;
-			cards[card_count++] = (struct card){ .name = "card", .type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
+			cards[card_count++] = (struct card){ .name = "card",
+				.type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU,
 				.heap = { 8ull << 30, 8ull << 30 } };
 		} else if (value && card_count) {
 			*value++ = '\0';
@@ -331,7 +332,8 @@ static VkResult enumerate_extensions(VkPhysicalDevice device, const char *layer,
 	for (uint32_t i = 0; i < real; i++)
 		there |= !strcmp(all[i].extensionName, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
 	if (!there)
-		all[real++] = (VkExtensionProperties){ VK_EXT_PCI_BUS_INFO_EXTENSION_NAME, VK_EXT_PCI_BUS_INFO_SPEC_VERSION };
+		all[real++] =
+			(VkExtensionProperties){ VK_EXT_PCI_BUS_INFO_EXTENSION_NAME, VK_EXT_PCI_BUS_INFO_SPEC_VERSION };
 	if (result == VK_SUCCESS && ret) {
 		uint32_t fits = *count < real ? *count : real;
 		memcpy(ret, all, fits * sizeof(*all));
@@ -343,8 +345,8 @@ static VkResult enumerate_extensions(VkPhysicalDevice device, const char *layer,
 	return result;
 }
 
-static VkResult create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkDevice *ret)
+static VkResult create_device(
+	VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *ret)
 {
 	struct instance *instance = layer_find(&instances, physical);
 	PFN_vkGetDeviceProcAddr get;
@@ -381,14 +383,14 @@ static VkResult create_device(VkPhysicalDevice physical, const VkDeviceCreateInf
 	device->map = (PFN_vkMapMemory)get(*ret, "vkMapMemory");
 	device->buffer_requirements = (PFN_vkGetBufferMemoryRequirements)get(*ret, "vkGetBufferMemoryRequirements");
 	device->image_requirements = (PFN_vkGetImageMemoryRequirements)get(*ret, "vkGetImageMemoryRequirements");
-	device->buffer_requirements2 = (PFN_vkGetBufferMemoryRequirements2)layer_next_promoted(get, *ret,
-		"vkGetBufferMemoryRequirements2", "vkGetBufferMemoryRequirements2KHR");
-	device->image_requirements2 = (PFN_vkGetImageMemoryRequirements2)layer_next_promoted(get, *ret,
-		"vkGetImageMemoryRequirements2", "vkGetImageMemoryRequirements2KHR");
-	device->device_buffer_requirements = (PFN_vkGetDeviceBufferMemoryRequirements)layer_next_promoted(get, *ret,
-		"vkGetDeviceBufferMemoryRequirements", "vkGetDeviceBufferMemoryRequirementsKHR");
-	device->device_image_requirements = (PFN_vkGetDeviceImageMemoryRequirements)layer_next_promoted(get, *ret,
-		"vkGetDeviceImageMemoryRequirements", "vkGetDeviceImageMemoryRequirementsKHR");
+	device->buffer_requirements2 = (PFN_vkGetBufferMemoryRequirements2)layer_next_promoted(
+		get, *ret, "vkGetBufferMemoryRequirements2", "vkGetBufferMemoryRequirements2KHR");
+	device->image_requirements2 = (PFN_vkGetImageMemoryRequirements2)layer_next_promoted(
+		get, *ret, "vkGetImageMemoryRequirements2", "vkGetImageMemoryRequirements2KHR");
+	device->device_buffer_requirements = (PFN_vkGetDeviceBufferMemoryRequirements)layer_next_promoted(
+		get, *ret, "vkGetDeviceBufferMemoryRequirements", "vkGetDeviceBufferMemoryRequirementsKHR");
+	device->device_image_requirements = (PFN_vkGetDeviceImageMemoryRequirements)layer_next_promoted(
+		get, *ret, "vkGetDeviceImageMemoryRequirements", "vkGetDeviceImageMemoryRequirementsKHR");
 	device->host_pointer = (PFN_vkGetMemoryHostPointerPropertiesEXT)get(*ret, "vkGetMemoryHostPointerPropertiesEXT");
 	pthread_mutex_init(&device->lock, NULL);
 	layer_add(&devices, &device->node, *ret);
@@ -411,8 +413,8 @@ static void destroy_device(VkDevice handle, const VkAllocationCallbacks *allocat
 	free(device);
 }
 
-static VkResult allocate_memory(VkDevice handle, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator,
-	VkDeviceMemory *ret)
+static VkResult allocate_memory(
+	VkDevice handle, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator, VkDeviceMemory *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	if (!device->card)
@@ -461,8 +463,8 @@ static void free_memory(VkDevice handle, VkDeviceMemory memory, const VkAllocati
 	device->free(handle, memory, allocator);
 }
 
-static VkResult map_memory(VkDevice handle, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags,
-	void **ret)
+static VkResult map_memory(
+	VkDevice handle, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags, void **ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	pthread_mutex_lock(&device->lock);
@@ -494,7 +496,8 @@ static void get_image_requirements(VkDevice handle, VkImage image, VkMemoryRequi
 	set_types(device, &ret->memoryTypeBits);
 }
 
-static void get_buffer_requirements2(VkDevice handle, const VkBufferMemoryRequirementsInfo2 *info, VkMemoryRequirements2 *ret)
+static void get_buffer_requirements2(
+	VkDevice handle, const VkBufferMemoryRequirementsInfo2 *info, VkMemoryRequirements2 *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	device->buffer_requirements2(handle, info, ret);
@@ -508,24 +511,24 @@ static void get_image_requirements2(VkDevice handle, const VkImageMemoryRequirem
 	set_types(device, &ret->memoryRequirements.memoryTypeBits);
 }
 
-static void get_device_buffer_requirements(VkDevice handle, const VkDeviceBufferMemoryRequirements *info,
-	VkMemoryRequirements2 *ret)
+static void get_device_buffer_requirements(
+	VkDevice handle, const VkDeviceBufferMemoryRequirements *info, VkMemoryRequirements2 *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	device->device_buffer_requirements(handle, info, ret);
 	set_types(device, &ret->memoryRequirements.memoryTypeBits);
 }
 
-static void get_device_image_requirements(VkDevice handle, const VkDeviceImageMemoryRequirements *info,
-	VkMemoryRequirements2 *ret)
+static void get_device_image_requirements(
+	VkDevice handle, const VkDeviceImageMemoryRequirements *info, VkMemoryRequirements2 *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	device->device_image_requirements(handle, info, ret);
 	set_types(device, &ret->memoryRequirements.memoryTypeBits);
 }
 
-static VkResult get_host_pointer(VkDevice handle, VkExternalMemoryHandleTypeFlagBits type, const void *pointer,
-	VkMemoryHostPointerPropertiesEXT *ret)
+static VkResult get_host_pointer(
+	VkDevice handle, VkExternalMemoryHandleTypeFlagBits type, const void *pointer, VkMemoryHostPointerPropertiesEXT *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	VkResult result = device->host_pointer(handle, type, pointer, ret);

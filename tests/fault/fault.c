@@ -22,9 +22,10 @@
 #define WAIT_SLICE_NS 20000000ull /* a wait inside the driver notices a loss after this time */
 
 /* Commands of the next element that we call. */
-#define NEXT_COMMANDS(X)                                                                                                      \
-	X(DestroyDevice) X(QueueSubmit) X(QueueBindSparse) X(QueueWaitIdle) X(DeviceWaitIdle) X(WaitForFences)                \
-	X(GetFenceStatus) X(GetEventStatus) X(GetQueryPoolResults) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory)
+#define NEXT_COMMANDS(X)                                                                                                    \
+	X(DestroyDevice)                                                                                                    \
+	X(QueueSubmit) X(QueueBindSparse) X(QueueWaitIdle) X(DeviceWaitIdle) X(WaitForFences) X(GetFenceStatus)             \
+		X(GetEventStatus) X(GetQueryPoolResults) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory)
 #define NEXT_PROMOTED(X) X(QueueSubmit2) X(WaitSemaphores) X(GetSemaphoreCounterValue) X(SignalSemaphore)
 
 struct instance {
@@ -67,7 +68,7 @@ static struct layer_registry instances = LAYER_REGISTRY_INIT;
 static struct layer_registry devices = LAYER_REGISTRY_INIT;
 static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct device *watched; /* under watch_lock */
-static pid_t watching_pid;       /* under watch_lock; a forked child needs its own thread */
+static pid_t watching_pid;     /* under watch_lock; a forked child needs its own thread */
 
 /* ---- the trigger ---- */
 
@@ -174,9 +175,9 @@ static void watch_remove(struct device *device)
 /* NULL: no such GPU in the lab. Never unmapped: a GPU has one page and the process is short-lived. */
 static const volatile struct fault_page *page_of(struct instance *instance, VkPhysicalDevice device)
 {
-	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = { .sType =
-								VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT,
-		.pciDomain = UINT32_MAX };
+	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT, .pciDomain = UINT32_MAX
+	};
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &pci };
 	char path[PATH_MAX];
 	instance->properties2(device, &properties);
@@ -307,8 +308,8 @@ static VkResult enumerate_groups(VkInstance handle, uint32_t *count, VkPhysicalD
 
 /* ---- devices ---- */
 
-static VkResult create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator,
-	VkDevice *ret)
+static VkResult create_device(
+	VkPhysicalDevice physical, const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *ret)
 {
 	struct instance *instance = layer_find(&instances, physical);
 	PFN_vkGetDeviceProcAddr get;
@@ -320,8 +321,8 @@ static VkResult create_device(VkPhysicalDevice physical, const VkDeviceCreateInf
 		return VK_ERROR_INITIALIZATION_FAILED;
 	device->page = page_of(instance, physical);
 	device->losses = device->page ? device->page->losses : 0;
-	VkResult result = device->page && device->page->absent ? VK_ERROR_INITIALIZATION_FAILED :
-								 create(physical, info, allocator, ret);
+	VkResult result = device->page && device->page->absent ? VK_ERROR_INITIALIZATION_FAILED
+							       : create(physical, info, allocator, ret);
 	if (result != VK_SUCCESS) {
 		free(device);
 		return result;
@@ -360,8 +361,8 @@ static void destroy_device(VkDevice handle, const VkAllocationCallbacks *allocat
 
 /* ---- memory: only what is mapped can read garbage ---- */
 
-static VkResult allocate_memory(VkDevice handle, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator,
-	VkDeviceMemory *ret)
+static VkResult allocate_memory(
+	VkDevice handle, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *allocator, VkDeviceMemory *ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	struct memory *memory = calloc(1, sizeof(*memory));
@@ -409,8 +410,8 @@ static void set_mapping(struct device *device, VkDeviceMemory handle, void *mapp
 	pthread_mutex_unlock(&device->lock);
 }
 
-static VkResult map_memory(VkDevice handle, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags,
-	void **ret)
+static VkResult map_memory(
+	VkDevice handle, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize size, VkMemoryMapFlags flags, void **ret)
 {
 	struct device *device = layer_find(&devices, handle);
 	enum fault_way way = fault_of(device);
@@ -437,7 +438,8 @@ static void unmap_memory(VkDevice handle, VkDeviceMemory memory)
 /* ---- submissions ---- */
 
 /* Signals what the batch would have signalled, behind what was submitted before, and runs nothing. */
-static VkResult submit_nothing(struct device *device, VkQueue queue, uint32_t count, const VkSubmitInfo *batches, VkFence fence)
+static VkResult submit_nothing(
+	struct device *device, VkQueue queue, uint32_t count, const VkSubmitInfo *batches, VkFence fence)
 {
 	VkSubmitInfo *empty = calloc(count + 1, sizeof(*empty));
 	if (!empty)
@@ -452,7 +454,8 @@ static VkResult submit_nothing(struct device *device, VkQueue queue, uint32_t co
 	return result;
 }
 
-static VkResult submit_nothing2(struct device *device, VkQueue queue, uint32_t count, const VkSubmitInfo2 *batches, VkFence fence)
+static VkResult submit_nothing2(
+	struct device *device, VkQueue queue, uint32_t count, const VkSubmitInfo2 *batches, VkFence fence)
 {
 	VkSubmitInfo2 *empty = calloc(count + 1, sizeof(*empty));
 	if (!empty)

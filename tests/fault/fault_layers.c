@@ -76,9 +76,10 @@ static int group_setup(void **state)
 	}
 	snprintf(drivers, sizeof(drivers), "%s/zero.json:%s/one.json", directory, directory);
 	setenv("VK_DRIVER_FILES", drivers, 1);
-	write_text("cards", "# a card\ncard\nname NVIDIA GeForce RTX 5090\ntype discrete\nvendor 0x10de\ndevice 0x2b85\n"
-			    "pci 0000:04:00.0\nmemory 1073741824\nhost-memory 1073741824\ndriver-id 4\ndriver-name NVIDIA\n"
-			    "driver-info 580.95.05\n");
+	write_text("cards",
+		"# a card\ncard\nname NVIDIA GeForce RTX 5090\ntype discrete\nvendor 0x10de\ndevice 0x2b85\n"
+		"pci 0000:04:00.0\nmemory 1073741824\nhost-memory 1073741824\ndriver-id 4\ndriver-name NVIDIA\n"
+		"driver-info 580.95.05\n");
 	path_of(path, sizeof(path), "cards");
 	setenv("TBMESH_CARDS", path, 1);
 	char layer_path[512]; /* loaders before 1.3.254 stack layers in the order in which they find the manifests */
@@ -134,15 +135,17 @@ struct bench {
 
 static VkBuffer make_buffer(VkDevice device, uint32_t type, VkDeviceMemory *ret_memory)
 {
-	const VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = WORDS * 4,
+	const VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = WORDS * 4,
 		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT };
 	VkBuffer buffer;
 	assert_int_equal(vkCreateBuffer(device, &info, NULL, &buffer), VK_SUCCESS);
 	VkMemoryRequirements need;
 	vkGetBufferMemoryRequirements(device, buffer, &need);
 	assert_int_equal(need.memoryTypeBits, 7);
-	const VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size,
-		.memoryTypeIndex = type };
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size, .memoryTypeIndex = type
+	};
 	assert_int_equal(vkAllocateMemory(device, &allocate, NULL, ret_memory), VK_SUCCESS);
 	assert_int_equal(vkBindBufferMemory(device, buffer, *ret_memory, 0), VK_SUCCESS);
 	return buffer;
@@ -154,11 +157,15 @@ static void bench_open(struct bench *b)
 	*b = (struct bench){ .instance = make_instance() };
 	assert_int_equal(list_devices(b->instance, physical), 2);
 	const float priority = 1;
-	const VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1,
-		.pQueuePriorities = &priority };
+	const VkDeviceQueueCreateInfo queue = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1, .pQueuePriorities = &priority
+	};
 	const char *const extensions[] = { VK_EXT_PCI_BUS_INFO_EXTENSION_NAME };
-	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1,
-		.pQueueCreateInfos = &queue, .enabledExtensionCount = 1, .ppEnabledExtensionNames = extensions };
+	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue,
+		.enabledExtensionCount = 1,
+		.ppEnabledExtensionNames = extensions };
 	assert_int_equal(vkCreateDevice(physical[0], &info, NULL, &b->device), VK_SUCCESS);
 	vkGetDeviceQueue(b->device, 0, 0, &b->queue);
 	b->local = make_buffer(b->device, 0, &b->local_memory);
@@ -171,7 +178,9 @@ static void bench_open(struct bench *b)
 		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT };
 	assert_int_equal(vkCreateCommandPool(b->device, &pool, NULL, &b->pool), VK_SUCCESS);
 	const VkCommandBufferAllocateInfo buffers = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-		.commandPool = b->pool, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1 };
+		.commandPool = b->pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+		.commandBufferCount = 1 };
 	assert_int_equal(vkAllocateCommandBuffers(b->device, &buffers, &b->commands), VK_SUCCESS);
 	const VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
 	assert_int_equal(vkCreateFence(b->device, &fence, NULL, &b->fence), VK_SUCCESS);
@@ -180,18 +189,20 @@ static void bench_open(struct bench *b)
 static VkResult bench_submit(struct bench *b, uint32_t value)
 {
 	const VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-	const VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+	const VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
 		.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT };
 	const VkBufferCopy all = { .size = WORDS * 4 };
 	vkBeginCommandBuffer(b->commands, &begin);
 	vkCmdFillBuffer(b->commands, b->local, 0, VK_WHOLE_SIZE, value);
-	vkCmdPipelineBarrier(b->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &barrier, 0, NULL,
-		0, NULL);
+	vkCmdPipelineBarrier(b->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &barrier, 0,
+		NULL, 0, NULL);
 	vkCmdCopyBuffer(b->commands, b->local, b->host, 1, &all);
 	vkEndCommandBuffer(b->commands);
 	vkResetFences(b->device, 1, &b->fence);
-	const VkSubmitInfo submit = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1,
-		.pCommandBuffers = &b->commands };
+	const VkSubmitInfo submit = {
+		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &b->commands
+	};
 	return vkQueueSubmit(b->queue, 1, &submit, b->fence);
 }
 
@@ -226,8 +237,11 @@ static void test_looks(void **state)
 	VkInstance instance = make_instance();
 	VkPhysicalDevice physical[4];
 	assert_int_equal(list_devices(instance, physical), 2);
-	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT };
-	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES, .pNext = &pci };
+	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT
+	};
+	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
+		.pNext = &pci };
 	VkPhysicalDeviceProperties2 p = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &driver };
 	vkGetPhysicalDeviceProperties2(physical[0], &p);
 	assert_string_equal(p.properties.deviceName, "NVIDIA GeForce RTX 5090");

@@ -7,7 +7,7 @@
 
 #define FAULT_PAGE_SIZE 4096
 
-enum fault_way {         /* how a device of the GPU behaves once it is lost */
+enum fault_way { /* how a device of the GPU behaves once it is lost */
 	FAULT_NONE = 0,
 	FAULT_LOST = 'l',   /* submits, waits and queries return VK_ERROR_DEVICE_LOST */
 	FAULT_SILENT = 's', /* everything succeeds, nothing is executed, mapped memory reads garbage */
@@ -16,8 +16,8 @@ enum fault_way {         /* how a device of the GPU behaves once it is lost */
 };
 
 struct fault_page {
-	uint8_t way;     /* enum fault_way of the latest loss */
-	uint8_t absent;  /* not 0: no new instance sees the GPU */
+	uint8_t way;    /* enum fault_way of the latest loss */
+	uint8_t absent; /* not 0: no new instance sees the GPU */
 	uint8_t reserved[2];
 	uint32_t losses; /* grows with each loss; a device is lost when it differs from the value at its creation */
 };

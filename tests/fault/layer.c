@@ -50,7 +50,8 @@ PFN_vkVoidFunction layer_hook_find(const struct layer_hook *hooks, const char *n
 PFN_vkGetInstanceProcAddr layer_next_instance(const VkInstanceCreateInfo *info)
 {
 	VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
-	while (link && (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || link->function != VK_LAYER_LINK_INFO))
+	while (link &&
+		(link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || link->function != VK_LAYER_LINK_INFO))
 		link = (VkLayerInstanceCreateInfo *)link->pNext;
 	if (!link)
 		return NULL;

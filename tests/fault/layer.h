@@ -19,13 +19,19 @@ struct layer_registry {
 	pthread_rwlock_t lock;
 	struct layer_node *first; /* under lock */
 };
-#define LAYER_REGISTRY_INIT { PTHREAD_RWLOCK_INITIALIZER, NULL }
+#define LAYER_REGISTRY_INIT                                                                                                 \
+	{                                                                                                                   \
+		PTHREAD_RWLOCK_INITIALIZER, NULL                                                                            \
+	}
 
 struct layer_hook {
 	const char *name;
 	PFN_vkVoidFunction function;
 };
-#define LAYER_HOOK(name, function) { name, (PFN_vkVoidFunction)(function) }
+#define LAYER_HOOK(name, function)                                                                                          \
+	{                                                                                                                   \
+		name, (PFN_vkVoidFunction)(function)                                                                        \
+	}
 
 /* An instance and its physical devices share one key, so do a device, its queues and its command buffers. */
 void layer_add(struct layer_registry *registry, struct layer_node *node, const void *handle);
@@ -40,7 +46,8 @@ PFN_vkGetInstanceProcAddr layer_next_instance(const VkInstanceCreateInfo *info);
 PFN_vkGetInstanceProcAddr layer_next_device(const VkDeviceCreateInfo *info, PFN_vkGetDeviceProcAddr *ret_device);
 
 /* A command that core took over from an extension, under whichever name the next element has. NULL: under neither. */
-PFN_vkVoidFunction layer_next_promoted(PFN_vkGetDeviceProcAddr get, VkDevice device, const char *core, const char *extension);
+PFN_vkVoidFunction layer_next_promoted(
+	PFN_vkGetDeviceProcAddr get, VkDevice device, const char *core, const char *extension);
 
 /* The first struct of that type in a pNext chain, or NULL. */
 void *layer_chain_find(const void *chain, VkStructureType type);

@@ -51,7 +51,8 @@ int main(int argc, char **argv)
 			model[i] += data_in[i] * r;
 		right = *tallies == r && memcmp(model, data_out, size) == 0;
 		if (r % 50 == 0 || r == rounds || !right) {
-			printf("mapped round=%u tally=%u hash=%016llx\n", r, *tallies, (unsigned long long)minivk_fnv(data_out, size));
+			printf("mapped round=%u tally=%u hash=%016llx\n", r, *tallies,
+				(unsigned long long)minivk_fnv(data_out, size));
 			fflush(stdout);
 		}
 	}

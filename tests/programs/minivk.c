@@ -60,7 +60,9 @@ bool minivk_init_extended(struct minivk *v, const char *program, const void *dev
 	uint32_t extension_count)
 {
 	memset(v, 0, sizeof(*v));
-	VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = program, .apiVersion = VK_API_VERSION_1_2 };
+	VkApplicationInfo app = {
+		.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = program, .apiVersion = VK_API_VERSION_1_2
+	};
 	VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app };
 	VK(vkCreateInstance(&info, NULL, &v->instance));
 	choose_device(v);
@@ -78,16 +80,22 @@ bool minivk_init_extended(struct minivk *v, const char *program, const void *dev
 		exit(1);
 	}
 	float priority = 1.0f;
-	VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = v->family,
-		.queueCount = 1, .pQueuePriorities = &priority };
+	VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		.queueFamilyIndex = v->family,
+		.queueCount = 1,
+		.pQueuePriorities = &priority };
 	bool extended = has_extensions(v->physical, extensions, extension_count);
-	VkDeviceCreateInfo device = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = extended ? device_next : NULL,
-		.queueCreateInfoCount = 1, .pQueueCreateInfos = &queue, .enabledExtensionCount = extended ? extension_count : 0,
+	VkDeviceCreateInfo device = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.pNext = extended ? device_next : NULL,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue,
+		.enabledExtensionCount = extended ? extension_count : 0,
 		.ppEnabledExtensionNames = extensions };
 	VK(vkCreateDevice(v->physical, &device, NULL, &v->device));
 	vkGetDeviceQueue(v->device, v->family, 0, &v->queue);
 	VkCommandPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT, .queueFamilyIndex = v->family };
+		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+		.queueFamilyIndex = v->family };
 	VK(vkCreateCommandPool(v->device, &pool, NULL, &v->pool));
 	return extended;
 }
@@ -117,9 +125,11 @@ void minivk_buffer(struct minivk *v, struct minivk_buffer *b, VkDeviceSize size,
 	VK(vkCreateBuffer(v->device, &info, NULL, &b->buffer));
 	VkMemoryRequirements need;
 	vkGetBufferMemoryRequirements(v->device, b->buffer, &need);
-	VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size,
-		.memoryTypeIndex = memory_type(v, need.memoryTypeBits, host ? VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-			VK_MEMORY_PROPERTY_HOST_COHERENT_BIT : VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) };
+	VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.allocationSize = need.size,
+		.memoryTypeIndex = memory_type(v, need.memoryTypeBits,
+			host ? VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT
+			     : VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) };
 	VK(vkAllocateMemory(v->device, &allocate, NULL, &b->memory));
 	VK(vkBindBufferMemory(v->device, b->buffer, b->memory, 0));
 	if (host)
@@ -132,49 +142,68 @@ void minivk_buffer_finish(struct minivk *v, struct minivk_buffer *b)
 	vkFreeMemory(v->device, b->memory, NULL);
 }
 
-void minivk_pipeline(struct minivk *v, struct minivk_pipeline *p, const uint32_t *code, size_t code_size, uint32_t binding_count,
-	uint32_t push_size, uint32_t max_sets)
+void minivk_pipeline(struct minivk *v, struct minivk_pipeline *p, const uint32_t *code, size_t code_size,
+	uint32_t binding_count, uint32_t push_size, uint32_t max_sets)
 {
 	memset(p, 0, sizeof(*p));
 	p->binding_count = binding_count;
 	p->push_size = push_size;
 	VkDescriptorSetLayoutBinding bindings[MINIVK_MAX_BINDINGS];
 	for (uint32_t i = 0; i < binding_count; i++)
-		bindings[i] = (VkDescriptorSetLayoutBinding){ .binding = i, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-			.descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT };
+		bindings[i] = (VkDescriptorSetLayoutBinding){ .binding = i,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.descriptorCount = 1,
+			.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT };
 	VkDescriptorSetLayoutCreateInfo set = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-		.bindingCount = binding_count, .pBindings = bindings };
+		.bindingCount = binding_count,
+		.pBindings = bindings };
 	VK(vkCreateDescriptorSetLayout(v->device, &set, NULL, &p->set_layout));
 	VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, push_size };
-	VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
-		.pSetLayouts = &p->set_layout, .pushConstantRangeCount = push_size ? 1 : 0, .pPushConstantRanges = &push };
+	VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.setLayoutCount = 1,
+		.pSetLayouts = &p->set_layout,
+		.pushConstantRangeCount = push_size ? 1 : 0,
+		.pPushConstantRanges = &push };
 	VK(vkCreatePipelineLayout(v->device, &layout, NULL, &p->layout));
 	VkShaderModule module;
-	VkShaderModuleCreateInfo shader = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = code_size, .pCode = code };
+	VkShaderModuleCreateInfo shader = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = code_size, .pCode = code
+	};
 	VK(vkCreateShaderModule(v->device, &shader, NULL, &module));
 	VkComputePipelineCreateInfo pipeline = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-			.module = module, .pName = "main" }, .layout = p->layout };
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.module = module,
+			.pName = "main" },
+		.layout = p->layout };
 	VK(vkCreateComputePipelines(v->device, VK_NULL_HANDLE, 1, &pipeline, NULL, &p->pipeline));
 	vkDestroyShaderModule(v->device, module, NULL);
 	VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, binding_count * max_sets };
-	VkDescriptorPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = max_sets,
-		.poolSizeCount = 1, .pPoolSizes = &size };
+	VkDescriptorPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+		.maxSets = max_sets,
+		.poolSizeCount = 1,
+		.pPoolSizes = &size };
 	VK(vkCreateDescriptorPool(v->device, &pool, NULL, &p->pool));
 }
 
 VkDescriptorSet minivk_set(struct minivk *v, struct minivk_pipeline *p, const struct minivk_buffer *const *buffers)
 {
 	VkDescriptorSet set;
-	VkDescriptorSetAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = p->pool,
-		.descriptorSetCount = 1, .pSetLayouts = &p->set_layout };
+	VkDescriptorSetAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+		.descriptorPool = p->pool,
+		.descriptorSetCount = 1,
+		.pSetLayouts = &p->set_layout };
 	VK(vkAllocateDescriptorSets(v->device, &allocate, &set));
 	VkDescriptorBufferInfo infos[MINIVK_MAX_BINDINGS];
 	VkWriteDescriptorSet writes[MINIVK_MAX_BINDINGS];
 	for (uint32_t i = 0; i < p->binding_count; i++) {
 		infos[i] = (VkDescriptorBufferInfo){ buffers[i]->buffer, 0, VK_WHOLE_SIZE };
-		writes[i] = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i,
-			.descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i] };
+		writes[i] = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+			.dstSet = set,
+			.dstBinding = i,
+			.descriptorCount = 1,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.pBufferInfo = &infos[i] };
 	}
 	vkUpdateDescriptorSets(v->device, p->binding_count, writes, 0, NULL);
 	return set;
@@ -191,8 +220,10 @@ void minivk_pipeline_finish(struct minivk *v, struct minivk_pipeline *p)
 VkCommandBuffer minivk_begin(struct minivk *v)
 {
 	VkCommandBuffer c;
-	VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = v->pool,
-		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1 };
+	VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+		.commandPool = v->pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+		.commandBufferCount = 1 };
 	VK(vkAllocateCommandBuffers(v->device, &allocate, &c));
 	VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
 	VK(vkBeginCommandBuffer(c, &begin));
@@ -202,11 +233,13 @@ VkCommandBuffer minivk_begin(struct minivk *v)
 void minivk_barrier(VkCommandBuffer c)
 {
 	VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-		.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-		.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
-			VK_ACCESS_HOST_READ_BIT };
+		.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+			VK_ACCESS_TRANSFER_WRITE_BIT,
+		.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+			VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_HOST_READ_BIT };
 	vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-		VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+		VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+		&barrier, 0, NULL, 0, NULL);
 }
 
 void minivk_submit(struct minivk *v, VkCommandBuffer c, VkFence fence)

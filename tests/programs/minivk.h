@@ -52,8 +52,8 @@ void minivk_buffer(struct minivk *v, struct minivk_buffer *b, VkDeviceSize size,
 void minivk_buffer_finish(struct minivk *v, struct minivk_buffer *b);
 
 /* A compute pipeline whose set 0 has binding_count storage buffers. Room for max_sets sets. */
-void minivk_pipeline(struct minivk *v, struct minivk_pipeline *p, const uint32_t *code, size_t code_size, uint32_t binding_count,
-	uint32_t push_size, uint32_t max_sets);
+void minivk_pipeline(struct minivk *v, struct minivk_pipeline *p, const uint32_t *code, size_t code_size,
+	uint32_t binding_count, uint32_t push_size, uint32_t max_sets);
 VkDescriptorSet minivk_set(struct minivk *v, struct minivk_pipeline *p, const struct minivk_buffer *const *buffers);
 void minivk_pipeline_finish(struct minivk *v, struct minivk_pipeline *p);
 

@@ -8,7 +8,9 @@
 #include "minivk.h"
 #include "neighbours.comp.h"
 
-struct push { uint32_t count, round; };
+struct push {
+	uint32_t count, round;
+};
 
 static unsigned char device_byte(uint32_t round, uint32_t index)
 {
@@ -27,8 +29,10 @@ int main(int argc, char **argv)
 	uint32_t words = (pairs + 3) / 4;
 	struct minivk_buffer source[2], shared;
 	for (int i = 0; i < 2; i++)
-		minivk_buffer(&v, &source[i], (VkDeviceSize)words * 4, false, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
-	minivk_buffer(&v, &shared, (VkDeviceSize)pairs * 4, true, VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
+		minivk_buffer(&v, &source[i], (VkDeviceSize)words * 4, false,
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
+	minivk_buffer(&v, &shared, (VkDeviceSize)pairs * 4, true,
+		VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
 	struct minivk_pipeline pipeline;
 	minivk_pipeline(&v, &pipeline, neighbours_comp, sizeof(neighbours_comp), 1, sizeof(struct push), 2);
 	VkDescriptorSet sets[2] = { minivk_set(&v, &pipeline, (const struct minivk_buffer *[]){ &source[0] }),
@@ -49,13 +53,16 @@ int main(int argc, char **argv)
 			vkFreeCommandBuffers(v.device, v.pool, 1, &commands[slot]);
 			commands[slot] = NULL;
 			for (uint32_t i = 0; i < pairs && right; i++) {
-				right = bytes[half + 2 * i + 1] == device_byte(r - 2, i) && bytes[half + 2 * i] == host[half + 2 * i];
+				right = bytes[half + 2 * i + 1] == device_byte(r - 2, i) &&
+					bytes[half + 2 * i] == host[half + 2 * i];
 				if (!right)
-					printf("round %u pair %u: %02x %02x, should be %02x %02x\n", r - 2, i, bytes[half + 2 * i],
-						bytes[half + 2 * i + 1], host[half + 2 * i], device_byte(r - 2, i));
+					printf("round %u pair %u: %02x %02x, should be %02x %02x\n", r - 2, i,
+						bytes[half + 2 * i], bytes[half + 2 * i + 1], host[half + 2 * i],
+						device_byte(r - 2, i));
 			}
 			if (r % 50 == 1) {
-				printf("neighbours round=%u hash=%016llx\n", r - 2, (unsigned long long)minivk_fnv(bytes + half, (size_t)pairs * 2));
+				printf("neighbours round=%u hash=%016llx\n", r - 2,
+					(unsigned long long)minivk_fnv(bytes + half, (size_t)pairs * 2));
 				fflush(stdout);
 			}
 		}
@@ -63,7 +70,8 @@ int main(int argc, char **argv)
 			struct push push = { words, r };
 			VkCommandBuffer c = commands[slot] = minivk_begin(&v);
 			vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.pipeline);
-			vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &sets[slot], 0, NULL);
+			vkCmdBindDescriptorSets(
+				c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &sets[slot], 0, NULL);
 			vkCmdPushConstants(c, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
 			vkCmdDispatch(c, (words + 63) / 64, 1, 1);
 			minivk_barrier(c);
@@ -74,7 +82,8 @@ int main(int argc, char **argv)
 			VK(vkEndCommandBuffer(c));
 			minivk_submit(&v, c, fences[slot]);
 		}
-		for (uint32_t i = r % 3; i < 2 * pairs; i += 3) /* the host's bytes, in both halves, while the device works */
+		for (uint32_t i = r % 3; i < 2 * pairs;
+			i += 3) /* the host's bytes, in both halves, while the device works */
 			bytes[2 * i] = host[2 * i] = (unsigned char)(r * 31 + i);
 	}
 	printf("neighbours rounds=%u\n%s\n", rounds, right ? "right" : "WRONG");

@@ -10,7 +10,9 @@
 #define PART_WORDS (16u << 20) /* 64 MiB */
 #define MAX_PARTS 64u
 
-struct push { uint32_t count, round, first; };
+struct push {
+	uint32_t count, round, first;
+};
 
 int main(int argc, char **argv)
 {
@@ -33,7 +35,8 @@ int main(int argc, char **argv)
 	for (uint32_t p = 0; p < parts; p++) {
 		uint64_t left = words - (uint64_t)p * PART_WORDS;
 		count[p] = left < PART_WORDS ? (uint32_t)left : PART_WORDS;
-		minivk_buffer(&v, &part[p], (VkDeviceSize)count[p] * 4, false, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+		minivk_buffer(&v, &part[p], (VkDeviceSize)count[p] * 4, false,
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 		sets[p] = minivk_set(&v, &pipeline, (const struct minivk_buffer *[]){ &part[p], &sum });
 		vkCmdFillBuffer(clear, part[p].buffer, 0, VK_WHOLE_SIZE, 1);
 	}

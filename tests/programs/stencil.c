@@ -17,7 +17,8 @@ static void cpu_step(const float *from, float *to, uint32_t side)
 			size_t i = (size_t)y * side + x;
 			to[i] = from[i];
 			if (x > 0 && y > 0 && x < side - 1 && y < side - 1)
-				to[i] = from[i] * 0.5f + (((from[i - 1] + from[i + 1]) + from[i - side]) + from[i + side]) * 0.125f;
+				to[i] = from[i] * 0.5f +
+					(((from[i - 1] + from[i + 1]) + from[i - side]) + from[i + side]) * 0.125f;
 		}
 	}
 }
@@ -35,7 +36,8 @@ static bool close_to(const float *a, const float *b, size_t count)
 
 int main(int argc, char **argv)
 {
-	uint32_t submits = minivk_option(argc, argv, "--steps", 400) / STEPS_PER_SUBMIT, side = minivk_option(argc, argv, "--side", 128);
+	uint32_t submits = minivk_option(argc, argv, "--steps", 400) / STEPS_PER_SUBMIT,
+		 side = minivk_option(argc, argv, "--side", 128);
 	uint32_t every = minivk_option(argc, argv, "--every", 10);
 	if (side < 3 || every == 0) {
 		fprintf(stderr, "--side is at least 3, --every at least 1\n");
@@ -47,8 +49,9 @@ int main(int argc, char **argv)
 	struct minivk_buffer staging, grid[2];
 	minivk_buffer(&v, &staging, size, true, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 	for (int i = 0; i < 2; i++)
-		minivk_buffer(&v, &grid[i], size, false, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-			VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+		minivk_buffer(&v, &grid[i], size, false,
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+				VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 	struct minivk_pipeline pipeline;
 	minivk_pipeline(&v, &pipeline, stencil_comp, sizeof(stencil_comp), 2, sizeof(uint32_t), 2);
 	VkDescriptorSet sets[2] = { minivk_set(&v, &pipeline, (const struct minivk_buffer *[]){ &grid[0], &grid[1] }),
@@ -92,7 +95,8 @@ int main(int argc, char **argv)
 		vkCmdCopyBuffer(download, grid[0].buffer, staging.buffer, 1, &all);
 		minivk_barrier(download);
 		minivk_run(&v, download);
-		printf("stencil step=%u hash=%016llx\n", n * STEPS_PER_SUBMIT, (unsigned long long)minivk_fnv(staging.mapped, size));
+		printf("stencil step=%u hash=%016llx\n", n * STEPS_PER_SUBMIT,
+			(unsigned long long)minivk_fnv(staging.mapped, size));
 		fflush(stdout);
 		right = close_to(staging.mapped, a, cells);
 	}

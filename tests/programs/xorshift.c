@@ -7,7 +7,9 @@
 #include "minivk.h"
 #include "xorshift.comp.h"
 
-struct push { uint32_t count, stride; };
+struct push {
+	uint32_t count, stride;
+};
 
 static void cpu_round(const uint32_t *from, uint32_t *to, uint32_t count, uint32_t stride)
 {
@@ -29,8 +31,9 @@ int main(int argc, char **argv)
 	struct minivk_buffer staging, ring[2];
 	minivk_buffer(&v, &staging, size, true, VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 	for (int i = 0; i < 2; i++)
-		minivk_buffer(&v, &ring[i], size, false, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-			VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+		minivk_buffer(&v, &ring[i], size, false,
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+				VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 	struct minivk_pipeline pipeline;
 	minivk_pipeline(&v, &pipeline, xorshift_comp, sizeof(xorshift_comp), 2, sizeof(struct push), 2);
 	VkDescriptorSet sets[2] = { minivk_set(&v, &pipeline, (const struct minivk_buffer *[]){ &ring[0], &ring[1] }),
@@ -79,7 +82,8 @@ int main(int argc, char **argv)
 		a = b;
 		b = swap;
 	}
-	printf("xorshift rounds=%u words=%u hash=%016llx\n", rounds, words, (unsigned long long)minivk_fnv(staging.mapped, size));
+	printf("xorshift rounds=%u words=%u hash=%016llx\n", rounds, words,
+		(unsigned long long)minivk_fnv(staging.mapped, size));
 	bool right = memcmp(a, staging.mapped, size) == 0;
 	printf("%s\n", right ? "right" : "WRONG");
 	for (int i = 0; i < 2; i++)

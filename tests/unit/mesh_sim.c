@@ -47,8 +47,9 @@ static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, co
 				return 0;
 			assert(s->flying_count < SIM_MAX_FLYING);
 			struct sim_packet *p = &s->flying[s->flying_count++];
-			*p = (struct sim_packet){ .at_ns = s->now_ns + cable->delay_ns, .to = *other,
-				.from = { from->ip, 5000 }, .size = size };
+			*p = (struct sim_packet){
+				.at_ns = s->now_ns + cable->delay_ns, .to = *other, .from = { from->ip, 5000 }, .size = size
+			};
 			memcpy(p->data, data, size);
 			return 0;
 		}

@@ -20,8 +20,8 @@ struct sim_node {
 	struct mesh_core *core;
 	struct mesh_identity identity;
 	unsigned index;
-	bool stopped;             /* neither ticks nor receives; what comes waits in its sockets */
-	int64_t realtime_ns;      /* its CLOCK_REALTIME minus the simulation's time */
+	bool stopped;        /* neither ticks nor receives; what comes waits in its sockets */
+	int64_t realtime_ns; /* its CLOCK_REALTIME minus the simulation's time */
 	struct sim_event events[SIM_MAX_EVENTS];
 	size_t event_count;
 	unsigned admitted, expelled, restarted, routes, warnings;
@@ -30,12 +30,16 @@ struct sim_node {
 	uint64_t packets_sent;
 	uint64_t next_ns;
 };
-struct sim_end { struct sim_node *node; unsigned ifindex; struct in6_addr ip; };
+struct sim_end {
+	struct sim_node *node;
+	unsigned ifindex;
+	struct in6_addr ip;
+};
 struct sim_cable {
 	struct sim_end ends[2];
 	uint64_t delay_ns;
-	bool cut;                 /* silently: nobody is told */
-	unsigned lose_every;      /* every n-th packet; 0 none */
+	bool cut;            /* silently: nobody is told */
+	unsigned lose_every; /* every n-th packet; 0 none */
 };
 struct sim_packet {
 	uint64_t at_ns;
@@ -47,7 +51,7 @@ struct sim_packet {
 struct sim {
 	uint64_t now_ns;
 	uint64_t seed;
-	uint64_t residence_ns;    /* from a packet's arrival until its node looks at it */
+	uint64_t residence_ns; /* from a packet's arrival until its node looks at it */
 	struct sim_node nodes[SIM_MAX_NODES];
 	size_t node_count;
 	struct sim_cable cables[SIM_MAX_CABLES];

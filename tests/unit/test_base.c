@@ -82,14 +82,12 @@ static void test_list(void **state)
 		items[i].value = i;
 		list_append(&head, &items[i].link);
 	}
-	list_for_each_safe(item, &head, struct item, link)
-	{
+	list_for_each_safe(item, &head, struct item, link) {
 		if (item->value % 2)
 			list_remove(&item->link);
 	}
 	int sum = 0, count = 0;
-	list_for_each(item, &head, struct item, link)
-	{
+	list_for_each(item, &head, struct item, link) {
 		sum = sum * 10 + item->value;
 		count++;
 	}

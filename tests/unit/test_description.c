@@ -36,13 +36,17 @@ static struct buf make_bytes(void)
 	VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 };
 	f.features.shaderInt64 = VK_TRUE;
 	VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .shaderFloat16 = VK_TRUE };
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .shaderFloat16 = VK_TRUE
+	};
 	VkPhysicalDeviceSubgroupProperties subgroup = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
-		.subgroupSize = 32, .supportedOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT };
-	VkExtensionProperties extensions[2] = { { VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, 1 }, { "VK_KHR_16bit_storage", 1 } };
+		.subgroupSize = 32,
+		.supportedOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT };
+	VkExtensionProperties extensions[2] = { { VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, 1 },
+		{ "VK_KHR_16bit_storage", 1 } };
 	struct description_format format = { .format = VK_FORMAT_R32_UINT,
 		.properties.bufferFeatures = VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT };
-	VkPhysicalDeviceMemoryProperties memory = { .memoryHeapCount = 2, .memoryTypeCount = 1,
+	VkPhysicalDeviceMemoryProperties memory = { .memoryHeapCount = 2,
+		.memoryTypeCount = 1,
 		.memoryHeaps = { { 1ull << 33, 0 }, { 1ull << 32, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT } } };
 	buf_append(&b, &header, sizeof(header));
 	append(&b, DESCRIPTION_STRUCT, p.sType, &p, sizeof(p));
@@ -69,11 +73,14 @@ static void reads_what_was_written(void **state)
 	assert_int_equal(size, 5);
 	assert_memory_equal(host, "alpha", 5);
 	assert_null(description_find(&d, DESCRIPTION_TEXT, DESCRIPTION_TEXT_GPU_ID, NULL));
-	assert_null(description_struct(&d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(VkPhysicalDeviceFeatures2) + 1));
+	assert_null(
+		description_struct(&d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(VkPhysicalDeviceFeatures2) + 1));
 
-	VkPhysicalDeviceVulkan12Features f12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .hostQueryReset = 7 };
+	VkPhysicalDeviceVulkan12Features f12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+		.hostQueryReset = 7 };
 	VkPhysicalDeviceShaderFloat16Int8Features f16 = {
-		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &f12 };
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &f12
+	};
 	VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f16 };
 	description_fill_chain(&d, &f);
 	assert_ptr_equal(f.pNext, &f16);
@@ -92,14 +99,20 @@ static void covers(void **state)
 	struct buf b = make_bytes();
 	struct description d;
 	assert_int_equal(description_parse(&d, b.data, b.size), 0);
-	const struct { struct gpu_need need; const char *why; } cases[] = {
-		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, offsetof(VkPhysicalDeviceFeatures2, features.shaderInt64),
-			0, NULL }, "" },
-		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, offsetof(VkPhysicalDeviceFeatures2, features.shaderFloat64),
-			0, NULL }, "needs shaderFloat64, which Testcard lacks" },
+	const struct {
+		struct gpu_need need;
+		const char *why;
+	} cases[] = {
+		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+			  offsetof(VkPhysicalDeviceFeatures2, features.shaderInt64), 0, NULL },
+			"" },
+		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+			  offsetof(VkPhysicalDeviceFeatures2, features.shaderFloat64), 0, NULL },
+			"needs shaderFloat64, which Testcard lacks" },
 		/* asked for in Vulkan 1.2's struct, there in the extension's */
 		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, shaderFloat16), 0, NULL }, "" },
+			  offsetof(VkPhysicalDeviceVulkan12Features, shaderFloat16), 0, NULL },
+			"" },
 		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, 1, 0, NULL },
 			"needs a feature that tbmesh does not know (struct 51, offset 1)" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeSharedMemorySize), 32768, 0, NULL }, "" },
@@ -107,8 +120,10 @@ static void covers(void **state)
 			"needs maxComputeSharedMemorySize of at least 40000, Testcard has 32768" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeWorkGroupSize) + 4, 257, 0, NULL },
 			"needs maxComputeWorkGroupSize[1] of at least 257, Testcard has 256" },
-		{ { NEED_LIMIT_MIN64, UINT64_MAX, 1, 0, NULL }, "needs a limit that tbmesh does not know (offset 18446744073709551615)" },
-		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 128, 0, NULL }, "" },
+		{ { NEED_LIMIT_MIN64, UINT64_MAX, 1, 0, NULL },
+			"needs a limit that tbmesh does not know (offset 18446744073709551615)" },
+		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 128, 0, NULL },
+			"" },
 		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 16, 0, NULL },
 			"needs minStorageBufferOffsetAlignment to divide 16, but on Testcard it is 64" },
 		{ { NEED_SUBGROUP_SIZE, 32, 0, 0, NULL }, "" },
@@ -118,12 +133,15 @@ static void covers(void **state)
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityFloat16, 0, 0, NULL }, "" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityGroupNonUniformArithmetic, 0, 0, NULL }, "" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityGroupNonUniformShuffle, 0, 0, NULL },
-			"needs SPIR-V capability GroupNonUniformShuffle (subgroupSupportedOperations), which Testcard lacks" },
+			"needs SPIR-V capability GroupNonUniformShuffle (subgroupSupportedOperations), which Testcard "
+			"lacks" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityFloat64, 0, 0, NULL },
 			"needs SPIR-V capability Float64 (shaderFloat64), which Testcard lacks" },
-		{ { NEED_SPIRV_CAPABILITY, 99999, 0, 0, NULL }, "needs SPIR-V capability 99999, which tbmesh does not know" },
+		{ { NEED_SPIRV_CAPABILITY, 99999, 0, 0, NULL },
+			"needs SPIR-V capability 99999, which tbmesh does not know" },
 		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_16bit_storage" }, "" },
-		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_push_descriptor" }, "needs VK_KHR_push_descriptor, which Testcard lacks" },
+		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_push_descriptor" },
+			"needs VK_KHR_push_descriptor, which Testcard lacks" },
 		{ { NEED_MEMORY, 1ull << 32, 0, 0, NULL }, "" },
 		{ { NEED_MEMORY, 3ull << 31, 0, 0, NULL }, "needs 6.0 GiB of memory, Testcard has 4.0 GiB" },
 		{ { NEED_FORMAT, VK_FORMAT_R32_UINT, VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT, 0, NULL }, "" },
@@ -204,7 +222,8 @@ static void real_device(void **state)
 	const struct description_buffer *buffer = description_find(&d, DESCRIPTION_BUFFER, 0, NULL);
 	assert_non_null(buffer);
 	assert_true(buffer->memory_type_bits != 0);
-	struct gpu_need needs[] = { { NEED_SPIRV_CAPABILITY, SpvCapabilityInt64, 0, 0, NULL }, { NEED_MEMORY, 1 << 20, 0, 0, NULL } };
+	struct gpu_need needs[] = { { NEED_SPIRV_CAPABILITY, SpvCapabilityInt64, 0, 0, NULL },
+		{ NEED_MEMORY, 1 << 20, 0, 0, NULL } };
 	assert_int_equal(description_covers(&d, needs, 2, NULL, 0), 1);
 	description_finish(&d);
 	buf_finish(&b);

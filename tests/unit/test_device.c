@@ -340,8 +340,9 @@ static void test_garbage_attributes(void **state)
 	struct bed *b = *state;
 	static const char *const garbage[] = { "", "255", "-1", "0x", "\x01\x02", "\xff\xfe", "NaN Gb/s",
 		"999999999999 Gb/s", "20.0 Gb/s extra",
-		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "a"
+		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") };
 	attach(b);
 	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
 		char text[4096];
@@ -430,7 +431,7 @@ static void test_thunderbolt_net(void **state)
 	expect(b, ""); /* no driver yet */
 	add(b,
 		"P: " XDOMAIN "/1-1.0\nE: SUBSYSTEM=thunderbolt\nE: DEVTYPE=thunderbolt_service\nL: "
-			      "driver=../x/drivers/thunderbolt-net\n");
+		"driver=../x/drivers/thunderbolt-net\n");
 	expect(b, "+en05 "); /* by driver, whatever its name */
 	assert_string_equal(b->story.netdev.xdomain, "1-1");
 	assert_string_equal(b->story.netdev.domain, "0000:00:0d.3");

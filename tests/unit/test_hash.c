@@ -103,8 +103,9 @@ struct machine {
 
 static void make_buffer(struct machine *m, VkPhysicalDevice physical, int n, VkDeviceSize size)
 {
-	VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
-		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT };
+	VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT
+	};
 	VkMemoryRequirements needs;
 	VkPhysicalDeviceMemoryProperties memory;
 	const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
@@ -114,8 +115,9 @@ static void make_buffer(struct machine *m, VkPhysicalDevice physical, int n, VkD
 	uint32_t type = 0;
 	while (!(needs.memoryTypeBits & 1u << type) || (memory.memoryTypes[type].propertyFlags & wanted) != wanted)
 		assert_true(++type < memory.memoryTypeCount);
-	VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs.size,
-		.memoryTypeIndex = type };
+	VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = needs.size, .memoryTypeIndex = type
+	};
 	CHECK(vkAllocateMemory(m->device, &allocate, NULL, &m->memory[n]));
 	CHECK(vkBindBufferMemory(m->device, m->buffers[n], m->memory[n], 0));
 	CHECK(vkMapMemory(m->device, m->memory[n], 0, VK_WHOLE_SIZE, 0, &m->mapped[n]));
@@ -124,37 +126,55 @@ static void make_buffer(struct machine *m, VkPhysicalDevice physical, int n, VkD
 static void make_pipeline(struct machine *m)
 {
 	const VkDescriptorSetLayoutBinding bindings[2] = {
-		{ .binding = 0, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1,
+		{ .binding = 0,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.descriptorCount = 1,
 			.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT },
-		{ .binding = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1,
+		{ .binding = 1,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.descriptorCount = 1,
 			.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT },
 	};
-	VkDescriptorSetLayoutCreateInfo set_info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 2,
-		.pBindings = bindings };
+	VkDescriptorSetLayoutCreateInfo set_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 2, .pBindings = bindings
+	};
 	CHECK(vkCreateDescriptorSetLayout(m->device, &set_info, NULL, &m->set_layout));
 	VkPushConstantRange range = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct hash_push) };
-	VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
-		.pSetLayouts = &m->set_layout, .pushConstantRangeCount = 1, .pPushConstantRanges = &range };
+	VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.setLayoutCount = 1,
+		.pSetLayouts = &m->set_layout,
+		.pushConstantRangeCount = 1,
+		.pPushConstantRanges = &range };
 	CHECK(vkCreatePipelineLayout(m->device, &layout_info, NULL, &m->layout));
-	VkShaderModuleCreateInfo code = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = hash_shader_size,
-		.pCode = hash_shader_code };
-	VkComputePipelineCreateInfo pipeline = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = m->layout,
-		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+	VkShaderModuleCreateInfo code = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = hash_shader_size, .pCode = hash_shader_code
+	};
+	VkComputePipelineCreateInfo pipeline = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+		.layout = m->layout,
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
 			.pName = "main" } };
 	CHECK(vkCreateShaderModule(m->device, &code, NULL, &m->module));
 	pipeline.stage.module = m->module;
 	CHECK(vkCreateComputePipelines(m->device, VK_NULL_HANDLE, 1, &pipeline, NULL, &m->pipeline));
 	VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 };
-	VkDescriptorPoolCreateInfo pool_info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1,
-		.poolSizeCount = 1, .pPoolSizes = &size };
+	VkDescriptorPoolCreateInfo pool_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size
+	};
 	CHECK(vkCreateDescriptorPool(m->device, &pool_info, NULL, &m->set_pool));
-	VkDescriptorSetAllocateInfo set = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = m->set_pool,
-		.descriptorSetCount = 1, .pSetLayouts = &m->set_layout };
+	VkDescriptorSetAllocateInfo set = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+		.descriptorPool = m->set_pool,
+		.descriptorSetCount = 1,
+		.pSetLayouts = &m->set_layout };
 	CHECK(vkAllocateDescriptorSets(m->device, &set, &m->set));
 	for (uint32_t n = 0; n < 2; n++) {
 		VkDescriptorBufferInfo whole = { m->buffers[n], 0, VK_WHOLE_SIZE };
-		VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = m->set, .dstBinding = n,
-			.descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &whole };
+		VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+			.dstSet = m->set,
+			.dstBinding = n,
+			.descriptorCount = 1,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.pBufferInfo = &whole };
 		vkUpdateDescriptorSets(m->device, 1, &write, 0, NULL);
 	}
 }
@@ -162,11 +182,15 @@ static void make_pipeline(struct machine *m)
 static void make_machine(struct machine *m, const struct gpu *gpu)
 {
 	const float priority = 1;
-	VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family,
-		.queueCount = 1, .pQueuePriorities = &priority };
-	VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1,
-		.pQueueCreateInfos = &queue };
-	VkCommandPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family };
+	VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		.queueFamilyIndex = gpu->queue_family,
+		.queueCount = 1,
+		.pQueuePriorities = &priority };
+	VkDeviceCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue
+	};
+	VkCommandPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+		.queueFamilyIndex = gpu->queue_family };
 	CHECK(vkCreateDevice(gpu->device, &info, NULL, &m->device));
 	vkGetDeviceQueue(m->device, gpu->queue_family, 0, &m->queue);
 	make_buffer(m, gpu->device, 0, sizeof(words));
@@ -192,10 +216,12 @@ static void destroy_machine(struct machine *m)
 
 static uint64_t run(struct machine *m, const struct hash_push *push)
 {
-	VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = m->pool,
-		.commandBufferCount = 1 };
+	VkCommandBufferAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = m->pool, .commandBufferCount = 1
+	};
 	VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
-	VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, NULL, VK_ACCESS_SHADER_WRITE_BIT, VK_ACCESS_HOST_READ_BIT };
+	VkMemoryBarrier barrier = { VK_STRUCTURE_TYPE_MEMORY_BARRIER, NULL, VK_ACCESS_SHADER_WRITE_BIT,
+		VK_ACCESS_HOST_READ_BIT };
 	VkCommandBuffer cb;
 	memset(m->mapped[1], 0, 8);
 	CHECK(vkAllocateCommandBuffers(m->device, &allocate, &cb));
@@ -204,7 +230,8 @@ static uint64_t run(struct machine *m, const struct hash_push *push)
 	vkCmdBindDescriptorSets(cb, VK_PIPELINE_BIND_POINT_COMPUTE, m->layout, 0, 1, &m->set, 0, NULL);
 	vkCmdPushConstants(cb, m->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(*push), push);
 	vkCmdDispatch(cb, hash_groups(push->word_count), 1, 1);
-	vkCmdPipelineBarrier(cb, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+	vkCmdPipelineBarrier(
+		cb, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
 	CHECK(vkEndCommandBuffer(cb));
 	VkSubmitInfo submit = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cb };
 	CHECK(vkQueueSubmit(m->queue, 1, &submit, VK_NULL_HANDLE));
@@ -228,8 +255,15 @@ static void shader_is_the_same(void **state)
 	struct machine m = { 0 };
 	make_machine(&m, &g.gpus[0]);
 	memcpy(m.mapped[0], words, sizeof(words));
-	const uint32_t cases[][3] = { /* first word, count, index base */
-		{ 0, 1, 0 }, { 0, 127, 0 }, { 5, 128, 9 }, { 17, 129, 0xffffffc0 }, { 0, 2049, 1 }, { 1, WORDS - 1, 12345 }, { 3, 0, 0 },
+	const uint32_t cases[][3] = {
+		/* first word, count, index base */
+		{ 0, 1, 0 },
+		{ 0, 127, 0 },
+		{ 5, 128, 9 },
+		{ 17, 129, 0xffffffc0 },
+		{ 0, 2049, 1 },
+		{ 1, WORDS - 1, 12345 },
+		{ 3, 0, 0 },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t nonce = next_random();

@@ -21,8 +21,8 @@ static const struct spirv_variable *variable(const struct spirv_info *info, uint
 	return NULL;
 }
 
-static void check_variable(const struct spirv_info *info, uint32_t set, uint32_t binding, VkDescriptorType type, uint32_t count,
-	bool non_writable)
+static void check_variable(const struct spirv_info *info, uint32_t set, uint32_t binding, VkDescriptorType type,
+	uint32_t count, bool non_writable)
 {
 	const struct spirv_variable *v = variable(info, set, binding);
 	assert_int_equal(v->type, type);
@@ -74,7 +74,8 @@ static void check_specialization(const uint32_t *code, size_t size)
 	spirv_info_finish(&info);
 
 	const uint32_t data[] = { 100, 64 };
-	const VkSpecializationMapEntry map[] = { { 3, 4, 4 }, { 5, 0, 4 }, { 9, 0, 4 }, { 5, 6, 4 } /* out of the data: left out */ };
+	const VkSpecializationMapEntry map[] = { { 3, 4, 4 }, { 5, 0, 4 }, { 9, 0, 4 },
+		{ 5, 6, 4 } /* out of the data: left out */ };
 	const VkSpecializationInfo s = { 4, map, sizeof(data), data };
 	assert_int_equal(spirv_reflect(code, size, "main", &s, &info), 0);
 	assert_int_equal(info.local_size[0], 64);

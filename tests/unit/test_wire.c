@@ -23,7 +23,9 @@ static void round_clear(struct round *x)
 	buf_clear(&x->out);
 	buf_clear(&x->deps);
 	x->used = 0;
-	struct wire_writer w = { .out = &x->out, .deps = &x->deps, .id = round_id_of, .seen = x->w.seen, .seen_count = x->w.seen_count };
+	struct wire_writer w = {
+		.out = &x->out, .deps = &x->deps, .id = round_id_of, .seen = x->w.seen, .seen_count = x->w.seen_count
+	};
 	x->w = w;
 }
 
@@ -72,7 +74,9 @@ static void damaged_commands_are_safe(void **state)
 			unsigned char *exact = malloc(cut + 1);
 			assert_non_null(exact);
 			memcpy(exact, x.out.data + 8, cut);
-			struct wire_reader r = { .at = exact, .end = exact + cut, .arena = &arena, .handle = round_handle_of };
+			struct wire_reader r = {
+				.at = exact, .end = exact + cut, .arena = &arena, .handle = round_handle_of
+			};
 			assert_false(size - cut >= 8 && round_decode((unsigned)c + 1, &r)); /* the last 4 may be padding */
 			free(exact);
 		}
@@ -81,7 +85,10 @@ static void damaged_commands_are_safe(void **state)
 			static const unsigned char bad[] = { 0, 1, 0x7f, 0xff };
 			for (size_t b = 0; b < sizeof(bad); b++) {
 				x.out.data[8 + at] = bad[b];
-				struct wire_reader r = { .at = x.out.data + 8, .end = x.out.data + x.out.size, .arena = &arena, .handle = round_handle_of };
+				struct wire_reader r = { .at = x.out.data + 8,
+					.end = x.out.data + x.out.size,
+					.arena = &arena,
+					.handle = round_handle_of };
 				round_decode((unsigned)c + 1, &r);
 				assert_true(arena.used <= arena.size);
 			}
@@ -109,8 +116,12 @@ static void golden_bytes(void **state)
 	round_running = "golden";
 	encode(&out, &deps, &w);
 	wire_encode_vkCmdCopyBuffer(&w, BUFFER(1), BUFFER(2), 1, &(VkBufferCopy){ 16, 32, 64 });
-	const struct { uint16_t command, reserved; uint32_t size; uint64_t src, dst; unsigned char rest[32]; } copy = {
-		WIRE_vkCmdCopyBuffer, 0, 56, ID(VK_OBJECT_TYPE_BUFFER, 1), ID(VK_OBJECT_TYPE_BUFFER, 2),
+	const struct {
+		uint16_t command, reserved;
+		uint32_t size;
+		uint64_t src, dst;
+		unsigned char rest[32];
+	} copy = { WIRE_vkCmdCopyBuffer, 0, 56, ID(VK_OBJECT_TYPE_BUFFER, 1), ID(VK_OBJECT_TYPE_BUFFER, 2),
 		{ 1, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
 	assert_int_equal(out.size, 56);
 	assert_memory_equal(out.data, &copy, 56);
@@ -127,11 +138,15 @@ static void golden_bytes(void **state)
 	/* An unknown struct in the chain is left out, a known one is not; unused queue family indices are not looked at. */
 	buf_clear(&out);
 	VkMemoryDedicatedRequirements unknown = { .sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS };
-	VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .pNext = &unknown, .size = 0x1000, .usage = 0x20,
-		.queueFamilyIndexCount = 7, .pQueueFamilyIndices = (const uint32_t *)16 };
+	VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.pNext = &unknown,
+		.size = 0x1000,
+		.usage = 0x20,
+		.queueFamilyIndexCount = 7,
+		.pQueueFamilyIndices = (const uint32_t *)16 };
 	wire_encode_vkCreateBuffer(&w, &info, 5);
-	const uint32_t create[] = { WIRE_vkCreateBuffer, 48, 0 /* chain */, 0 /* flags */, 0x1000, 0, 0x20, 0, 7, 0 /* present */,
-		5, 0 };
+	const uint32_t create[] = { WIRE_vkCreateBuffer, 48, 0 /* chain */, 0 /* flags */, 0x1000, 0, 0x20, 0, 7,
+		0 /* present */, 5, 0 };
 	assert_int_equal(out.size, sizeof(create));
 	assert_memory_equal(out.data, create, sizeof(create));
 	buf_finish(&out);
@@ -148,22 +163,31 @@ static void stages_carry_their_chain(void **state)
 	round_running = "vkCreateComputePipelines";
 	encode(&out, &deps, &w);
 	VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
-		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = 32 };
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+		.requiredSubgroupSize = 32
+	};
 	const uint32_t code[] = { 0x07230203, 1, 2, 3 };
-	VkShaderModuleCreateInfo module = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .pNext = &subgroup,
-		.codeSize = sizeof(code), .pCode = code };
+	VkShaderModuleCreateInfo module = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+		.pNext = &subgroup,
+		.codeSize = sizeof(code),
+		.pCode = code };
 	const uint64_t data = 0x1122334455667788;
 	const VkSpecializationMapEntry entries[] = { { 1, 0, 4 }, { 2, 4, 4 } };
 	VkSpecializationInfo specialization = { 2, entries, 8, &data };
 	VkComputePipelineCreateInfo info = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = &module, .pName = "main",
-			.stage = VK_SHADER_STAGE_COMPUTE_BIT, .pSpecializationInfo = &specialization },
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.pNext = &module,
+			.pName = "main",
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.pSpecializationInfo = &specialization },
 		.layout = (VkPipelineLayout)(uintptr_t)((uint64_t)VK_OBJECT_TYPE_PIPELINE_LAYOUT << 16 | 3),
-		.basePipelineHandle = (VkPipeline)(uintptr_t)16 /* ignored without DERIVATIVE */, .basePipelineIndex = -1 };
+		.basePipelineHandle = (VkPipeline)(uintptr_t)16 /* ignored without DERIVATIVE */,
+		.basePipelineIndex = -1 };
 	wire_encode_vkCreateComputePipelines(&w, &info, 77);
 
 	uint16_t command;
-	struct wire_reader all = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of }, r;
+	struct wire_reader all = { .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of },
+			   r;
 	struct wire_vkCreateComputePipelines got;
 	assert_int_equal(wire_next(&all, &command, &r), 1);
 	assert_true(wire_decode_vkCreateComputePipelines(&r, &got));
@@ -233,11 +257,12 @@ static VKAPI_ATTR void VKAPI_CALL play_dispatch(VkCommandBuffer cb, uint32_t x, 
 	snprintf(played + strlen(played), sizeof(played) - strlen(played), "dispatch %d %u %u %u; ", cb != NULL, x, y, z);
 }
 
-static VKAPI_ATTR void VKAPI_CALL play_fill(VkCommandBuffer cb, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size, uint32_t data)
+static VKAPI_ATTR void VKAPI_CALL play_fill(
+	VkCommandBuffer cb, VkBuffer buffer, VkDeviceSize offset, VkDeviceSize size, uint32_t data)
 {
 	(void)cb;
-	snprintf(played + strlen(played), sizeof(played) - strlen(played), "fill %d %d %d %u; ", buffer == BUFFER(9), (int)offset,
-		(int)size, data);
+	snprintf(played + strlen(played), sizeof(played) - strlen(played), "fill %d %d %d %u; ", buffer == BUFFER(9),
+		(int)offset, (int)size, data);
 }
 
 static void plays_recordings(void **state)
@@ -265,7 +290,9 @@ static void plays_recordings(void **state)
 			wire_encode_vkDestroyBuffer(&w, BUFFER(1)); /* is not for recordings */
 		else
 			wire_encode_vkCmdDispatchBase(&w, 0, 0, 0, 1, 1, 1); /* the table lacks it */
-		r = (struct wire_reader){ .at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of };
+		r = (struct wire_reader){
+			.at = out.data, .end = out.data + out.size, .arena = &arena, .handle = round_handle_of
+		};
 		assert_int_equal(wire_play(&r, cb, &table), -EBADMSG);
 	}
 	assert_string_equal(wire_command_name(WIRE_vkCmdDispatch), "vkCmdDispatch");
@@ -278,8 +305,17 @@ static void bad_headers(void **state)
 {
 	(void)state;
 	struct wire_arena arena = { 0 };
-	const struct { uint16_t command, reserved; uint32_t size; } headers[] = {
-		{ 0, 0, 8 }, { WIRE_COMMAND_END, 0, 8 }, { 1, 1, 8 }, { 1, 0, 0 }, { 1, 0, 4 }, { 1, 0, 12 }, { 1, 0, 16 },
+	const struct {
+		uint16_t command, reserved;
+		uint32_t size;
+	} headers[] = {
+		{ 0, 0, 8 },
+		{ WIRE_COMMAND_END, 0, 8 },
+		{ 1, 1, 8 },
+		{ 1, 0, 0 },
+		{ 1, 0, 4 },
+		{ 1, 0, 12 },
+		{ 1, 0, 16 },
 		{ 1, 0, 0xfffffff8 },
 	};
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {

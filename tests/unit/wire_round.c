@@ -83,7 +83,9 @@ bool round_handle_of(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_ha
 void round_turn(struct round *x, unsigned command)
 {
 	uint16_t got = 0;
-	struct wire_reader all = { .at = x->out.data, .end = x->out.data + x->out.size, .arena = x->r.arena, .handle = round_handle_of };
+	struct wire_reader all = {
+		.at = x->out.data, .end = x->out.data + x->out.size, .arena = x->r.arena, .handle = round_handle_of
+	};
 	round_check(!x->out.failed && !x->deps.failed && x->out.size % 8 == 0, "encoding");
 	round_check(wire_next(&all, &got, &x->r) == 1 && got == command && all.at == all.end, "header");
 	const uint64_t *ids = (const uint64_t *)(void *)x->deps.data;
@@ -96,17 +98,25 @@ void round_fill_VkWriteDescriptorSet(struct round *x, VkWriteDescriptorSet *v)
 {
 	static const VkDescriptorType types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK };
 	uint32_t count = 1 + round_random(3);
-	*v = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstBinding = round_random(9),
-		.dstArrayElement = round_random(9), .descriptorCount = count, .descriptorType = types[1 + round_random(9)],
+	*v = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.dstBinding = round_random(9),
+		.dstArrayElement = round_random(9),
+		.descriptorCount = count,
+		.descriptorType = types[1 + round_random(9)],
 		/* what the type does not read is garbage */
 		.dstSet = (VkDescriptorSet)(uintptr_t)round_handle(VK_OBJECT_TYPE_DESCRIPTOR_SET),
-		.pImageInfo = (const void *)16, .pBufferInfo = (const void *)16, .pTexelBufferView = (const void *)16 };
+		.pImageInfo = (const void *)16,
+		.pBufferInfo = (const void *)16,
+		.pTexelBufferView = (const void *)16 };
 	if (round_random(5) == 0) {
 		VkWriteDescriptorSetInlineUniformBlock *block = round_memory(x, sizeof(*block));
 		v->descriptorType = VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
 		v->descriptorCount = 4 * count;
-		*block = (VkWriteDescriptorSetInlineUniformBlock){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
-			.dataSize = 4 * count, .pData = round_bytes(x, 4 * count) };
+		*block = (VkWriteDescriptorSetInlineUniformBlock){
+			.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
+			.dataSize = 4 * count,
+			.pData = round_bytes(x, 4 * count)
+		};
 		v->pNext = block;
 	} else if (v->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_IMAGE) {
 		VkDescriptorImageInfo *images = round_memory(x, count * sizeof(*images));
@@ -116,7 +126,8 @@ void round_fill_VkWriteDescriptorSet(struct round *x, VkWriteDescriptorSet *v)
 			images[i] = (VkDescriptorImageInfo){
 				.sampler = (VkSampler)(uintptr_t)(sampler ? round_handle(VK_OBJECT_TYPE_SAMPLER) : 16),
 				.imageView = (VkImageView)(uintptr_t)(view ? round_handle(VK_OBJECT_TYPE_IMAGE_VIEW) : 16),
-				.imageLayout = VK_IMAGE_LAYOUT_GENERAL };
+				.imageLayout = VK_IMAGE_LAYOUT_GENERAL
+			};
 		v->pImageInfo = images;
 	} else if (v->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER) {
 		VkBufferView *views = round_memory(x, count * sizeof(VkBufferView));
@@ -135,7 +146,8 @@ void round_fill_VkWriteDescriptorSet(struct round *x, VkWriteDescriptorSet *v)
 void round_same_VkWriteDescriptorSet(const VkWriteDescriptorSet *a, const VkWriteDescriptorSet *b)
 {
 	round_check(a->dstBinding == b->dstBinding && a->dstArrayElement == b->dstArrayElement &&
-		a->descriptorCount == b->descriptorCount && a->descriptorType == b->descriptorType, "write");
+			a->descriptorCount == b->descriptorCount && a->descriptorType == b->descriptorType,
+		"write");
 	round_check(b->dstSet == NULL || b->dstSet == a->dstSet, "dstSet");
 	round_same_chain_VkWriteDescriptorSet(a->pNext, b->pNext);
 	for (uint32_t i = 0; i < a->descriptorCount && a->pNext == NULL; i++) {
@@ -147,7 +159,8 @@ void round_same_VkWriteDescriptorSet(const VkWriteDescriptorSet *a, const VkWrit
 		} else if (a->descriptorType <= VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER) {
 			round_check(a->pTexelBufferView[i] == b->pTexelBufferView[i], "pTexelBufferView");
 		} else {
-			round_check(memcmp(&a->pBufferInfo[i], &b->pBufferInfo[i], sizeof(a->pBufferInfo[i])) == 0, "pBufferInfo");
+			round_check(memcmp(&a->pBufferInfo[i], &b->pBufferInfo[i], sizeof(a->pBufferInfo[i])) == 0,
+				"pBufferInfo");
 		}
 	}
 }

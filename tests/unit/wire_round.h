@@ -11,7 +11,7 @@ struct round {
 	struct wire_writer w;
 	struct wire_reader r;
 	struct buf out, deps;
-	unsigned char *memory;       /* of the structs that are made up */
+	unsigned char *memory; /* of the structs that are made up */
 	size_t used;
 };
 
@@ -35,8 +35,8 @@ float round_float(void);
 uint64_t round_handle(VkObjectType type); /* tells its type, so that a wrong one is seen */
 uint64_t round_id_of(void *ctx, uint64_t handle, VkObjectType type);
 bool round_handle_of(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_handle);
-void *round_memory(struct round *x, size_t size);       /* zeroed */
-void *round_bytes(struct round *x, size_t size);        /* random; NULL for none */
+void *round_memory(struct round *x, size_t size); /* zeroed */
+void *round_bytes(struct round *x, size_t size);  /* random; NULL for none */
 const char *round_string(struct round *x);
 
 /* Checks the encoded command and stands the reader on its parameters. */

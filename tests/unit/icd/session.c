@@ -37,28 +37,39 @@ static void add_entry(struct buf *b, uint32_t kind, uint32_t tag, const void *da
 static void describe(struct buf *b)
 {
 	static const VkExtensionProperties extensions[] = {
-		{ VK_KHR_16BIT_STORAGE_EXTENSION_NAME, 1 }, { VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME, 2 },
+		{ VK_KHR_16BIT_STORAGE_EXTENSION_NAME, 1 },
+		{ VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME, 2 },
 		{ VK_KHR_SWAPCHAIN_EXTENSION_NAME, 70 },
 	};
 	const struct description_header head = { .magic = DESCRIPTION_MAGIC, .version = 1 };
-	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .properties = { .apiVersion = VK_API_VERSION_1_3, .vendorID = 0x1234,
-		.deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU, .deviceName = "made up", .limits = { .maxBoundDescriptorSets = 8,
-		.maxMemoryAllocationCount = UINT32_MAX, .maxStorageBufferRange = 1u << 30, .timestampComputeAndGraphics = VK_TRUE } } };
-	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .features = { .shaderInt64 = VK_TRUE, .geometryShader = VK_TRUE,
-		.robustBufferAccess = VK_TRUE } };
+	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.properties = { .apiVersion = VK_API_VERSION_1_3,
+			.vendorID = 0x1234,
+			.deviceType = VK_PHYSICAL_DEVICE_TYPE_CPU,
+			.deviceName = "made up",
+			.limits = { .maxBoundDescriptorSets = 8,
+				.maxMemoryAllocationCount = UINT32_MAX,
+				.maxStorageBufferRange = 1u << 30,
+				.timestampComputeAndGraphics = VK_TRUE } } };
+	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.features = { .shaderInt64 = VK_TRUE, .geometryShader = VK_TRUE, .robustBufferAccess = VK_TRUE } };
 	VkPhysicalDeviceVulkan12Features features12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-		.bufferDeviceAddress = VK_TRUE, .shaderFloat16 = VK_TRUE,
+		.bufferDeviceAddress = VK_TRUE,
+		.shaderFloat16 = VK_TRUE,
 		.descriptorBindingStorageBufferUpdateAfterBind = VK_TRUE };
-	VkPhysicalDeviceMemoryProperties memory = { .memoryTypeCount = 1, .memoryHeapCount = 1,
+	VkPhysicalDeviceMemoryProperties memory = { .memoryTypeCount = 1,
+		.memoryHeapCount = 1,
 		.memoryHeaps = { { 4ull << 30, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT } } };
 	const struct description_buffer buffer = { .alignment = 64, .size_granularity = 64, .memory_type_bits = 1 };
-	const struct description_format format = { VK_FORMAT_R32_UINT, { .bufferFeatures = VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT,
-		.optimalTilingFeatures = VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT } };
+	const struct description_format format = { VK_FORMAT_R32_UINT,
+		{ .bufferFeatures = VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT,
+			.optimalTilingFeatures = VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT } };
 	const VkQueueFamilyProperties queue = { .queueFlags = VK_QUEUE_COMPUTE_BIT, .queueCount = 1 };
 	buf_append(b, &head, sizeof(head));
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &properties, sizeof(properties));
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &features, sizeof(features));
-	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &features12, sizeof(features12));
+	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &features12,
+		sizeof(features12));
 	add_entry(b, DESCRIPTION_EXTENSIONS, 0, extensions, sizeof(extensions));
 	add_entry(b, DESCRIPTION_FORMATS, 0, &format, sizeof(format));
 	add_entry(b, DESCRIPTION_QUEUE, 0, &queue, sizeof(queue));
@@ -81,10 +92,13 @@ static void answer_query(struct play *p, int socket)
 	buf_finish(&b);
 }
 
-static void deliver(struct play *p, enum delivery_kind kind, uint64_t subject, uint64_t value, const void *payload, size_t size)
+static void deliver(
+	struct play *p, enum delivery_kind kind, uint64_t subject, uint64_t value, const void *payload, size_t size)
 {
 	size_t padded = (size + 7) & ~(size_t)7;
-	const struct delivery_header head = { .size = (uint32_t)(sizeof(head) + padded), .kind = kind, .subject = subject, .value = value };
+	const struct delivery_header head = {
+		.size = (uint32_t)(sizeof(head) + padded), .kind = kind, .subject = subject, .value = value
+	};
 	uint64_t tail = 0;
 	while (ring_read_tail(&p->log, p->delivered, p->delivery.size, &tail) == 0 &&
 		p->delivered + head.size - tail > p->delivery.size)
@@ -144,7 +158,9 @@ static void run_recording(struct play *p, uint64_t id)
 	static unsigned char room[1 << 20];
 	struct wire_arena arena = { room, sizeof(room), 0 };
 	const struct play_object *cb = &p->objects[id];
-	struct wire_reader r = { .at = cb->recording, .end = cb->recording + cb->recording_size, .arena = &arena, .handle = id_is_handle };
+	struct wire_reader r = {
+		.at = cb->recording, .end = cb->recording + cb->recording_size, .arena = &arena, .handle = id_is_handle
+	};
 	struct wire_reader parameters;
 	uint16_t command;
 	int more;
@@ -159,13 +175,15 @@ static void run_recording(struct play *p, uint64_t id)
 		if (command == WIRE_vkCmdCopyBuffer && wire_decode_vkCmdCopyBuffer(&parameters, &v.copy)) {
 			for (uint32_t i = 0; i < v.copy.regionCount; i++)
 				memcpy(buffer_at(p, v.copy.dstBuffer, v.copy.pRegions[i].dstOffset),
-					buffer_at(p, v.copy.srcBuffer, v.copy.pRegions[i].srcOffset), v.copy.pRegions[i].size);
+					buffer_at(p, v.copy.srcBuffer, v.copy.pRegions[i].srcOffset),
+					v.copy.pRegions[i].size);
 		} else if (command == WIRE_vkCmdFillBuffer && wire_decode_vkCmdFillBuffer(&parameters, &v.fill)) {
 			for (uint64_t i = 0; i < v.fill.size; i += 4)
 				memcpy(buffer_at(p, v.fill.dstBuffer, v.fill.dstOffset + i), &v.fill.data, 4);
 		} else if (command == WIRE_vkCmdUpdateBuffer && wire_decode_vkCmdUpdateBuffer(&parameters, &v.update)) {
 			memcpy(buffer_at(p, v.update.dstBuffer, v.update.dstOffset), v.update.pData, v.update.dataSize);
-		} else if (command == WIRE_vkCmdExecuteCommands && wire_decode_vkCmdExecuteCommands(&parameters, &v.execute)) {
+		} else if (command == WIRE_vkCmdExecuteCommands &&
+			wire_decode_vkCmdExecuteCommands(&parameters, &v.execute)) {
 			for (uint32_t i = 0; i < v.execute.commandBufferCount; i++)
 				run_recording(p, (uint64_t)(uintptr_t)v.execute.pCommandBuffers[i]);
 		}
@@ -277,7 +295,8 @@ static void take_all(struct play *p)
 	must(p, ring_read_head(&p->log, p->position, &head) == 0, "the log lies");
 	while (p->position < head) {
 		const struct record_header *h = (const void *)ring_at(&p->log, p->position);
-		must(p, h->size >= sizeof(*h) && h->size % RECORD_ALIGN == 0 && h->size <= head - p->position, "a record of a bad size");
+		must(p, h->size >= sizeof(*h) && h->size % RECORD_ALIGN == 0 && h->size <= head - p->position,
+			"a record of a bad size");
 		if (p->broken || (p->hold && h->kind == RECORD_SUBMIT))
 			return;
 		take(p, h);

@@ -17,8 +17,8 @@ struct play_object {
 	unsigned char *bytes, *known; /* memory: as the device has it; as the program has it */
 	uint64_t size;
 	bool host;
-	uint64_t memory, offset;      /* buffer */
-	unsigned char *recording;     /* command buffer; without deps */
+	uint64_t memory, offset;  /* buffer */
+	unsigned char *recording; /* command buffer; without deps */
 	uint64_t recording_size;
 };
 
@@ -26,7 +26,7 @@ struct play_seen {
 	unsigned kinds[16];          /* records by kind */
 	unsigned descriptor_updates; /* UPDATEs of descriptors */
 	uint64_t write_bytes, commits;
-	uint64_t needs[16];          /* NEED records by kind */
+	uint64_t needs[16];                          /* NEED records by kind */
 	struct record_range ranges[PLAY_MAX_RANGES]; /* of the last SUBMIT */
 	unsigned range_count;
 };
@@ -40,7 +40,7 @@ struct play {
 	struct play_object objects[PLAY_MAX_OBJECTS];
 	pthread_mutex_t mutex;
 	/* under mutex, set by the test */
-	bool stop, hold; /* hold: SUBMITs are not looked at */
+	bool stop, hold;             /* hold: SUBMITs are not looked at */
 	uint64_t refuse_above_bytes; /* ALLOCATE beyond fails */
 	struct play_seen seen;       /* under mutex, set by the thread */
 	bool broken;                 /* something was wrong; said on stderr */

@@ -39,10 +39,15 @@ static void make_instance(void)
 static VkResult make_device(const void *next, const char *const *extensions, uint32_t extension_count)
 {
 	const float priority = 1;
-	const VkDeviceQueueCreateInfo queues = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1,
-		.pQueuePriorities = &priority };
-	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = next, .queueCreateInfoCount = 1,
-		.pQueueCreateInfos = &queues, .enabledExtensionCount = extension_count, .ppEnabledExtensionNames = extensions };
+	const VkDeviceQueueCreateInfo queues = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueCount = 1, .pQueuePriorities = &priority
+	};
+	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.pNext = next,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queues,
+		.enabledExtensionCount = extension_count,
+		.ppEnabledExtensionNames = extensions };
 	return INSTANCE(CreateDevice)(physical, &info, NULL, &device);
 }
 
@@ -79,15 +84,18 @@ struct buffer {
 static struct buffer make_buffer(VkDeviceSize size, uint32_t type)
 {
 	struct buffer b = { 0 };
-	const VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
-		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT };
+	const VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = size,
+		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+			VK_BUFFER_USAGE_TRANSFER_DST_BIT };
 	OK(DEVICE(CreateBuffer)(device, &info, NULL, &b.buffer));
 	VkMemoryRequirements requirements;
 	DEVICE(GetBufferMemoryRequirements)(device, b.buffer, &requirements);
 	assert_int_equal(requirements.memoryTypeBits, 7);
 	assert_int_equal(requirements.alignment, 256);
-	const VkMemoryAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = requirements.size,
-		.memoryTypeIndex = type };
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = requirements.size, .memoryTypeIndex = type
+	};
 	OK(DEVICE(AllocateMemory)(device, &allocate, NULL, &b.memory));
 	OK(DEVICE(BindBufferMemory)(device, b.buffer, b.memory, 0));
 	if (type)
@@ -104,8 +112,10 @@ static void drop_buffer(struct buffer *b)
 static VkCommandBuffer begin(VkCommandBufferLevel level)
 {
 	VkCommandBuffer cb;
-	const VkCommandBufferAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = pool,
-		.level = level, .commandBufferCount = 1 };
+	const VkCommandBufferAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+		.commandPool = pool,
+		.level = level,
+		.commandBufferCount = 1 };
 	const VkCommandBufferBeginInfo begin_info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
 	OK(DEVICE(AllocateCommandBuffers)(device, &info, &cb));
 	OK(DEVICE(BeginCommandBuffer)(cb, &begin_info));
@@ -122,7 +132,9 @@ static VkFence make_fence(VkFenceCreateFlags flags)
 
 static void submit(VkCommandBuffer cb, VkFence fence)
 {
-	const VkSubmitInfo info = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cb };
+	const VkSubmitInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cb
+	};
 	OK(DEVICE(QueueSubmit)(queue, 1, &info, fence));
 }
 
@@ -133,8 +145,8 @@ static void run(VkCommandBuffer cb)
 	OK(DEVICE(QueueWaitIdle)(queue));
 }
 
-static void copy(VkCommandBuffer cb, const struct buffer *from, uint64_t from_offset, const struct buffer *to, uint64_t to_offset,
-	uint64_t size)
+static void copy(VkCommandBuffer cb, const struct buffer *from, uint64_t from_offset, const struct buffer *to,
+	uint64_t to_offset, uint64_t size)
 {
 	const VkBufferCopy region = { from_offset, to_offset, size };
 	DEVICE(CmdCopyBuffer)(cb, from->buffer, to->buffer, 1, &region);
@@ -159,7 +171,8 @@ static void test_negotiation(void **state)
 {
 	(void)state;
 	PFN_vk_icdNegotiateLoaderICDInterfaceVersion negotiate =
-		(PFN_vk_icdNegotiateLoaderICDInterfaceVersion)get_instance_proc(NULL, "vk_icdNegotiateLoaderICDInterfaceVersion");
+		(PFN_vk_icdNegotiateLoaderICDInterfaceVersion)get_instance_proc(
+			NULL, "vk_icdNegotiateLoaderICDInterfaceVersion");
 	uint32_t version = 4;
 	assert_int_equal(negotiate(&version), VK_ERROR_INCOMPATIBLE_DRIVER);
 	version = 5;
@@ -174,8 +187,10 @@ static void test_offer(void **state)
 {
 	(void)state;
 	VkPhysicalDeviceIDProperties id = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES };
-	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES, .pNext = &id };
-	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &driver };
+	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
+		.pNext = &id };
+	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &driver };
 	INSTANCE(GetPhysicalDeviceProperties2)(physical, &properties);
 	assert_string_equal(properties.properties.deviceName, "tbmesh: made up @ alpha");
 	assert_int_equal(properties.properties.deviceType, VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
@@ -229,7 +244,8 @@ static void test_refusals(void **state)
 	VkPhysicalDeviceVulkan12Features v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 		.bufferDeviceAddress = VK_TRUE };
 	assert_int_equal(make_device(&v12, NULL, 0), VK_ERROR_FEATURE_NOT_PRESENT);
-	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .features.geometryShader = VK_TRUE };
+	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+		.features.geometryShader = VK_TRUE };
 	assert_int_equal(make_device(&features, NULL, 0), VK_ERROR_FEATURE_NOT_PRESENT);
 	device = kept;
 	assert_null(DEVICE(CmdPushDescriptorSetKHR));
@@ -241,8 +257,9 @@ static void test_refusals(void **state)
 	assert_true(DEVICE(CreateImage)(device, &image_info, NULL, &image) < 0);
 	const uint32_t junk[] = { 1, 2, 3, 4, 5 };
 	VkShaderModule module;
-	const VkShaderModuleCreateInfo module_info = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof(junk),
-		.pCode = junk };
+	const VkShaderModuleCreateInfo module_info = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof(junk), .pCode = junk
+	};
 	assert_true(DEVICE(CreateShaderModule)(device, &module_info, NULL, &module) < 0);
 	/* Destructors take VK_NULL_HANDLE. */
 	DEVICE(DestroyBuffer)(device, VK_NULL_HANDLE, NULL);
@@ -265,7 +282,9 @@ static void test_out_of_memory(void **state)
 	assert_int_equal(DEVICE(AllocateMemory)(device, &info, NULL, &memory), VK_ERROR_OUT_OF_DEVICE_MEMORY);
 	info.allocationSize = 1 << 20;
 	OK(DEVICE(AllocateMemory)(device, &info, NULL, &memory));
-	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT };
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT
+	};
 	VkPhysicalDeviceMemoryProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
 		.pNext = &budget };
 	INSTANCE(GetPhysicalDeviceMemoryProperties2)(physical, &properties);
@@ -316,8 +335,8 @@ static void test_neighbours(void **state)
 	memset(b.map + 12, 0x44, 4);
 	play_set_hold(&play, false);
 	OK(DEVICE(DeviceWaitIdle)(device));
-	static const unsigned char expected[16] = { 0x11, 0x11, 0x11, 0x11, 0x33, 0x33, 0x33, 0x33, 0x22, 0x22, 0x22, 0x22, 0x44, 0x44,
-		0x44, 0x44 };
+	static const unsigned char expected[16] = { 0x11, 0x11, 0x11, 0x11, 0x33, 0x33, 0x33, 0x33, 0x22, 0x22, 0x22, 0x22,
+		0x44, 0x44, 0x44, 0x44 };
 	assert_memory_equal(b.map, expected, 16);
 	drop_buffer(&b);
 }
@@ -356,7 +375,8 @@ static void test_fences(void **state)
 static VkSemaphore make_timeline(uint64_t value)
 {
 	const VkSemaphoreTypeCreateInfo type = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-		.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE, .initialValue = value };
+		.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+		.initialValue = value };
 	const VkSemaphoreCreateInfo info = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type };
 	VkSemaphore semaphore;
 	OK(DEVICE(CreateSemaphore)(device, &info, NULL, &semaphore));
@@ -374,21 +394,33 @@ static void test_timeline(void **state)
 	OK(DEVICE(EndCommandBuffer)(cb));
 	const uint64_t wait_value = 2, signal_value = 3;
 	const VkTimelineSemaphoreSubmitInfo values = { .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-		.waitSemaphoreValueCount = 1, .pWaitSemaphoreValues = &wait_value, .signalSemaphoreValueCount = 1,
+		.waitSemaphoreValueCount = 1,
+		.pWaitSemaphoreValues = &wait_value,
+		.signalSemaphoreValueCount = 1,
 		.pSignalSemaphoreValues = &signal_value };
 	const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_TRANSFER_BIT;
-	const VkSubmitInfo info = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &values, .waitSemaphoreCount = 1,
-		.pWaitSemaphores = &semaphore, .pWaitDstStageMask = &stage, .commandBufferCount = 1, .pCommandBuffers = &cb,
-		.signalSemaphoreCount = 1, .pSignalSemaphores = &semaphore };
+	const VkSubmitInfo info = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+		.pNext = &values,
+		.waitSemaphoreCount = 1,
+		.pWaitSemaphores = &semaphore,
+		.pWaitDstStageMask = &stage,
+		.commandBufferCount = 1,
+		.pCommandBuffers = &cb,
+		.signalSemaphoreCount = 1,
+		.pSignalSemaphores = &semaphore };
 	VkFence fence = make_fence(0);
 	OK(DEVICE(QueueSubmit)(queue, 1, &info, fence));
-	const VkSemaphoreWaitInfo wait = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1,
-		.pSemaphores = &semaphore, .pValues = &signal_value };
+	const VkSemaphoreWaitInfo wait = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+		.semaphoreCount = 1,
+		.pSemaphores = &semaphore,
+		.pValues = &signal_value };
 	assert_int_equal(DEVICE(WaitSemaphores)(device, &wait, 5000000), VK_TIMEOUT);
 	assert_int_equal(DEVICE(WaitForFences)(device, 1, &fence, VK_TRUE, 5000000), VK_TIMEOUT);
 	assert_int_equal(play_seen(&play).kinds[RECORD_SUBMIT], 0);
 	memset(from.map, 0x5a, 256);
-	const VkSemaphoreSignalInfo signal = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = semaphore, .value = 2 };
+	const VkSemaphoreSignalInfo signal = {
+		.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO, .semaphore = semaphore, .value = 2
+	};
 	OK(DEVICE(SignalSemaphore)(device, &signal));
 	OK(DEVICE(WaitSemaphores)(device, &wait, UINT64_MAX));
 	OK(DEVICE(WaitForFences)(device, 1, &fence, VK_TRUE, UINT64_MAX));
@@ -411,7 +443,8 @@ static void test_events(void **state)
 	OK(DEVICE(CreateEvent)(device, &info, NULL, &go));
 	OK(DEVICE(CreateEvent)(device, &info, NULL, &done));
 	VkCommandBuffer cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
-	DEVICE(CmdWaitEvents)(cb, 1, &go, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, NULL, 0, NULL, 0, NULL);
+	DEVICE(CmdWaitEvents)
+	(cb, 1, &go, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, NULL, 0, NULL, 0, NULL);
 	DEVICE(CmdFillBuffer)(cb, b.buffer, 0, 256, 7);
 	DEVICE(CmdSetEvent)(cb, done, VK_PIPELINE_STAGE_TRANSFER_BIT);
 	OK(DEVICE(EndCommandBuffer)(cb));
@@ -474,41 +507,54 @@ static void test_analysis(void **state)
 		{ 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
 		{ 5, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
 	};
-	const VkDescriptorSetLayoutCreateInfo set_info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-		.bindingCount = 3, .pBindings = bindings };
+	const VkDescriptorSetLayoutCreateInfo set_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 3, .pBindings = bindings
+	};
 	VkDescriptorSetLayout set_layout;
 	OK(DEVICE(CreateDescriptorSetLayout)(device, &set_info, NULL, &set_layout));
-	const VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1,
-		.pSetLayouts = &set_layout };
+	const VkPipelineLayoutCreateInfo layout_info = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &set_layout
+	};
 	VkPipelineLayout layout;
 	OK(DEVICE(CreatePipelineLayout)(device, &layout_info, NULL, &layout));
 	const VkShaderModuleCreateInfo module_info = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-		.codeSize = sizeof(two_buffers_comp), .pCode = two_buffers_comp };
+		.codeSize = sizeof(two_buffers_comp),
+		.pCode = two_buffers_comp };
 	VkShaderModule module;
 	OK(DEVICE(CreateShaderModule)(device, &module_info, NULL, &module));
 	const VkComputePipelineCreateInfo pipeline_info = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-			.module = module, .pName = "main" }, .layout = layout };
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.module = module,
+			.pName = "main" },
+		.layout = layout };
 	VkPipeline pipeline;
 	OK(DEVICE(CreateComputePipelines)(device, VK_NULL_HANDLE, 1, &pipeline_info, NULL, &pipeline));
 	DEVICE(DestroyShaderModule)(device, module, NULL);
 
 	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 5 };
-	const VkDescriptorPoolCreateInfo pool_info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 2,
-		.poolSizeCount = 1, .pPoolSizes = &size };
+	const VkDescriptorPoolCreateInfo pool_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 2, .poolSizeCount = 1, .pPoolSizes = &size
+	};
 	VkDescriptorPool descriptors;
 	OK(DEVICE(CreateDescriptorPool)(device, &pool_info, NULL, &descriptors));
 	const VkDescriptorSetLayout two[] = { set_layout, set_layout };
 	VkDescriptorSetAllocateInfo set_allocate = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-		.descriptorPool = descriptors, .descriptorSetCount = 2, .pSetLayouts = two };
+		.descriptorPool = descriptors,
+		.descriptorSetCount = 2,
+		.pSetLayouts = two };
 	VkDescriptorSet sets[2];
 	assert_int_equal(DEVICE(AllocateDescriptorSets)(device, &set_allocate, sets), VK_ERROR_OUT_OF_POOL_MEMORY);
 	set_allocate.descriptorSetCount = 1;
 	OK(DEVICE(AllocateDescriptorSets)(device, &set_allocate, sets));
 	/* One write that runs over from binding 0 to 1 and on to 5. */
-	const VkDescriptorBufferInfo infos[] = { { in.buffer, 0, VK_WHOLE_SIZE }, { out.buffer, 256, 1024 }, { unused.buffer, 0, 256 } };
-	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = sets[0], .descriptorCount = 3,
-		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = infos };
+	const VkDescriptorBufferInfo infos[] = { { in.buffer, 0, VK_WHOLE_SIZE }, { out.buffer, 256, 1024 },
+		{ unused.buffer, 0, 256 } };
+	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.dstSet = sets[0],
+		.descriptorCount = 3,
+		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+		.pBufferInfo = infos };
 	DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL);
 	DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL); /* nothing new */
 
@@ -523,7 +569,8 @@ static void test_analysis(void **state)
 	assert_int_equal(play_seen(&play).ranges[0].size, 8192); /* the whole buffer: nothing bounds the shader */
 	assert_int_equal(play_seen(&play).write_bytes, 4096);
 	assert_int_equal(play_seen(&play).commits, 0);
-	assert_true(play_seen(&play).needs[NEED_SPIRV_CAPABILITY] > 0 && play_seen(&play).needs[NEED_LIMIT_MIN] > 0 && play_seen(&play).needs[NEED_LIMIT_ALIGN] == 1);
+	assert_true(play_seen(&play).needs[NEED_SPIRV_CAPABILITY] > 0 && play_seen(&play).needs[NEED_LIMIT_MIN] > 0 &&
+		play_seen(&play).needs[NEED_LIMIT_ALIGN] == 1);
 	OK(DEVICE(ResetDescriptorPool)(device, descriptors, 0));
 	OK(DEVICE(AllocateDescriptorSets)(device, &set_allocate, sets));
 	DEVICE(DestroyDescriptorPool)(device, descriptors, NULL);
@@ -540,7 +587,8 @@ static void test_layout_outlives(void **state)
 {
 	(void)state;
 	const VkPushConstantRange range = { VK_SHADER_STAGE_COMPUTE_BIT, 0, 4 };
-	const VkPipelineLayoutCreateInfo info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .pushConstantRangeCount = 1,
+	const VkPipelineLayoutCreateInfo info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.pushConstantRangeCount = 1,
 		.pPushConstantRanges = &range };
 	const uint32_t value = 7;
 	VkPipelineLayout layout;
@@ -588,9 +636,10 @@ static void *worker(void *ctx)
 	VkCommandBuffer cb;
 	const VkCommandPoolCreateInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO };
 	if (DEVICE(CreateCommandPool)(device, &info, NULL, &own) != VK_SUCCESS)
-		return (void *)(uintptr_t)"no pool";
-	const VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = own,
-		.commandBufferCount = 1 };
+		return (void *)(uintptr_t) "no pool";
+	const VkCommandBufferAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = own, .commandBufferCount = 1
+	};
 	VkFenceCreateInfo fence_info = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
 	VkFence fence;
 	DEVICE(AllocateCommandBuffers)(device, &allocate, &cb);
@@ -603,7 +652,9 @@ static void *worker(void *ctx)
 		DEVICE(BeginCommandBuffer)(cb, &begin_info);
 		DEVICE(CmdCopyBuffer)(cb, b->buffer, b->buffer, 1, &region);
 		DEVICE(EndCommandBuffer)(cb);
-		const VkSubmitInfo submit_info = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cb };
+		const VkSubmitInfo submit_info = {
+			.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &cb
+		};
 		pthread_mutex_lock(&queue_mutex);
 		DEVICE(QueueSubmit)(queue, 1, &submit_info, fence);
 		pthread_mutex_unlock(&queue_mutex);
