@@ -24,8 +24,9 @@
 /* Commands of the next element that we call. */
 #define NEXT_COMMANDS(X)                                                                                                    \
 	X(DestroyDevice)                                                                                                    \
-	X(QueueSubmit) X(QueueBindSparse) X(QueueWaitIdle) X(DeviceWaitIdle) X(WaitForFences) X(GetFenceStatus)             \
-		X(GetEventStatus) X(GetQueryPoolResults) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory)
+	X(QueueSubmit)                                                                                                      \
+	X(QueueBindSparse) X(QueueWaitIdle) X(DeviceWaitIdle) X(WaitForFences) X(GetFenceStatus) X(GetEventStatus)          \
+		X(GetQueryPoolResults) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory)
 #define NEXT_PROMOTED(X) X(QueueSubmit2) X(WaitSemaphores) X(GetSemaphoreCounterValue) X(SignalSemaphore)
 
 struct instance {
