@@ -34,6 +34,12 @@ def parse_kinds(text):
 
 
 def cpu_driver():
+    """The Vulkan driver behind the cards: the manifest that TBMESH_LAB_DRIVER names, else lavapipe's."""
+    chosen = os.environ.get("TBMESH_LAB_DRIVER")
+    if chosen:
+        if not os.path.isfile(chosen):
+            raise LabError(f"TBMESH_LAB_DRIVER names no Vulkan driver manifest: {chosen}")
+        return os.path.realpath(chosen)
     found = sorted(glob.glob("/usr/share/vulkan/icd.d/lvp_icd*.json"))
     if not found:
         raise LabError("no CPU Vulkan driver here; install the package mesa-vulkan-drivers")
