@@ -4,7 +4,7 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 packages_build=(gcc cmake ninja-build pkg-config python3 libevent-dev libzmq3-dev libsodium-dev libprotobuf-c-dev protobuf-c-compiler
-	protobuf-compiler libudev-dev libvulkan-dev libssl-dev libjansson-dev spirv-headers glslang-tools)
+	protobuf-compiler libudev-dev libvulkan-dev libssl-dev libjansson-dev spirv-headers spirv-tools glslang-tools)
 # Vector AES for sealed streams; exists for amd64 alone, libcrypto does without.
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || packages_build+=(libipsec-mb-dev)
 packages_lab=(mesa-vulkan-drivers vulkan-validationlayers vulkan-tools umockdev libumockdev-dev python3-gi gir1.2-umockdev-1.0

@@ -61,6 +61,10 @@ void description_fill_chain(const struct description *d, void *chain);
 /* Asks a real device everything. Appends the bytes to out. Used by the probe executor alone. 0, -ENODEV (it has no queue that
  * computes), -EIO (the driver fails or tells nonsense), -ENOMEM, -EFBIG; nothing is appended then. */
 int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice device, const char *gpu_id);
+/* What a VkDevice of it may use: the physical device's properties, but only the features and extensions that the VkDevice was made
+ * with. Used by executors. Errors as above. */
+int description_make_enabled(struct buf *out, VkPhysicalDevice device, const VkPhysicalDeviceFeatures2 *features,
+	const char *const *extensions, uint32_t extension_count);
 
 /* Does this GPU have what the workload uses? needs: array of struct record_need payloads with texts resolved (kinds: enum
  * need_kind of proto/record.h). why: first reason against it, in words ("needs shaderInt64, which SwiftShader lacks"); "" when

@@ -2,6 +2,8 @@
 #include "gpu/description.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,13 +192,10 @@ static uint32_t count_entries(const unsigned char *at, const unsigned char *end)
 	return count;
 }
 
-int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice device, const char *gpu_id)
+/* Header and entry count for what was appended since `start`; on failure nothing is left. */
+static int finish(struct buf *out, size_t start, int rc)
 {
-	(void)instance; /* that of the device; the loader finds it by itself */
-	size_t start = out->size;
 	struct description_header header = { .magic = DESCRIPTION_MAGIC, .version = 1 };
-	buf_append(out, &header, sizeof(header));
-	int rc = append_all(out, device, gpu_id);
 	if (rc == 0 && out->failed)
 		rc = -ENOMEM;
 	if (rc == 0 && out->size - start > DESCRIPTION_MAX_BYTES)
@@ -210,4 +209,49 @@ int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice devi
 	header.entry_count = count_entries(out->data + start + sizeof(header), out->data + out->size);
 	memcpy(out->data + start, &header, sizeof(header));
 	return 0;
+}
+
+int description_make(struct buf *out, VkInstance instance, VkPhysicalDevice device, const char *gpu_id)
+{
+	(void)instance; /* that of the device; the loader finds it by itself */
+	size_t start = out->size;
+	const struct description_header header = { 0 };
+	buf_append(out, &header, sizeof(header));
+	return finish(out, start, append_all(out, device, gpu_id));
+}
+
+int description_make_enabled(struct buf *out, VkPhysicalDevice device, const VkPhysicalDeviceFeatures2 *features,
+	const char *const *extensions, uint32_t extension_count)
+{
+	size_t start = out->size;
+	const struct description_header header = { 0 };
+	VkExtensionProperties *offered;
+	uint32_t offered_count = 0;
+	int rc = gpu_extensions(device, &offered, &offered_count);
+	if (rc < 0)
+		return rc;
+	VkPhysicalDeviceProperties properties;
+	vkGetPhysicalDeviceProperties(device, &properties);
+	buf_append(out, &header, sizeof(header));
+	rc = append_structs(out, device, properties.apiVersion, offered, offered_count, false);
+	free(offered);
+	for (const VkBaseInStructure *s = (const void *)features; s != NULL; s = s->pNext)
+		for (size_t i = 0; i < description_known_count; i++)
+			if (description_known[i].type == s->sType) {
+				size_t at = out->size + sizeof(struct description_entry);
+				append(out, DESCRIPTION_STRUCT, (uint32_t)s->sType, s, description_known[i].size);
+				if (!out->failed)
+					memset(out->data + at + offsetof(VkBaseInStructure, pNext), 0, sizeof(s->pNext));
+			}
+	struct buf names = { 0 };
+	for (uint32_t i = 0; i < extension_count; i++) {
+		VkExtensionProperties e = { 0 };
+		snprintf(e.extensionName, sizeof(e.extensionName), "%s", extensions[i]);
+		buf_append(&names, &e, sizeof(e));
+	}
+	append(out, DESCRIPTION_EXTENSIONS, 0, names.data, names.size);
+	if (names.failed)
+		rc = -ENOMEM;
+	buf_finish(&names);
+	return finish(out, start, rc);
 }

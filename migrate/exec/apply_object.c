@@ -141,10 +141,14 @@ static void create_shader_module(struct decoding *d)
 	const struct device *device = &d->x->device;
 	struct wire_vkCreateShaderModule v;
 	VkShaderModule module = VK_NULL_HANDLE;
+	char why[400];
 	VkResult result;
 
 	if (!wire_decode_vkCreateShaderModule(&d->reader, &v))
 		malformed(d);
+	if (!shader_check_module(&d->x->shaders, v.pCreateInfo->pCode, v.pCreateInfo->codeSize, why, sizeof(why)))
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "shader module %llu is not valid: %s",
+			(unsigned long long)d->subject, why);
 	result = device->vk.vkCreateShaderModule(device->handle, v.pCreateInfo, NULL, &module);
 	add(d, VK_OBJECT_TYPE_SHADER_MODULE, result, (uint64_t)module);
 }

@@ -170,6 +170,17 @@ static void drop_features(struct features *f)
 	f->vulkan13.robustImageAccess = VK_FALSE;
 }
 
+static VkResult keep_enabled(struct device *d, const struct features *features, const struct extension_set *extensions)
+{
+	struct buf bytes = { 0 };
+	int error = description_make_enabled(&bytes, d->physical, &features->core, extensions->names, extensions->count);
+
+	if (!error)
+		error = description_parse(&d->enabled, bytes.data, bytes.size);
+	buf_finish(&bytes);
+	return error ? VK_ERROR_INITIALIZATION_FAILED : VK_SUCCESS;
+}
+
 static VkResult make_device(struct device *d, char *why, size_t why_size)
 {
 	const float priority = 1.0f;
@@ -197,6 +208,8 @@ static VkResult make_device(struct device *d, char *why, size_t why_size)
 		info.ppEnabledExtensionNames = extensions.names;
 		result = vkCreateDevice(d->physical, &info, NULL, &d->handle);
 	}
+	if (result >= 0)
+		result = keep_enabled(d, &features, &extensions);
 	if (result < 0) {
 		snprintf(why, why_size, "%s: the driver cannot make a device", d->properties.deviceName);
 		return result;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
+#include "gpu/description.h"
 #include "proto/vk/wire_gen.h"
 
 struct device {
@@ -20,6 +21,7 @@ struct device {
 	VkPhysicalDeviceProperties properties;
 	VkPhysicalDeviceMemoryProperties memory;
 	bool inline_uniform_blocks;
+	struct description enabled; /* what the VkDevice was made with; owned */
 };
 
 /* A buffer with its own memory, used for staging and reading back. */

@@ -23,6 +23,8 @@ void executor_init(struct executor *x, const char *cache_directory)
 	commit_init(&x->commit, &x->jobs);
 	set_pools_init(&x->sets, d);
 	pipeline_cache_init(&x->pipelines, d, cache_directory);
+	if (!shader_check_init(&x->shaders, d, cache_directory))
+		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	result = d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &x->pool);
 	if (result < 0)
 		link_lost(&x->link, result, "vkCreateCommandPool failed");

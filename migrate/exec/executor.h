@@ -15,6 +15,7 @@
 #include "migrate/exec/objects.h"
 #include "migrate/exec/pipeline_cache.h"
 #include "migrate/exec/set_pool.h"
+#include "migrate/exec/shader_check.h"
 #include "migrate/exec/upload.h"
 
 struct executor {
@@ -26,6 +27,7 @@ struct executor {
 	struct objects objects;
 	struct set_pools sets;
 	struct pipeline_cache pipelines;
+	struct shader_check shaders;
 	VkCommandPool pool; /* of the program's command buffers */
 	struct wire_arena arena;
 	struct buf record;   /* private copy of the record at hand */

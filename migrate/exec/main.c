@@ -169,13 +169,15 @@ static _Noreturn void serve(struct executor *x, const struct options *o)
 	link_send(&x->link, &ready, x->device.properties.deviceName, strlen(x->device.properties.deviceName));
 	executor_seed(x);
 	for (;;) {
-		got = log_reader_next(&x->link.log, x->pipelines.changed ? IDLE_MS : -1, &record);
+		got = log_reader_next(&x->link.log, x->pipelines.changed || x->shaders.changed ? IDLE_MS : -1, &record);
 		if (got < 0)
 			link_lost(&x->link, RESULT_WORKLOAD_FAULT, "the log is damaged");
-		if (got > 0)
+		if (got > 0) {
 			executor_apply(x, &record);
-		else
+		} else {
 			pipeline_cache_save(&x->pipelines);
+			shader_check_save(&x->shaders);
+		}
 	}
 }
 

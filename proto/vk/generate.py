@@ -473,6 +473,7 @@ def player(registry):
             arguments = "".join(f", v.{p.name}" for p in c.sent)
             out += [f"\tcase WIRE_{c.name}: {{", f"\t\tstruct wire_{c.name} v;",
                     f"\t\tif (t->{c.name} == NULL || !wire_decode_{c.name}(&p, &v))", "\t\t\treturn -EBADMSG;",
+                    "\t\tif (p.inspect != NULL && !p.inspect(p.ctx, command, &v))", "\t\t\treturn -EBADMSG;",
                     f"\t\tt->{c.name}(cb{arguments});", "\t\treturn 1;", "\t}"]
     return out + ["\tdefault:", "\t\treturn -EBADMSG;", "\t}", "}", ""]
 

@@ -39,6 +39,9 @@ struct wire_reader {
 	struct wire_arena *arena;
 	/* real handle of an id; false: no such object (decoding fails) */
 	bool (*handle)(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_handle);
+	/* wire_play asks this before it calls the driver: parameters is the decoded struct wire_vkCmd… of that command, and may be
+	 * changed here. False: the command is not called, decoding fails. May be NULL. */
+	bool (*inspect)(void *ctx, unsigned command, void *parameters);
 	void *ctx;
 	uint64_t created; /* out: id of the object that the command creates, 0 if none */
 	bool failed;

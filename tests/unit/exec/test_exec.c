@@ -462,10 +462,43 @@ static void test_faults(void **state)
 	script_finish(&s);
 }
 
-/* Pipelines survive the executor in a file. */
+/* The first instruction with that opcode of the cells' shader, in the records. */
+static uint32_t *find_instruction(struct script *s, uint32_t opcode)
+{
+	static const uint32_t magic = 0x07230203;
+	unsigned char *code = memmem(s->records.data, s->records.size, &magic, sizeof(magic));
+	uint32_t *at;
+
+	assert_non_null(code);
+	for (at = (uint32_t *)(void *)code + 5; (at[0] & 0xFFFF) != opcode; at += at[0] >> 16)
+		assert_true(at[0] >> 16 > 0 && (unsigned char *)at < s->records.data + s->records.size);
+	return at;
+}
+
+/* Shader modules are checked before the driver sees them. */
+static void test_invalid_shader(void **state)
+{
+	const uint32_t op_capability = 17, op_load = 61, kernel = 6;
+	struct script s = { 0 };
+	uint32_t *at;
+
+	(void)state;
+	cells_objects(&s);
+	at = find_instruction(&s, op_load);
+	at[1] = at[2]; /* the result's type is the result */
+	expect_fault(&s.records, "shader module 3 is not valid");
+
+	buf_clear(&s.records);
+	cells_objects(&s);
+	find_instruction(&s, op_capability)[1] = kernel;
+	expect_fault(&s.records, "capability");
+	script_finish(&s);
+}
+
+/* Pipelines and checked shaders survive the executor in files. */
 static void test_cache(void **state)
 {
-	char directory[] = "/tmp/tbmesh-cache-XXXXXX", command[96];
+	char directory[] = "/tmp/tbmesh-cache-XXXXXX", command[160];
 	unsigned char *got = calloc(1, CELLS_MEMORY_BYTES);
 
 	(void)state;
@@ -481,7 +514,8 @@ static void test_cache(void **state)
 		assert_true(player_stop(&p));
 		script_finish(&s);
 	}
-	snprintf(command, sizeof(command), "ls %s/*.pipelines > /dev/null && rm -r %s", directory, directory);
+	snprintf(command, sizeof(command), "ls %s/*.pipelines %s/*.shaders > /dev/null && rm -r %s", directory, directory,
+		directory);
 	assert_int_equal(system(command), 0);
 	free(got);
 }
@@ -498,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_destroy),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_invalid_shader),
 		cmocka_unit_test(test_cache),
 	};
 
