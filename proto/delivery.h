@@ -8,7 +8,8 @@ enum delivery_kind {
 	DELIVERY_DELTA = 1,     /* subject = memory; payload as struct record_write: runs + bytes the device changed */
 	DELIVERY_COMPLETE = 2,  /* subject = seq: it and all before are complete */
 	DELIVERY_ALLOCATED = 3, /* subject = memory id; value = VkResult as int32 in the low half */
-	DELIVERY_LOST = 4,      /* the workload is over: every wait returns VK_ERROR_DEVICE_LOST */
+	DELIVERY_LOST =
+		4, /* the workload is over: every wait returns VK_ERROR_DEVICE_LOST; payload: value bytes of text, why */
 };
 
 #define DELIVERY_MAX_BYTES (2u << 20)

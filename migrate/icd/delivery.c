@@ -3,6 +3,7 @@
 #include "migrate/icd/stream.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "migrate/stream/delta.h"
@@ -34,6 +35,15 @@ static void take_delta(struct icd_device *d, const struct delivery_header *head,
 	delta_apply(&view, memory->seen);
 }
 
+static void take_lost(struct icd_device *d, const struct delivery_header *head, const char *why)
+{
+	char text[300];
+	uint64_t length = head->value <= head->size - sizeof(*head) ? head->value : 0;
+	snprintf(text, sizeof(text), "no executor can carry on%s%.*s (see 'tbmesh events')", length ? ": " : "",
+		(int)(length < sizeof(text) ? length : sizeof(text)), why);
+	icd_lose(d, text);
+}
+
 static void take(struct icd_device *d, const struct delivery_header *head, const void *payload)
 {
 	struct icd_stream *s = &d->stream;
@@ -51,7 +61,7 @@ static void take(struct icd_device *d, const struct delivery_header *head, const
 		icd_memory_answer(d, head->subject, (VkResult)(int32_t)(uint32_t)head->value);
 		return;
 	case DELIVERY_LOST:
-		icd_lose(d, "no executor can carry on (see 'tbmesh events')");
+		take_lost(d, head, payload);
 		return;
 	}
 	icd_lose(d, "the session broke the protocol");
@@ -61,6 +71,8 @@ void icd_drain(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
 	uint64_t at = atomic_load_explicit(&s->taken, memory_order_relaxed), start = at, end = 0;
+	if (icd_lost(d))
+		return;
 	if (ring_read_head(&s->delivery, at, &end) < 0) {
 		icd_lose(d, "the session broke the protocol");
 		return;

@@ -90,6 +90,7 @@ struct icd_stream {
 	uint64_t commit_time_ns;
 	_Atomic uint64_t completed;
 	_Atomic bool lost;
+	_Atomic uint32_t *life; /* 1; in a child of fork() 0: the workload is the parent's alone */
 	_Atomic uint64_t checked_ns; /* when the socket was last looked at */
 	bool committing;             /* guards against appending a COMMIT while one is appended */
 	uint64_t nonces[32];         /* random, used from the end */

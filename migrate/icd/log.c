@@ -18,7 +18,7 @@ uint64_t icd_id_of(void *ctx, uint64_t handle, VkObjectType type)
 void icd_publish(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
-	if (s->published == s->head)
+	if (s->published == s->head || icd_lost(d))
 		return;
 	ring_publish(&s->log, s->head);
 	s->published = s->head;

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define LIFE_BYTES 4096u
 
 /* Sends IPC_OPEN with the log and waits until an executor stands ready. However long that takes: the session's end ends it. */
 static int exchange(int socket, const struct ring *log, struct ipc_message *ret_answer, int *ret_fd)
@@ -22,13 +25,28 @@ static int exchange(int socket, const struct ring *log, struct ipc_message *ret_
 	return 0;
 }
 
+/* A page that the kernel gives to forked children zeroed. A program that forks without exec may go on in both processes. */
+static int make_life(struct icd_stream *s)
+{
+	void *page = mmap(NULL, LIFE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	/* Before Linux 4.14: such a child must leave the device alone, as with any driver. */
+	(void)madvise(page, LIFE_BYTES, MADV_WIPEONFORK);
+	s->life = page;
+	atomic_store(s->life, 1);
+	return 0;
+}
+
 int icd_stream_make(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
-	s->socket = s->delivery.fd = -1;
-	int error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
+	s->socket = s->delivery.fd = s->log.fd = -1;
+	int error = make_life(s);
+	if (!error)
+		error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
 	if (error) {
-		s->log.fd = -1;
+		icd_stream_close(d);
 		icd_say("cannot make the log of %llu MiB: %s", RING_LOG_BYTES >> 20, strerror(-error));
 		return error;
 	}
@@ -78,4 +96,7 @@ void icd_stream_close(struct icd_device *d)
 	ring_finish(&s->delivery);
 	ring_finish(&s->log);
 	close_fd(&s->socket);
+	if (s->life)
+		munmap(s->life, LIFE_BYTES);
+	s->life = NULL;
 }

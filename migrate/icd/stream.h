@@ -40,9 +40,11 @@ void icd_lose(struct icd_device *d, const char *why); /* any thread */
 /* Sleeps until something is delivered after `seen` (ring_sequence of the delivery ring) or until the deadline, at most half a second;
  * looks after the session. Not under the mutex. */
 void icd_sleep(struct icd_device *d, uint32_t seen, uint64_t deadline_ns);
+/* Also in a child of the program that was forked: what it does here has no effect. */
 static inline bool icd_lost(const struct icd_device *d)
 {
-	return atomic_load_explicit(&d->stream.lost, memory_order_acquire);
+	return atomic_load_explicit(&d->stream.lost, memory_order_acquire) ||
+		!atomic_load_explicit(d->stream.life, memory_order_relaxed);
 }
 static inline bool icd_complete(const struct icd_device *d, uint64_t seq)
 {

@@ -151,6 +151,28 @@ void outbox_put(struct outbox *o, enum delivery_kind kind, uint64_t subject, uin
 	pthread_mutex_unlock(&o->mutex);
 }
 
+void outbox_lost(struct outbox *o, const char *why)
+{
+	uint32_t length = (uint32_t)strlen(why), size = (length + 7) & ~7u;
+	unsigned char *at;
+
+	pthread_mutex_lock(&o->mutex);
+	at = take_place(o, sizeof(struct delivery_header) + size);
+	if (at) {
+		const struct delivery_header header = {
+			.size = (uint32_t)sizeof(header) + size,
+			.kind = DELIVERY_LOST,
+			.value = length,
+		};
+
+		memcpy(at, &header, sizeof(header));
+		memset(at + sizeof(header), 0, size);
+		memcpy(at + sizeof(header), why, length);
+	}
+	show(o);
+	pthread_mutex_unlock(&o->mutex);
+}
+
 void outbox_trim(struct outbox *o, uint64_t log_position)
 {
 	pthread_mutex_lock(&o->mutex);

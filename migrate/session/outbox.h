@@ -33,6 +33,7 @@ void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *ru
 	const unsigned char *base);
 void outbox_put(
 	struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
+void outbox_lost(struct outbox *o, const char *why);       /* the end; why: to the program's user */
 void outbox_trim(struct outbox *o, uint64_t log_position); /* the program may write over the log before this */
 /* Much is waiting for the program to read: whoever makes more should wait a while. */
 bool outbox_crowded(struct outbox *o);

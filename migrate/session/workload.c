@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -32,7 +33,8 @@ struct workload {
 	const struct session_options *options;
 	struct loop *loop;
 	struct node_link *node;
-	struct loop_io *program_io;
+	struct loop_io *program_io, *process_io;
+	int process_fd; /* pidfd of the program, -1 */
 	struct loop_timer *tick_timer, *report_timer, *node_timer, *goodbye_timer;
 	int program_fd;
 	struct report_facts facts;
@@ -155,7 +157,11 @@ static void deliver_allocated(void *ctx, uint64_t memory, int32_t result)
 
 static void deliver_lost(void *ctx)
 {
-	outbox_put(&((struct workload *)ctx)->outbox, DELIVERY_LOST, 0, 0);
+	struct workload *w = ctx;
+	struct session_status s;
+
+	session_core_status(w->core, &s);
+	outbox_lost(&w->outbox, s.loss_text);
 }
 
 static void trim(void *ctx, uint64_t position)
@@ -506,7 +512,8 @@ static void end(struct workload *w)
 		return;
 	w->ending = true;
 	loop_io_destroy(w->program_io);
-	w->program_io = NULL;
+	loop_io_destroy(w->process_io);
+	w->program_io = w->process_io = NULL;
 	loop_timer_stop(w->tick_timer);
 	loop_timer_stop(w->report_timer);
 	pthread_mutex_lock(&w->mutex);
@@ -539,6 +546,13 @@ static void program_ready(void *ctx, unsigned events)
 	if (size > 0)
 		log_warn("the program says something where nothing is to be said; this workload ends");
 	end(w);
+}
+
+/* Its socket may live on: in a child that it forked. */
+static void process_ended(void *ctx, unsigned events)
+{
+	(void)events;
+	end(ctx);
 }
 
 static void told_to_end(void *ctx, int signal_number)
@@ -576,6 +590,11 @@ static int workload_init(struct workload *w)
 	w->host.outbox = &w->outbox;
 	w->node = node_link_create(w->loop, o->control, replied, w);
 	w->program_io = loop_io_create(w->loop, w->program_fd, LOOP_READ, program_ready, w);
+	w->process_fd = (int)syscall(SYS_pidfd_open, o->program_pid, 0);
+	if (w->process_fd >= 0)
+		w->process_io = loop_io_create(w->loop, w->process_fd, LOOP_READ, process_ended, w);
+	else if (errno == ESRCH)
+		return -ESRCH;
 	w->tick_timer = loop_timer_create(w->loop, tick, w);
 	w->report_timer = loop_timer_create(w->loop, send_report, w);
 	w->node_timer = loop_timer_create(w->loop, node_look, w);
@@ -594,6 +613,8 @@ static void workload_finish(struct workload *w)
 	pthread_mutex_unlock(&w->mutex);
 	reap(w);
 	loop_io_destroy(w->program_io);
+	loop_io_destroy(w->process_io);
+	close_fd(&w->process_fd);
 	loop_timer_destroy(w->tick_timer);
 	loop_timer_destroy(w->report_timer);
 	loop_timer_destroy(w->node_timer);
@@ -611,6 +632,7 @@ int workload_run(const struct session_options *o)
 	w.options = o;
 	w.program_fd = o->workload_fd;
 	w.log.fd = -1;
+	w.process_fd = -1;
 	list_init(&w.closed);
 	pthread_mutex_init(&w.mutex, NULL);
 	error = workload_init(&w);

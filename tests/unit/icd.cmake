@@ -8,3 +8,9 @@ tbmesh_test(test_icd unit SOURCES icd/test_icd.c icd/session.c ${CMAKE_CURRENT_B
 target_include_directories(test_icd PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
 target_compile_definitions(test_icd PRIVATE TBMESH_ICD="$<TARGET_FILE:vulkan_tbmesh>")
 add_dependencies(test_icd vulkan_tbmesh)
+
+# Sanitizers' runtimes and coverage need more.
+if(NOT TBMESH_SANITIZE AND NOT TBMESH_COVERAGE)
+	add_test(NAME icd_exports COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/icd/exports.sh $<TARGET_FILE:vulkan_tbmesh>)
+	set_tests_properties(icd_exports PROPERTIES LABELS unit TIMEOUT 20)
+endif()
