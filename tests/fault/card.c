@@ -4,7 +4,8 @@
  *
  * TBMESH_CARDS names a file of `key value` lines; a line `card` begins the next card. The n-th card is put on the n-th
  * physical device; devices behind the last card stay as they are. Keys: name, type (discrete, integrated), vendor, device,
- * pci (DDDD:BB:DD.F), memory, host-memory (bytes), driver-id (VkDriverId), driver-name, driver-info. */
+ * pci (DDDD:BB:DD.F), memory, host-memory (bytes), driver-id (VkDriverId), driver-name, driver-info. What a card leaves out is
+ * the driver's own: a card must not promise what the driver below cannot do, and to some programs a vendor is a promise. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -214,8 +215,10 @@ static void card_fill_properties(const struct card *card, VkPhysicalDeviceProper
 {
 	memcpy(properties->deviceName, card->name, sizeof(card->name));
 	properties->deviceType = card->type;
-	properties->vendorID = card->vendor;
-	properties->deviceID = card->device;
+	if (card->vendor)
+		properties->vendorID = card->vendor;
+	if (card->device)
+		properties->deviceID = card->device;
 }
 
 /* Two cards on one driver must not share a UUID. */
