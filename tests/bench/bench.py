@@ -10,74 +10,13 @@ import subprocess
 import sys
 import time
 
-TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
-LAB = os.path.join(TOP, "deploy", "lab")
-PROGRAMS = {
-    "xorshift": ["--rounds", "2000"],
-    "stencil": ["--steps", "2000", "--side", "256"],
-    "mapped": ["--rounds", "500"],
-    "neighbours": ["--rounds", "300"],
-    "signals": ["--rounds", "400"],
-}
+from apps import Apps, PROGRAMS
+from lab_bench import LabBench
+
 STATE_ROUNDS = {16: 400, 256: 40, 1024: 12}  # MiB of state: rounds, so that the unplug meets the middle
 
 
-class Bench:
-    def __init__(self, build, as_json):
-        self.build = build
-        self.as_json = as_json
-        self.environment = dict(os.environ, TBMESH_BUILD=build)
-
-    def emit(self, name, value, unit, baseline, baseline_name, better):
-        ratio = value / baseline if baseline else None
-        if self.as_json:
-            print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "baseline": round(baseline, 4),
-                              "ratio": None if ratio is None else round(ratio, 4), "better": better}), flush=True)
-            return
-        times = "" if ratio is None else f", ratio {ratio:.3f}"
-        print(f"{name:<22} {value:10.3f} {unit:<5} | {baseline_name}: {baseline:.3f} {unit}{times} ({better} is better)", flush=True)
-
-    # the lab
-
-    def lab(self, *words, check=True, timeout=180):
-        return subprocess.run([LAB, *words], check=check, timeout=timeout, capture_output=True, text=True, env=self.environment)
-
-    def on(self, host, *words, timeout=900):
-        done = self.lab("exec", host, "--", *words, check=False, timeout=timeout)
-        if done.returncode != 0:
-            raise RuntimeError(f"{host}: {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def start(self, host, *words):
-        return subprocess.Popen([LAB, "exec", host, "--", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                env=self.environment)
-
-    def up(self, cables):
-        self.lab("down", check=False)
-        self.lab("up", "2", "--topology", "pair", "--cables", str(cables), "--start")
-        self.on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--measured", "--timeout", "60")
-
-    def tbmesh(self, host, *words):
-        return json.loads(self.on(host, "tbmesh", "--json", *words))
-
-    def target(self):
-        """beta's address, as alpha reaches it over the first cable"""
-        text = self.on("beta", "ip", "-6", "-o", "addr", "show", "dev", "thunderbolt0", "scope", "link")
-        return re.search(r"inet6 (fe80::[0-9a-f:]+)", text).group(1) + "%thunderbolt0"
-
-    def pid_of(self, host, name):
-        inside = self.on(host, "readlink", "/proc/self/ns/net").strip()
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/comm", encoding="ascii") as comm:
-                    if comm.read().strip() == name and os.readlink(f"/proc/{pid}/ns/net") == inside:
-                        return int(pid)
-            except OSError:
-                continue
-        raise RuntimeError(f"no {name} on {host}")
-
-    # groups
-
+class Bench(LabBench, Apps):
     def bulk(self):
         self.up(1)
         target = self.target()
@@ -122,11 +61,6 @@ class Bench:
                     pairs.append(pair)
             ours, plain = sorted(pairs, key=lambda p: p[0] / p[1])[1]
             self.emit(f"overhead:{name}", ours, "s", plain, "plain driver", "lower")
-
-    def timed(self, *words):
-        began = time.monotonic()
-        self.on("alpha", *words)
-        return time.monotonic() - began
 
     def recovery(self):
         for mib, rounds in STATE_ROUNDS.items():
@@ -174,7 +108,7 @@ def rss_mib(pid):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-GROUPS = ["bulk", "rtt", "overhead", "recovery", "idle"]
+GROUPS = ["bulk", "rtt", "overhead", "apps", "recovery", "idle"]
 
 
 def main():

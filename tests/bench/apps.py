@@ -1,0 +1,132 @@
+"""Programs and single Vulkan calls under tbmesh beside the plain driver: the group `apps`.
+
+Every figure is the median of pairs that ran one after the other; the first pair warms caches and does not count. `local` is alpha's
+own card, `cable` beta's over one cable; both are the same CPU driver, so they compare with the plain driver on alpha."""
+
+import os
+import re
+import shutil
+import statistics
+import time
+
+PROGRAMS = {
+    "xorshift": ["--rounds", "2000"],
+    "stencil": ["--steps", "2000", "--side", "256"],
+    "mapped": ["--rounds", "500"],
+    "neighbours": ["--rounds", "300"],
+    "signals": ["--rounds", "400"],
+}
+PAIRS = 3
+STATE_MIB = 1024
+SMALL_MIB = 64
+
+
+class Apps:
+    def apps(self):
+        self.up(1)
+        self.places = {"local": self.gpu_of("alpha"), "cable": self.gpu_of("beta")}
+        self.app_programs()
+        self.app_calls()
+        self.app_starts()
+
+    def gpu_of(self, host):
+        """the card of that host as `tbmesh run` takes it"""
+        return next(g["key"] for g in self.tbmesh("alpha", "gpus")["gpus"] if g["host"] == host and g["type"] != "cpu")
+
+    def modes(self):
+        """(suffix of the figure's name, words for `tbmesh run`)"""
+        return [("", [])]
+
+    def under(self, place, words):
+        return ["tbmesh", "run", "--gpu", self.places[place], *words, "--"]
+
+    def paired(self, ours, plain, pairs=PAIRS):
+        """Medians of what both commands answer, run in turns; the ratio is the median of the pairs' ratios."""
+        results = []
+        for turn in range(pairs + 1):
+            pair = (ours(), plain())
+            if turn:
+                results.append(pair)
+        results.sort(key=lambda p: p[0] / p[1])
+        return results[len(results) // 2]
+
+    def app_programs(self):
+        for name, words in PROGRAMS.items():
+            program = os.path.join(self.build, "programs", name)
+            for place in self.places:
+                for suffix, mode in self.modes():
+                    ours, plain = self.paired(lambda: self.timed(*self.under(place, mode), program, *words),
+                                              lambda: self.timed(program, *words))
+                    self.emit(f"apps_overhead:{name}:{place}{suffix}", ours, "s", plain, "plain driver", "lower")
+
+    # single calls
+
+    def call(self, figure, mode, *words, prefix=()):
+        text = self.on("alpha", *prefix, os.path.join(self.build, "bin", "tbmesh-bench-calls"), mode, *words)
+        if "right" not in text:
+            raise RuntimeError(f"calls {mode}: wrong results\n{text}")
+        return {key: float(value) for key, value in re.findall(r"^(\w+) ([0-9.]+)$", text, re.M)}[figure]
+
+    def hop(self, processes):
+        """Microseconds of one round through so many sleeping processes."""
+        return float(self.on("alpha", os.path.join(self.build, "bin", "tbmesh-bench-hop"), str(processes)))
+
+    def app_calls(self):
+        for place in self.places:
+            for suffix, mode in self.modes():
+                self.one_call("submit_cpu_us", place, suffix, mode, "us", "lower", "cpu_us", "submit")
+                self.signal(place, suffix, mode, "submit")
+                self.signal(place, suffix, mode, "readback")
+                self.one_call("upload_gbps", place, suffix, mode, "GB/s", "higher", "gbps", "upload", "--mib", str(SMALL_MIB))
+                self.one_call("download_gbps", place, suffix, mode, "GB/s", "higher", "gbps", "download", "--mib", str(SMALL_MIB))
+                self.one_call(f"paced_readback_us:{STATE_MIB}MiB", place, suffix, mode, "us", "lower", "readback_us",
+                              "paced", "--mib", str(STATE_MIB), "--rounds", "20", pairs=1)
+
+    def one_call(self, name, place, suffix, mode, unit, better, figure, call, *words, pairs=3):
+        ours, plain = self.paired(lambda: self.call(figure, call, *words, prefix=self.under(place, mode)),
+                                  lambda: self.call(figure, call, *words), pairs)
+        self.emit(f"{name}:{place}{suffix}", ours, unit, plain, "plain driver", better)
+
+    def signal(self, place, suffix, mode, call):
+        """Beside the plain driver, and beside it with the floor of the processes on the way: program, executor, session, program."""
+        floors = []
+
+        def plain():
+            floors.append(self.hop(3))
+            return self.call("signal_us", call)
+        ours, base = self.paired(lambda: self.call("signal_us", call, prefix=self.under(place, mode)), plain, 3)
+        name = "submit_signal_us" if call == "submit" else "readback_signal_us"
+        self.emit(f"{name}:{place}{suffix}", ours, "us", base, "plain driver", "lower")
+        self.emit(f"{name}_over_floor:{place}{suffix}", ours, "us", base + statistics.median(floors), "plain driver + hops", "lower")
+
+    # starts
+
+    def caches(self):
+        lab = os.environ.get("TBMESH_LAB_DIR", "/run/tbmesh-lab")
+        return [os.path.join(lab, host, "var", "cache") for host in ("alpha", "beta")]
+
+    def app_starts(self):
+        """From nothing to the first result: the whole of a short program, with empty and with filled pipeline caches. The plain
+        driver's own cache is emptied and kept in the same way."""
+        program = os.path.join(self.build, "programs", "breadth")
+        plain_cache = os.path.join(self.caches()[0], "plain")
+        plain = ["env", f"MESA_SHADER_CACHE_DIR={plain_cache}", program]
+        for place in self.places:
+            cold, warm, base_cold, base_warm, new = [], [], [], [], []
+            for _ in range(3):
+                for cache in self.caches():
+                    shutil.rmtree(cache, ignore_errors=True)
+                cold.append(self.timed(*self.under(place, []), program))
+                time.sleep(1)  # the executor saves its pipelines when it is idle or ends
+                before = self.cached_files()
+                warm.append(self.timed(*self.under(place, []), program))
+                new.append(self.cached_files() - before)
+                base_cold.append(self.timed(*plain))
+                base_warm.append(self.timed(*plain))
+            self.emit(f"cold_start_s:{place}", statistics.median(cold), "s", statistics.median(base_cold), "plain driver", "lower")
+            self.emit(f"warm_start_s:{place}", statistics.median(warm), "s", statistics.median(base_warm), "plain driver", "lower")
+            self.emit(f"warm_start_compiled:{place}", max(new), "", 0, "shaders that were not in the cache", "lower")
+
+    def cached_files(self):
+        """Compiled shaders that the executors' drivers have kept, all of them."""
+        return sum(len(files) for cache in self.caches() for _, _, files in os.walk(cache) if "plain" not in cache)
