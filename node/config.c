@@ -122,6 +122,12 @@ static bool set_migration_timeout(struct node_config *c, const char *value)
 	return parse_number(value, 1, 3600, &c->migration_timeout_s);
 }
 
+static bool set_mode(struct node_config *c, const char *value)
+{
+	c->relaxed = strcmp(value, "relaxed") == 0;
+	return c->relaxed || strcmp(value, "strict") == 0;
+}
+
 static bool set_submit_timeout(struct node_config *c, const char *value)
 {
 	return parse_number(value, 1, 86400, &c->submit_timeout_s);
@@ -166,6 +172,7 @@ static const struct {
 	{ "manage_links", set_manage_links, "true or false" },
 	{ "probe_bandwidth", set_probe_bandwidth, "true or false" },
 	{ "migration_timeout", set_migration_timeout, "seconds, from 1 to 3600" },
+	{ "mode", set_mode, "strict or relaxed" },
 	{ "submit_timeout", set_submit_timeout, "seconds, from 1 to 86400" },
 	{ "prefer_cpu_fallback", set_cpu_fallback, "true or false" },
 	{ "max_executors", set_max_executors, "a number from 1 to 256" },

@@ -21,6 +21,7 @@ struct node_config {
 	bool manage_links; /* set interfaces up, raise the MTU, add an own fe80 address */
 	bool probe_bandwidth;
 	uint32_t migration_timeout_s; /* from a loss until another GPU has the workload */
+	bool relaxed;                 /* mode of programs whose user does not say */
 	uint32_t submit_timeout_s;    /* a submission that takes longer counts as a hang, without other signs */
 	bool prefer_cpu_fallback;
 	uint32_t max_executors; /* a GPU, and for each peer */

@@ -22,11 +22,12 @@ enum ipc_kind {
 	IPC_ATTACH = 5, /* session → local executor: descriptors: log (read-only), feed (read-only), result */
 };
 
+#define IPC_RELAXED 1u /* the workload runs in relaxed mode */
 struct ipc_message {
 	uint32_t version;
-	uint32_t kind; /* enum ipc_kind */
-	int32_t error; /* 0 or negative errno */
-	uint32_t reserved;
+	uint32_t kind;  /* enum ipc_kind */
+	int32_t error;  /* 0 or negative errno */
+	uint32_t flags; /* IPC_OPENED: IPC_RELAXED or 0 */
 	uint64_t epoch; /* IPC_ATTACH */
 	uint64_t workload;
 	char text[232]; /* NUL-terminated message to a person */

@@ -55,6 +55,7 @@ struct record_write {
 
 /* Payload of RECORD_SUBMIT: this, then range_count ranges that the submission may write. deps = command buffers. */
 #define SUBMIT_COMMIT 1u /* be a checkpoint */
+#define SUBMIT_RETURN 2u /* relaxed mode: bring back what the host may see, and be complete with it */
 struct record_submit {
 	uint64_t nonce;
 	uint32_t flags;

@@ -30,6 +30,7 @@ void apply_allocate(struct executor *x, const struct record_view *record)
 		object->usable = true;
 		object->memory = memory;
 		object->handle = (uint64_t)memory->handle;
+		memory->host_visible = allocate.memory_class != MEMORY_DEVICE_LOCAL;
 		if (!x->seeding)
 			upload_zero(&x->upload, memory, 0, memory->size);
 	} else if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY && result != VK_ERROR_OUT_OF_HOST_MEMORY &&

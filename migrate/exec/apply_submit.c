@@ -63,16 +63,16 @@ static void end_tail(struct executor *x, struct job *job)
 	jobs_end(&x->jobs, job->tail);
 }
 
-static void submit_windows(struct executor *x, uint64_t seq, uint64_t nonce)
+static void submit_windows(struct executor *x, uint64_t seq, uint64_t nonce, bool host_visible)
 {
-	for (uint32_t index = 1; !commit_is_empty(&x->commit); index++) {
+	for (uint32_t index = 1; !commit_is_empty(&x->commit, host_visible); index++) {
 		struct job *job = jobs_take(&x->jobs);
 
 		job->seq = seq;
 		begin_tail(x, job);
-		commit_record_window(&x->commit, job, nonce, index);
+		commit_record_window(&x->commit, job, nonce, index, host_visible);
 		end_tail(x, job);
-		job->final = commit_is_empty(&x->commit);
+		job->final = commit_is_empty(&x->commit, host_visible);
 		jobs_submit(&x->jobs, job, &job->tail, 1);
 	}
 }
@@ -82,7 +82,7 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	struct record_submit submit;
 	uint32_t size;
 	const unsigned char *payload = record_payload(record, &size);
-	bool is_commit;
+	bool returns, host_visible;
 	struct job *job;
 
 	if (record->header.subject != x->next_seq)
@@ -93,7 +93,8 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	memcpy(&submit, payload, sizeof(submit));
 	if (submit.range_count > (size - sizeof(submit)) / sizeof(struct record_range))
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
-	is_commit = submit.flags & SUBMIT_COMMIT;
+	returns = submit.flags & (SUBMIT_COMMIT | SUBMIT_RETURN);
+	host_visible = !(submit.flags & SUBMIT_COMMIT);
 
 	buf_clear(&x->submit);
 	job = upload_take(&x->upload);
@@ -111,16 +112,16 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	begin_tail(x, job);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
 		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
-	if (is_commit)
-		commit_record_window(&x->commit, job, submit.nonce, 0);
+	if (returns)
+		commit_record_window(&x->commit, job, submit.nonce, 0, host_visible);
 	end_tail(x, job);
 	append(x, job->tail);
 	if (x->submit.failed)
 		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
-	job->final = !is_commit || commit_is_empty(&x->commit);
+	job->final = !returns || commit_is_empty(&x->commit, host_visible);
 	jobs_submit(&x->jobs, job, (const VkCommandBuffer *)x->submit.data,
 		(uint32_t)(x->submit.size / sizeof(VkCommandBuffer)));
-	if (is_commit)
-		submit_windows(x, record->header.subject, submit.nonce);
+	if (returns)
+		submit_windows(x, record->header.subject, submit.nonce, host_visible);
 	x->next_seq++;
 }

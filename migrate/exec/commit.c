@@ -17,6 +17,7 @@ void commit_init(struct commit *c, struct jobs *j)
 {
 	*c = (struct commit){ .jobs = j };
 	list_init(&c->dirty);
+	list_init(&c->dirty_host);
 }
 
 void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint64_t end)
@@ -26,7 +27,7 @@ void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint6
 	if (!range_set_add(&m->dirty, begin, end))
 		link_lost(c->jobs->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
 	if (list_empty(&m->dirty_link))
-		list_append(&c->dirty, &m->dirty_link);
+		list_append(m->host_visible ? &c->dirty_host : &c->dirty, &m->dirty_link);
 }
 
 void commit_forget(struct commit *c, struct memory *m)
@@ -36,9 +37,9 @@ void commit_forget(struct commit *c, struct memory *m)
 	list_remove(&m->dirty_link);
 }
 
-bool commit_is_empty(const struct commit *c)
+bool commit_is_empty(const struct commit *c, bool host_visible)
 {
-	return list_empty(&c->dirty);
+	return list_empty(&c->dirty_host) && (host_visible || list_empty(&c->dirty));
 }
 
 static void make_pipeline(struct commit *c)
@@ -192,16 +193,19 @@ static void record_hash(struct commit *c, struct job *job, const struct window *
 		sizeof(nonce), &nonce);
 }
 
-bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index)
+bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index, bool host_visible)
 {
 	struct window *w;
 
-	if (list_empty(&c->dirty))
+	if (commit_is_empty(c, host_visible))
 		return false;
 	w = take_window(c);
 	w->index = index;
-	while (!list_empty(&c->dirty) && w->size < WINDOW_BYTES && w->piece_count < WINDOW_PIECES)
-		gather_memory(c, job, w, list_entry(c->dirty.next, struct memory, dirty_link));
+	while (!commit_is_empty(c, host_visible) && w->size < WINDOW_BYTES && w->piece_count < WINDOW_PIECES) {
+		struct list *first = list_empty(&c->dirty_host) ? c->dirty.next : c->dirty_host.next;
+
+		gather_memory(c, job, w, list_entry(first, struct memory, dirty_link));
+	}
 	record_hash(c, job, w, nonce + index + 1);
 	job->window = w;
 	return true;

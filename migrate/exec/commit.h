@@ -41,8 +41,8 @@ struct commit {
 	VkPipelineLayout layout;
 	VkPipeline pipeline; /* made for the first window */
 	VkDescriptorPool pool;
-	unsigned window_count; /* made so far */
-	struct list dirty;     /* memories with something to return */
+	unsigned window_count;         /* made so far */
+	struct list dirty, dirty_host; /* memories with something to return: what the program cannot see, what it can */
 };
 
 void commit_init(struct commit *c, struct jobs *j);
@@ -50,8 +50,9 @@ void commit_init(struct commit *c, struct jobs *j);
 void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint64_t end);
 /* The memory is freed: nothing of it is returned. */
 void commit_forget(struct commit *c, struct memory *m);
-/* Records the next window of what is noted into the tail of a job, behind everything before. False: nothing is left. */
-bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index);
-bool commit_is_empty(const struct commit *c);
+/* host_visible: of what the program can see alone (RETURN).
+ * Records the next window of what is noted into the tail of a job, behind everything before. False: nothing is left. */
+bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index, bool host_visible);
+bool commit_is_empty(const struct commit *c, bool host_visible);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef TBMESH_MIGRATE_EXEC_MEMORY_H
 #define TBMESH_MIGRATE_EXEC_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
@@ -17,6 +18,7 @@ struct memory {
 	VkDeviceSize size;      /* as the log says */
 	VkDeviceSize real_size; /* with room for the driver's rounding of buffer sizes */
 	uint32_t type;
+	bool host_visible; /* to the program */
 	VkDeviceMemory handle;
 	VkBuffer whole;            /* size bytes from offset 0 */
 	struct range_set received; /* with the seed; empty after it */

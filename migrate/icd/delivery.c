@@ -20,6 +20,19 @@ void icd_lose(struct icd_device *d, const char *why)
 	ring_nudge(&d->stream.delivery);
 }
 
+/* Only where the host has not written since its last capture: what it wrote there is newer. */
+static void apply_gently(struct icd_memory *m, const struct delta_view *view)
+{
+	const unsigned char *bytes = view->bytes;
+	for (uint32_t i = 0; i < view->run_count; i++) {
+		for (uint64_t at = view->runs[i].offset, end = at + view->runs[i].size; at < end; at++, bytes++) {
+			if (m->map[at] == m->seen[at])
+				m->map[at] = *bytes;
+			m->seen[at] = *bytes; /* so that what the host wrote is captured, whatever it is */
+		}
+	}
+}
+
 /* The session owns this program's state and is trusted with it; the checks guard against mistakes. */
 static void take_delta(struct icd_device *d, const struct delivery_header *head, const void *payload)
 {
@@ -29,6 +42,10 @@ static void take_delta(struct icd_device *d, const struct delivery_header *head,
 		return; /* freed while it was on its way */
 	if (delta_parse(payload, head->size - sizeof(*head), memory->size, &view) < 0) {
 		icd_lose(d, "the session broke the protocol");
+		return;
+	}
+	if (head->value) {
+		apply_gently(memory, &view);
 		return;
 	}
 	delta_apply(&view, memory->map);

@@ -85,6 +85,7 @@ struct icd_stream {
 	_Atomic uint64_t taken; /* of the delivery ring; written under the mutex */
 	uint64_t released;      /* of it, as the session knows; under the mutex */
 	uint64_t seq;           /* last SUBMIT appended */
+	uint64_t own_seq;       /* last one of the program's: what comes behind is our own COMMITs */
 	uint64_t commit_seq;    /* last SUBMIT with COMMIT */
 	uint64_t commit_head;   /* log position behind it */
 	uint64_t commit_time_ns;
@@ -92,6 +93,7 @@ struct icd_stream {
 	_Atomic bool lost;
 	_Atomic uint32_t *life; /* 1; in a child of fork() 0: the workload is the parent's alone */
 	_Atomic uint64_t checked_ns; /* when the socket was last looked at */
+	bool relaxed;                /* as the session says; set at opening */
 	bool committing;             /* guards against appending a COMMIT while one is appended */
 	uint64_t nonces[32];         /* random, used from the end */
 	unsigned nonces_left;

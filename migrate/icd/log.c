@@ -55,7 +55,7 @@ static bool make_room(struct icd_device *d, uint64_t size)
 		bool in_flight = !icd_complete(d, s->commit_seq);
 		if (!in_flight && (!room || s->head - s->commit_head > s->log.size / 4) && fits(s, LOG_RESERVE)) {
 			s->committing = true;
-			icd_append_submit(d, NULL, 0, NULL, 0, true);
+			icd_append_submit(d, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 			s->committing = false;
 		}
 		if (room)
@@ -116,12 +116,10 @@ static uint64_t next_nonce(struct icd_stream *s)
 }
 
 uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, bool commit)
+	size_t range_count, uint32_t flags)
 {
 	struct icd_stream *s = &d->stream;
-	struct record_submit submit = {
-		.nonce = next_nonce(s), .flags = commit ? SUBMIT_COMMIT : 0, .range_count = (uint32_t)range_count
-	};
+	struct record_submit submit = { .nonce = next_nonce(s), .flags = flags, .range_count = (uint32_t)range_count };
 	struct iovec parts[] = {
 		{ &submit, sizeof(submit) },
 		{ (void *)(uintptr_t)ranges, range_count * sizeof(*ranges) },
@@ -139,7 +137,7 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 	if (!appended)
 		return 0;
 	s->seq++;
-	if (commit) {
+	if (flags & SUBMIT_COMMIT) {
 		s->commit_seq = s->seq;
 		s->commit_head = s->head;
 		s->commit_time_ns = time_monotonic_ns();

@@ -73,6 +73,7 @@ int icd_stream_open(struct icd_device *d)
 		icd_say("%.*s", (int)sizeof(answer.text), answer.text);
 		error = answer.error;
 	} else {
+		s->relaxed = answer.flags & IPC_RELAXED;
 		error = ring_attach(&s->delivery, fd, RING_DELIVERY_BYTES, false);
 		if (error)
 			icd_say("the session's delivery ring is no good: %s", strerror(-error));

@@ -25,7 +25,7 @@ bool icd_append(struct icd_device *d, const struct record_header *head, const ui
 	size_t count);
 /* Under the mutex: a SUBMIT. Returns its seq, 0 when lost. */
 uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, bool commit);
+	size_t range_count, uint32_t flags);
 /* Under the mutex: lets the other side see what was appended. */
 void icd_publish(struct icd_device *d);
 bool icd_commit_due(const struct icd_device *d);

@@ -153,6 +153,14 @@ static void clip(struct icd_device *d, struct icd_ranges *ranges)
 	ranges->count = kept;
 }
 
+/* Relaxed: what is due comes behind the program's own submission, which is complete without it. */
+static uint32_t submit_flags(const struct icd_device *d, bool writes_host)
+{
+	if (d->stream.relaxed)
+		return writes_host ? SUBMIT_RETURN : 0;
+	return writes_host || icd_commit_due(d) ? SUBMIT_COMMIT : 0;
+}
+
 static bool submit(struct icd_device *d, const struct icd_submission *s)
 {
 	struct icd_scratch *scratch = d->scratch;
@@ -175,8 +183,10 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	if (scratch->captures.failed || scratch->writes.failed || scratch->deps.failed || !capture(d, &scratch->captures))
 		return false;
 	send_recordings(d, s);
-	icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count, scratch->writes.items,
-		scratch->writes.count, writes_host || icd_commit_due(d));
+	uint64_t seq = icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count,
+		scratch->writes.items, scratch->writes.count, submit_flags(d, writes_host));
+	if (seq)
+		d->stream.own_seq = seq;
 	return true;
 }
 
@@ -221,7 +231,7 @@ static bool runnable(struct icd_device *d, const struct icd_submission *s)
 
 static void add_point(struct icd_device *d, struct buf *points, uint64_t value)
 {
-	const struct icd_point point = { d->stream.seq, value };
+	const struct icd_point point = { d->stream.own_seq, value };
 	buf_append(points, &point, sizeof(point));
 	if (points->failed)
 		icd_lose(d, "out of memory");
@@ -247,7 +257,7 @@ static void signal(struct icd_device *d, const struct icd_submission *s)
 		add_point(d, &semaphore->points, s->signals[i].value);
 	}
 	if (s->fence)
-		atomic_store_explicit(&s->fence->seq, d->stream.seq, memory_order_release);
+		atomic_store_explicit(&s->fence->seq, d->stream.own_seq, memory_order_release);
 }
 
 void icd_flush_pending(struct icd_device *d)
@@ -259,6 +269,8 @@ void icd_flush_pending(struct icd_device *d)
 		if (s->buffer_count && !submit(d, s))
 			icd_lose(d, "out of memory");
 		signal(d, s);
+		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d))
+			icd_append_submit(d, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 		list_remove(&s->link);
 		free(s);
 	}

@@ -252,7 +252,7 @@ static enum outlook look_at_queue(struct icd_device *d, const void *ctx)
 	(void)ctx;
 	if (!list_empty(&d->pending))
 		return OUTLOOK_HOST;
-	return icd_complete(d, d->stream.seq) ? OUTLOOK_MET : OUTLOOK_DEVICE;
+	return icd_complete(d, d->stream.own_seq) ? OUTLOOK_MET : OUTLOOK_DEVICE;
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_DeviceWaitIdle(VkDevice device)

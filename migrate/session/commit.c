@@ -5,6 +5,28 @@
 
 #include "migrate/session/core_private.h"
 
+/* One word of what a RETURN brings; they sum up in any order. */
+static uint64_t word_hash(uint64_t memory, uint64_t offset, uint32_t word)
+{
+	uint64_t x = (memory << 40 ^ offset) * 0x9E3779B97F4A7C15u ^ word * 0xD6E8FEB86659FD93u;
+
+	x ^= x >> 32;
+	x *= 0xD6E8FEB86659FD93u;
+	return x ^ x >> 29;
+}
+
+static uint64_t bytes_hash(uint64_t memory, uint64_t offset, const unsigned char *bytes, uint64_t size)
+{
+	uint64_t sum = 0;
+	uint32_t word;
+
+	for (uint64_t i = 0; i < size; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		sum += word_hash(memory, offset + i, word);
+	}
+	return sum;
+}
+
 static void window_begin(struct session_core *c, const struct submission *s, uint32_t index)
 {
 	c->window.index = index;
@@ -33,13 +55,14 @@ static struct submission *next_submission(struct session_core *c, uint64_t now_n
 		return s;
 	for (uint32_t i = 0; i < s->range_count && error == 0; i++)
 		error = state_dirty(state_find(&c->state, s->ranges[i].memory), s->ranges[i].offset, s->ranges[i].size);
-	if (error == 0 && s->commit)
-		error = state_begin(&c->state, s->end);
+	if (error == 0 && (s->commit || s->returns))
+		error = state_begin(&c->state, s->end, s->returns);
 	if (error < 0) {
 		core_give_up(c, now_ns, "out of memory");
 		return NULL;
 	}
 	c->begun = true;
+	c->return_hash = 0;
 	window_begin(c, s, 0);
 	return s;
 }
@@ -51,13 +74,15 @@ void core_result(struct session_core *c, uint64_t now_ns, const struct frame_hea
 
 	if (!s)
 		return;
-	error = s->commit ? state_stage(&c->state, h->b, h->c, payload, h->size) : -EBADMSG;
+	error = s->commit || s->returns ? state_stage(&c->state, h->b, h->c, payload, h->size) : -EBADMSG;
 	if (error == -ENOMEM) {
 		core_give_up(c, now_ns, "out of memory");
 	} else if (error < 0) {
 		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it returns bytes that nobody asked for");
 	} else {
 		window_hash_update(&c->window.hash, payload, h->size);
+		if (s->returns)
+			c->return_hash += bytes_hash(h->b, h->c, payload, h->size);
 		c->window.words += h->size / 4;
 		c->progress_ns = now_ns;
 	}
@@ -75,7 +100,8 @@ void core_window(struct session_core *c, uint64_t now_ns, const struct frame_hea
 		return;
 	}
 	memcpy(&w, payload, sizeof(w));
-	if (!s->commit || w.index != c->window.index || w.word_count != c->window.words || w.word_count == 0)
+	if ((!s->commit && !s->returns) || w.index != c->window.index || w.word_count != c->window.words ||
+		w.word_count == 0)
 		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "a window that does not fit its bytes");
 	else if (h->b != s->nonce + w.index + 1)
 		core_lose(c, now_ns, SESSION_LOSS_GARBAGE, "the nonce of a window is not what its GPU had to write");
@@ -91,6 +117,7 @@ struct delivery {
 	uint64_t memory;
 	const unsigned char *base;
 	uint64_t start; /* of the range in its memory */
+	bool gently;
 	uint32_t run_count;
 	uint64_t byte_count;
 };
@@ -100,7 +127,7 @@ static void flush_delivery(struct delivery *d)
 	struct session_core *c = d->core;
 
 	if (d->run_count)
-		c->ops->deliver_delta(c->ctx, d->memory, c->runs, d->run_count, d->byte_count, d->base);
+		c->ops->deliver_delta(c->ctx, d->memory, c->runs, d->run_count, d->byte_count, d->base, d->gently);
 	d->run_count = 0;
 	d->byte_count = 0;
 }
@@ -123,9 +150,9 @@ static int deliver_run(void *ctx, uint64_t offset, uint64_t size)
 }
 
 static int deliver_changes(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
-	const unsigned char *now, uint64_t size)
+	const unsigned char *now, uint64_t size, bool gently)
 {
-	struct delivery d = { .core = ctx, .memory = m->id, .base = now - offset, .start = offset };
+	struct delivery d = { .core = ctx, .memory = m->id, .base = now - offset, .start = offset, .gently = gently };
 	int error = delta_walk(before, now, size, deliver_run, &d);
 
 	flush_delivery(&d);
@@ -148,23 +175,59 @@ static bool unanswered_before(const struct session_core *c, uint64_t end)
 
 static int commit(struct session_core *c, uint64_t seq, uint64_t end)
 {
-	int error = core_apply(c, end);
+	int error = c->relaxed ? core_view(c, end) : 0;
 
+	if (error == 0)
+		error = core_apply(c, end);
 	if (error == 0)
 		error = state_commit(&c->state, deliver_changes, c);
 	if (error < 0)
 		return error;
 	c->position = end;
+	c->view_position = end;
 	c->committed_seq = seq;
 	core_drop_submissions(c, seq);
 	return 0;
 }
 
+/* What the program can see has come back. It is told; in a replay it was, and what came must be the same. */
+static int take_return(struct session_core *c, uint64_t seq, struct submission *s)
+{
+	bool replay = seq <= c->completed_seq;
+	int error = core_view(c, s->end);
+
+	if (error == 0)
+		error = state_return(&c->state, replay ? NULL : deliver_changes, c);
+	if (error < 0)
+		return error;
+	if (replay && s->hash != c->return_hash) {
+		c->diverged++;
+		c->diverged_seq = seq;
+		if (c->diverged_epoch != c->epoch)
+			c->ops->report(c->ctx, SESSION_EVENT_DIVERGED);
+		c->diverged_epoch = c->epoch;
+	} else if (!replay) {
+		s->hash = c->return_hash;
+	}
+	return 0;
+}
+
+/* When the replay has come to where the program is: what it was told is the view, unless something diverged. */
+static void settle(struct session_core *c, bool is_commit)
+{
+	bool arriving = c->told_position != 0;
+
+	if (!c->telling || c->view_position < c->told_position || (!is_commit && !arriving))
+		return;
+	c->told_position = 0;
+	c->telling = !state_settle(&c->state);
+}
+
 void core_done(struct session_core *c, uint64_t now_ns, const struct frame_header *h)
 {
-	const struct submission *s = next_submission(c, now_ns, h->a);
+	struct submission *s = next_submission(c, now_ns, h->a);
 	bool is_commit;
-	int error;
+	int error = 0;
 
 	if (!s)
 		return;
@@ -172,18 +235,28 @@ void core_done(struct session_core *c, uint64_t now_ns, const struct frame_heade
 		core_lose(c, now_ns, SESSION_LOSS_GARBAGE, "the nonce of a submission is not what its GPU had to write");
 		return;
 	}
-	if (s->commit && (c->state.missing_bytes || c->window.words || unanswered_before(c, s->end))) {
+	if ((s->commit || s->returns) && (c->state.missing_bytes || c->window.words)) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "what it had to return has parts missing");
+		return;
+	}
+	if (s->commit && unanswered_before(c, s->end)) {
 		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "a checkpoint with parts missing");
 		return;
 	}
 	is_commit = s->commit;
-	if (is_commit) {
-		error = commit(c, h->a, s->end);
-		if (error < 0) {
-			core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
-			return;
-		}
+	if (c->telling) { /* what the host has written since matters, too */
+		error = core_scan(c);
+		s = core_submission(c, h->a);
 	}
+	if (error == 0 && is_commit)
+		error = commit(c, h->a, s->end);
+	else if (error == 0 && s->returns)
+		error = take_return(c, h->a, s);
+	if (error < 0) {
+		core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
+		return;
+	}
+	settle(c, is_commit);
 	c->begun = false;
 	core_progress(c, now_ns, h->a);
 	if (is_commit) {

@@ -97,6 +97,10 @@ static void drop_epoch(struct session_core *c)
 	if (attached(c))
 		c->ops->close(c->ctx, c->epoch);
 	state_abandon(&c->state);
+	if (c->view_position > c->told_position)
+		c->told_position = c->view_position;
+	c->view_position = c->position;
+	c->telling = c->relaxed;
 	c->begun = false;
 	c->seeded = false;
 	c->done_seq = c->committed_seq;
@@ -503,6 +507,8 @@ void session_core_status(const struct session_core *c, struct session_status *re
 		.state_bytes = c->state.size_bytes,
 		.position = c->position,
 		.scanned = c->scanned,
+		.diverged = c->diverged,
+		.diverged_seq = c->diverged_seq,
 		.moves = c->moves,
 		.losses = c->losses,
 		.loss = c->loss,

@@ -52,7 +52,8 @@ enum session_event {
 	SESSION_EVENT_MOVE_COMPLETED, /* the program goes on, on another one */
 	SESSION_EVENT_MOVE_FAILED,    /* no executor within migration_timeout: the workload is lost */
 	SESSION_EVENT_CHECKPOINT,
-	SESSION_EVENT_READY, /* the first executor has its device */
+	SESSION_EVENT_READY,    /* the first executor has its device */
+	SESSION_EVENT_DIVERGED, /* a replay returned something else than the program was told (relaxed mode); once an epoch */
 };
 
 struct session_config {
@@ -88,6 +89,8 @@ struct session_status {
 	uint64_t state_bytes;
 	uint64_t position;      /* of the checkpoint in the log */
 	uint64_t scanned;       /* the log was read up to here */
+	uint64_t diverged;      /* submissions whose replay returned something else than the program was told */
+	uint64_t diverged_seq;  /* the last one, 0 none */
 	unsigned moves;         /* completed */
 	unsigned losses;        /* in all */
 	enum session_loss loss; /* the last one */
@@ -116,9 +119,10 @@ struct session_core_ops {
 	void (*seed)(void *ctx, uint64_t epoch);
 	void (*close)(void *ctx, uint64_t epoch); /* end its channel, let go of it */
 
-	/* To the program, in this order. The bytes of the runs lie at base + run.offset and are valid during the call. */
+	/* To the program, in this order. The bytes of the runs lie at base + run.offset and are valid during the call. gently:
+	 * only where the host has not written since its last capture. */
 	void (*deliver_delta)(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count,
-		uint64_t byte_count, const unsigned char *base);
+		uint64_t byte_count, const unsigned char *base, bool gently);
 	void (*deliver_complete)(void *ctx, uint64_t seq);
 	void (*deliver_allocated)(void *ctx, uint64_t memory, int32_t result);
 	void (*deliver_lost)(void *ctx);

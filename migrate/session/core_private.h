@@ -11,6 +11,8 @@ struct submission {
 	uint64_t nonce;
 	uint64_t end; /* position behind its record */
 	bool commit;
+	bool returns;  /* and no commit: what the program can see comes back with it */
+	uint64_t hash; /* of what came back with it, once the program was told */
 	uint32_t range_count;
 	struct record_range *ranges; /* owned */
 };
@@ -47,6 +49,16 @@ struct session_core {
 	struct graph graph;
 	struct state state;
 	uint64_t completed_seq; /* told */
+
+	/* relaxed mode (proto/README.md §1.9) */
+	bool relaxed;           /* a submission with RETURN was seen */
+	uint64_t view_position; /* the views hold the log's WRITEs up to here */
+	uint64_t told_position; /* what the program was told in earlier epochs holds them up to here */
+	bool telling;           /* the program was told something else than the views, or may have been */
+	uint64_t return_hash;   /* of the RETURN that is coming in */
+	uint64_t diverged;      /* RETURNs that came back otherwise than the program was told */
+	uint64_t diverged_seq;  /* the last one */
+	uint64_t diverged_epoch;
 
 	/* this epoch */
 	uint64_t epoch;
@@ -89,6 +101,7 @@ struct session_core {
 /* scan.c. Both: 0, -EBADMSG (the log makes no sense) or -ENOMEM; both end the workload. */
 int core_scan(struct session_core *c);                /* reads the log up to its head */
 int core_apply(struct session_core *c, uint64_t end); /* records from the checkpoint up to end become part of it */
+int core_view(struct session_core *c, uint64_t end);  /* WRITEs up to end become part of the views */
 struct submission *core_submission(struct session_core *c, uint64_t seq); /* uncommitted and scanned, else NULL */
 void core_drop_submissions(struct session_core *c, uint64_t up_to_seq);
 void core_scan_finish(struct session_core *c);

@@ -11,9 +11,9 @@ uint32_t delivery_delta_size(uint32_t run_count, uint64_t byte_count)
 }
 
 void delivery_put_delta(unsigned char *out, uint64_t memory, const struct record_run *runs, uint32_t run_count,
-	uint64_t byte_count, const unsigned char *base)
+	uint64_t byte_count, const unsigned char *base, bool gently)
 {
-	const struct delivery_header header = { delivery_delta_size(run_count, byte_count), DELIVERY_DELTA, memory, 0 };
+	const struct delivery_header header = { delivery_delta_size(run_count, byte_count), DELIVERY_DELTA, memory, gently };
 	const struct record_write write = { .run_count = run_count, .byte_count = byte_count };
 	unsigned char *at = out, *end = out + header.size;
 

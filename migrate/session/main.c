@@ -3,13 +3,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "migrate/session/options.h"
 
 static const char usage[] = "Usage: tbmesh-session --control ENDPOINT --socket PATH --program-pid PID --program NAME --bin "
 			    "DIR [--gpu GPU] [--ready-fd N]\n"
-			    "                      [--migration-timeout S] [--submit-timeout S] [--verbose]\n"
+			    "                      [--migration-timeout S] [--submit-timeout S] [--mode strict|relaxed]\n"
+			    "                      [--verbose]\n"
 			    "Owns the GPU side of a program. Started by `tbmesh run`.\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
@@ -37,6 +39,7 @@ static bool parse_options(int argc, char **argv, struct session_options *o)
 		{ "log-fd", required_argument, NULL, 'l' },
 		{ "migration-timeout", required_argument, NULL, 'm' },
 		{ "submit-timeout", required_argument, NULL, 't' },
+		{ "mode", required_argument, NULL, 'M' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -98,6 +101,11 @@ static bool parse_options(int argc, char **argv, struct session_options *o)
 			if (!parse_number(optarg, 1, 86400, &number))
 				return false;
 			o->submit_timeout_s = (unsigned)number;
+			break;
+		case 'M':
+			o->relaxed = strcmp(optarg, "relaxed") == 0;
+			if (!o->relaxed && strcmp(optarg, "strict") != 0)
+				return false;
 			break;
 		case 'v':
 			o->verbose = true;

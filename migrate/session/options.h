@@ -15,6 +15,7 @@ struct session_options {
 	int ready_fd;            /* -1 none */
 	int workload_fd, log_fd; /* workload: the driver's connection and its log; -1: server */
 	unsigned migration_timeout_s, submit_timeout_s;
+	bool relaxed;
 	bool verbose;
 };
 

@@ -126,14 +126,14 @@ void outbox_finish(struct outbox *o)
 }
 
 void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+	const unsigned char *base, bool gently)
 {
 	unsigned char *at;
 
 	pthread_mutex_lock(&o->mutex);
 	at = take_place(o, delivery_delta_size(run_count, byte_count));
 	if (at)
-		delivery_put_delta(at, memory, runs, run_count, byte_count, base);
+		delivery_put_delta(at, memory, runs, run_count, byte_count, base, gently);
 	if (o->head - ring_head(&o->ring) >= SHOW_BYTES)
 		show(o);
 	pthread_mutex_unlock(&o->mutex);

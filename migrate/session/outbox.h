@@ -30,7 +30,7 @@ struct outbox {
 int outbox_init(struct outbox *o, const struct ring *log); /* 0 or -errno */
 void outbox_finish(struct outbox *o);
 void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base);
+	const unsigned char *base, bool gently);
 void outbox_put(
 	struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
 void outbox_lost(struct outbox *o, const char *why);       /* the end; why: to the program's user */

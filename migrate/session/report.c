@@ -135,6 +135,8 @@ uint64_t report_send(struct node_link *node, const struct report_facts *facts, c
 	workload.committed_seq = status->committed_seq;
 	workload.state_bytes = status->state_bytes;
 	workload.moves = status->moves;
+	workload.mode = (char *)(facts->relaxed ? "relaxed" : "strict");
+	workload.diverged = status->diverged;
 	workload.needs = packed_needs.list;
 	workload.n_needs = packed_needs.count;
 	report.workload = &workload;

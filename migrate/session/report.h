@@ -36,6 +36,7 @@ struct report_facts {
 	int program_pid;
 	int executor_pid;
 	char gpu_name[SESSION_TEXT];
+	bool relaxed;
 };
 
 /* A new event of that time, to be filled with fields. */

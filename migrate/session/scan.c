@@ -103,10 +103,13 @@ static int scan_submit(struct session_core *c, uint64_t position, const struct r
 		return -ENOMEM;
 	memcpy(&submit, (const unsigned char *)copy + offset, sizeof(submit));
 	offset += sizeof(submit);
-	if ((submit.flags & ~SUBMIT_COMMIT) || submit.range_count > (h->size - offset) / sizeof(struct record_range))
+	if ((submit.flags & ~(SUBMIT_COMMIT | SUBMIT_RETURN)) ||
+		submit.range_count > (h->size - offset) / sizeof(struct record_range))
 		return -EBADMSG;
 	new.nonce = submit.nonce;
 	new.commit = submit.flags &SUBMIT_COMMIT;
+	new.returns = !new.commit && (submit.flags & SUBMIT_RETURN);
+	c->relaxed |= new.returns;
 	new.range_count = submit.range_count;
 	if (new.range_count) {
 		new.ranges = malloc(new.range_count * sizeof(*new.ranges));
@@ -196,6 +199,8 @@ static int scan_record(struct session_core *c, uint64_t position, const struct r
 			return -EBADMSG;
 		if (h->kind == RECORD_FREE)
 			m->freed_at = position;
+		else
+			m->captured_at = position;
 		return 0;
 	case RECORD_CREATE:
 	case RECORD_UPDATE:
@@ -224,16 +229,17 @@ int core_scan(struct session_core *c)
 	return 0;
 }
 
-static int apply_write(struct session_core *c, uint64_t position, const struct record_header *h)
+/* The bytes of a WRITE as they lie in the log; counts and runs in the scratch buffer. */
+static int parse_write(struct session_core *c, uint64_t position, const struct record_header *h, uint64_t memory_size,
+	struct delta_view *ret_view)
 {
-	struct state_memory *m = state_find(&c->state, h->subject);
 	uint64_t offset = payload_offset(h), known;
 	struct record_write write;
 	struct delta_view view;
 	const unsigned char *log = c->ops->log_at(c->ctx, position);
 	int error;
 
-	if (!m || !m->committed || h->size - offset < sizeof(write))
+	if (h->size - offset < sizeof(write))
 		return -EBADMSG;
 	memcpy(&write, log + offset, sizeof(write));
 	if (write.run_count > (h->size - offset - sizeof(write)) / sizeof(struct record_run))
@@ -242,11 +248,58 @@ static int apply_write(struct session_core *c, uint64_t position, const struct r
 	if (!read_record(c, position, h, known))
 		return -ENOMEM;
 	memcpy(c->scratch.data + offset, &write, sizeof(write));
-	error = delta_parse(c->scratch.data + offset, h->size - offset, m->size, &view);
+	error = delta_parse(c->scratch.data + offset, h->size - offset, memory_size, &view);
 	if (error < 0)
 		return error;
 	view.bytes = log + known; /* the bytes themselves may be anything: no second copy */
-	return state_write(m, &view);
+	*ret_view = view;
+	return 0;
+}
+
+static int apply_write(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	struct state_memory *m = state_find(&c->state, h->subject);
+	struct delta_view view;
+	int error;
+
+	if (!m || !m->committed)
+		return -EBADMSG;
+	if (m->view)
+		return 0; /* core_view has been here */
+	error = parse_write(c, position, h, m->size, &view);
+	return error < 0 ? error : state_write(m, &view);
+}
+
+static int view_write(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	struct state_memory *m = state_find(&c->state, h->subject);
+	struct delta_view view;
+	int error;
+
+	if (!m || m->answer == STATE_FAILED)
+		return -EBADMSG;
+	if (!m->host_visible)
+		return 0;
+	error = parse_write(c, position, h, m->size, &view);
+	return error < 0 ? error : state_view_write(m, &view, position >= c->told_position);
+}
+
+int core_view(struct session_core *c, uint64_t end)
+{
+	assert(end <= c->scanned);
+	while (c->view_position < end) {
+		struct record_header h;
+		int r = read_header(c, c->view_position, end - c->view_position, &h);
+
+		if (r == 0)
+			r = -EBADMSG; /* it was whole when it was read ahead */
+		if (r > 0 && h.kind == RECORD_WRITE)
+			r = view_write(c, c->view_position, &h);
+		if (r < 0)
+			return r;
+		c->view_position += h.size;
+	}
+	return 0;
 }
 
 static int apply_record(struct session_core *c, uint64_t position, const struct record_header *h)

@@ -115,7 +115,7 @@ static int start_workload(struct server *s, const struct connection *c, int log_
 	snprintf(timeouts[1], sizeof(timeouts[1]), "%u", o->submit_timeout_s);
 	const char *argv[] = { path, "--workload-fd", "3", "--log-fd", "4", "--control", o->control, "--program", o->program,
 		"--program-pid", pid_text, "--gpu", s->gpu, "--migration-timeout", timeouts[0], "--submit-timeout",
-		timeouts[1], o->verbose ? "--verbose" : NULL, NULL };
+		timeouts[1], "--mode", o->relaxed ? "relaxed" : "strict", o->verbose ? "--verbose" : NULL, NULL };
 
 	posix_spawn_file_actions_init(&actions);
 	error = high[0] < 0 || high[1] < 0 ? EMFILE : 0;

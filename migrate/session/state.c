@@ -10,6 +10,9 @@ static void memory_destroy(struct state_memory *m)
 	free(m->bytes);
 	free(m->written);
 	free(m->staging);
+	free(m->view);
+	free(m->differs);
+	free(m->told);
 	ranges_finish(&m->dirty);
 	ranges_finish(&m->returned);
 	ranges_finish(&m->missing);
@@ -110,16 +113,17 @@ int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size)
 	return ranges_add(&m->dirty, offset & ~3ull, (offset + size + 3) & ~3ull);
 }
 
-int state_begin(struct state *s, uint64_t end)
+int state_begin(struct state *s, uint64_t end, bool host_visible)
 {
 	s->missing_bytes = 0;
+	s->end = end;
 	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
 		int error;
 
 		ranges_clear(&m->returned);
 		ranges_clear(&m->missing);
-		if (m->freed_at < end || !m->dirty.count)
+		if (m->freed_at < end || !m->dirty.count || (host_visible && !m->host_visible))
 			continue;
 		error = ranges_add_all(&m->returned, &m->dirty);
 		if (error == 0)
@@ -152,6 +156,144 @@ int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes
 	return 0;
 }
 
+/* --- relaxed mode: views --- */
+
+static bool has_bit(const uint64_t *bits, uint64_t block)
+{
+	return bits[block / 64] >> block % 64 & 1;
+}
+
+/* Copies the marked blocks. */
+static void copy_blocks(const struct state_memory *m, const uint64_t *marks, unsigned char *to, const unsigned char *from)
+{
+	for (uint64_t block = 0; block < block_count(m); block++) {
+		uint64_t start = block * STATE_BLOCK, left = m->size - start;
+
+		if (has_bit(marks, block))
+			memcpy(to + start, from + start, left < STATE_BLOCK ? left : STATE_BLOCK);
+	}
+}
+
+static int make_view(struct state_memory *m)
+{
+	if (m->view)
+		return 0;
+	m->view = calloc(1, m->size);
+	m->differs = calloc((block_count(m) + 63) / 64, sizeof(*m->differs));
+	if (!m->view || !m->differs) {
+		free(m->view);
+		free(m->differs);
+		m->view = NULL;
+		m->differs = NULL;
+		return -ENOMEM;
+	}
+	if (m->bytes)
+		copy_blocks(m, m->written, m->view, m->bytes);
+	return 0;
+}
+
+static void mark_view(struct state_memory *m, uint64_t offset, uint64_t size)
+{
+	for (uint64_t block = offset / STATE_BLOCK; block <= (offset + size - 1) / STATE_BLOCK; block++)
+		m->differs[block / 64] |= 1ull << block % 64;
+}
+
+int state_view_write(struct state_memory *m, const struct delta_view *view, bool told)
+{
+	int error = make_view(m);
+
+	if (error < 0)
+		return error;
+	delta_apply(view, m->view);
+	if (m->told && told)
+		delta_apply(view, m->told);
+	for (uint32_t i = 0; i < view->run_count; i++)
+		mark_view(m, view->runs[i].offset, view->runs[i].size);
+	return 0;
+}
+
+static int return_range(
+	struct state_memory *m, uint64_t start, uint64_t size, bool gently, state_changed_fn *changed, void *ctx)
+{
+	const unsigned char *now = m->staging + start;
+	int error = 0;
+
+	if (changed)
+		error = changed(ctx, m, start, m->view + start, now, size, false);
+	if (error == 0 && changed && m->told) {
+		/* What was just delivered is told, too: the second walk finds what differs from the first telling alone. */
+		for (uint64_t i = 0; i < size; i++)
+			if (now[i] != m->view[start + i])
+				m->told[start + i] = now[i];
+		if (error == 0 && gently) {
+			error = changed(ctx, m, start, m->told + start, now, size, true);
+			memcpy(m->told + start, now, size);
+		}
+	}
+	memcpy(m->view + start, now, size);
+	mark_view(m, start, size);
+	return error;
+}
+
+static int return_memory(struct state_memory *m, uint64_t end, state_changed_fn *changed, void *ctx)
+{
+	bool gently = m->captured_at < end; /* else some of it may be the host's by now */
+	int error = make_view(m);
+
+	for (size_t i = 0; i < m->returned.count && error == 0; i++)
+		error = return_range(
+			m, m->returned.at[i].start, m->returned.at[i].end - m->returned.at[i].start, gently, changed, ctx);
+	ranges_clear(&m->dirty);
+	ranges_clear(&m->returned);
+	return error;
+}
+
+int state_return(struct state *s, state_changed_fn *changed, void *ctx)
+{
+	assert(s->missing_bytes == 0);
+	map_for_each(&s->memories, slot) {
+		struct state_memory *m = slot->value;
+		int error = m->host_visible && m->returned.count ? return_memory(m, s->end, changed, ctx) : 0;
+
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+bool state_settle(struct state *s)
+{
+	bool settled = true;
+
+	map_for_each(&s->memories, slot) {
+		struct state_memory *m = slot->value;
+
+		if (m->told && make_view(m) == 0 && memcmp(m->told, m->view, m->size) == 0) {
+			free(m->told);
+			m->told = NULL;
+		}
+		settled &= !m->told;
+	}
+	return settled;
+}
+
+/* The view is the checkpoint from here. */
+static int commit_view(struct state_memory *m)
+{
+	int error = make_bytes(m);
+
+	if (error < 0)
+		return error;
+	copy_blocks(m, m->differs, m->bytes, m->view);
+	for (uint64_t i = 0; i < (block_count(m) + 63) / 64; i++) {
+		m->written[i] |= m->differs[i];
+		m->differs[i] = 0;
+	}
+	return 0;
+}
+
+/* --- commits --- */
+
 /* The returned ranges of one memory become its checkpoint. */
 static int commit_memory(struct state_memory *m, state_changed_fn *changed, void *ctx)
 {
@@ -163,7 +305,7 @@ static int commit_memory(struct state_memory *m, state_changed_fn *changed, void
 		uint64_t start = m->returned.at[i].start, size = m->returned.at[i].end - start;
 
 		if (m->host_visible) {
-			error = changed(ctx, m, start, m->bytes + start, m->staging + start, size);
+			error = changed(ctx, m, start, m->bytes + start, m->staging + start, size, false);
 			if (error < 0)
 				return error;
 		}
@@ -185,13 +327,17 @@ int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 	assert(s->missing_bytes == 0);
 	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
-		int error;
+		int error = 0;
 
-		if (m->returned.count) {
+		if ((m->view || m->told) && m->returned.count)
+			error = return_memory(m, s->end, changed, ctx);
+		if (error == 0 && m->view)
+			error = commit_view(m);
+		if (error == 0 && m->returned.count)
 			error = commit_memory(m, changed, ctx);
-			if (error < 0)
-				return error;
-		} else {
+		if (error < 0)
+			return error;
+		if (!m->returned.count) {
 			/* Written once and only read since: the second copy is not worth its memory. */
 			free(m->staging);
 			m->staging = NULL;
@@ -211,6 +357,13 @@ void state_abandon(struct state *s)
 		ranges_clear(&m->dirty);
 		ranges_clear(&m->returned);
 		ranges_clear(&m->missing);
+		if (m->told)
+			free(m->view);
+		else
+			m->told = m->view;
+		free(m->differs);
+		m->view = NULL;
+		m->differs = NULL;
 	}
 }
 

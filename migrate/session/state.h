@@ -24,19 +24,25 @@ struct state_memory {
 	bool committed;           /* its ALLOCATE is behind the checkpoint */
 	enum state_answer answer; /* to the ALLOCATE; told to the program once */
 	uint64_t allocated_at;    /* position of the ALLOCATE */
+	uint64_t captured_at;     /* position of the last WRITE in the log read so far */
 	uint64_t freed_at;        /* position of the FREE in the log read so far, UINT64_MAX */
 	unsigned char *bytes;     /* owned; NULL: all zero */
 	uint64_t *written;        /* a bit for each block that was ever written; NULL with bytes */
 	unsigned char *staging;   /* owned; bytes of the commit under way at their offsets */
-	struct ranges dirty;      /* may have been written since the checkpoint, by submissions this epoch has done */
+	struct ranges dirty;      /* may have been written since it was last returned, by submissions this epoch has done */
 	struct ranges returned;   /* this commit's ranges: what it must bring back … */
 	struct ranges missing;    /* … and what of it has not come yet */
+	/* relaxed mode, host-visible memory only (proto/README.md §1.9) */
+	unsigned char *view; /* owned; the device's bytes at the last RETURN or COMMIT; NULL: those of the checkpoint */
+	uint64_t *differs;   /* a bit for each block in which the view may differ from the checkpoint; NULL without a view */
+	unsigned char *told; /* owned; what the program was told in an earlier epoch; NULL: the view */
 };
 
 struct state {
 	struct map memories; /* (id, 0) → struct state_memory, owned */
 	uint64_t size_bytes; /* of committed memories */
 	uint64_t missing_bytes;
+	uint64_t end; /* of the submission whose commit is under way */
 };
 
 void state_finish(struct state *s);
@@ -51,17 +57,28 @@ int state_write(struct state_memory *m, const struct delta_view *view);
 
 /* Widens [offset, offset + size) to 4 bytes and adds it to what may have been written. 0 or -ENOMEM. */
 int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size);
-/* Begins the commit of the submission whose record ends at `end`: all that is dirty and still alive there must come. */
-int state_begin(struct state *s, uint64_t end);
+/* Begins the commit of the submission whose record ends at `end`: all that is dirty and still alive there must come;
+ * host_visible: only what of it the program can see. */
+int state_begin(struct state *s, uint64_t end, bool host_visible);
 /* Bytes of a result. 0, -EBADMSG (not asked for, twice, not of whole words), -ENOMEM. */
 int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes, uint64_t size);
 /* After the WRITEs up to here: what has come becomes the checkpoint. changed is called before that for each range of
  * host-visible memory: `before` and `now` are size bytes; non-zero stops (the checkpoint is torn then: the caller must end). */
 typedef int state_changed_fn(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
-	const unsigned char *now, uint64_t size);
+	const unsigned char *now, uint64_t size, bool gently);
 int state_commit(struct state *s, state_changed_fn *changed, void *ctx);
-/* The epoch is over: forgets what was staged and what is dirty. */
+/* The epoch is over: forgets what was staged, what is dirty, and the views; these are kept as what the program was told. */
 void state_abandon(struct state *s);
+
+/* Relaxed mode. A WRITE to the view; told: also to what the program was told. 0 or -ENOMEM. */
+int state_view_write(struct state_memory *m, const struct delta_view *view, bool told);
+/* After the WRITEs up to here: what has come becomes the view. changed (NULL: nobody is told) is called for each range: before the
+ * view changes, and then, `gently`, for what the program was told otherwise in an earlier epoch; that waits for a later call while
+ * WRITEs of later submissions are on their way.
+ * state_commit does the same first. */
+int state_return(struct state *s, state_changed_fn *changed, void *ctx);
+/* Forgets what the program was told where that is the view. True: nothing else is left. */
+bool state_settle(struct state *s);
 
 /* The blocks of committed memory that were ever written; the rest is zero. Neighbouring ones come together, up to
  * max_block (≥ STATE_BLOCK) bytes. Changes nothing. Non-zero from fn is returned. */

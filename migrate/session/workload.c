@@ -140,9 +140,9 @@ static void close_epoch(void *ctx, uint64_t number)
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+	const unsigned char *base, bool gently)
 {
-	outbox_delta(&((struct workload *)ctx)->outbox, memory, runs, run_count, byte_count, base);
+	outbox_delta(&((struct workload *)ctx)->outbox, memory, runs, run_count, byte_count, base, gently);
 }
 
 static void deliver_complete(void *ctx, uint64_t seq)
@@ -227,6 +227,16 @@ static void report(void *ctx, enum session_event event)
 		report_event_field(e, "state_bytes", "%llu", (unsigned long long)s.state_bytes);
 		report_event_field(e, "count", "%llu", (unsigned long long)w->checkpoints);
 		break;
+	case SESSION_EVENT_DIVERGED:
+		e = report_event_add(&w->events, "Diverged", w->facts.id, now_ns);
+		report_event_field(e, "seq", "%llu", (unsigned long long)s.diverged_seq);
+		report_event_field(e, "from", "%s", s.loss_gpu);
+		report_event_field(e, "to", "%s", s.gpu);
+		log_warn("%s (pid %d): submission %llu came out otherwise on %s than before the loss of %s; the program "
+			 "goes on with "
+			 "what it has seen",
+			w->facts.program, w->facts.program_pid, (unsigned long long)s.diverged_seq, s.gpu, s.loss_gpu);
+		break;
 	case SESSION_EVENT_READY:
 		w->first_ready = true;
 		break;
@@ -310,9 +320,11 @@ static const char *state_name(const struct workload *w, const struct session_sta
 /* The driver waits for this since IPC_OPEN. */
 static void answer_open(struct workload *w, int error, const char *text)
 {
-	struct ipc_message message = {
-		.version = IPC_VERSION, .kind = IPC_OPENED, .error = error, .workload = w->host.workload
-	};
+	struct ipc_message message = { .version = IPC_VERSION,
+		.kind = IPC_OPENED,
+		.error = error,
+		.flags = w->options->relaxed ? IPC_RELAXED : 0,
+		.workload = w->host.workload };
 	__attribute__((cleanup(close_fd))) int fd = error ? -1 : ring_reopen_read_only(&w->outbox.ring);
 
 	w->opened = true;
@@ -578,6 +590,7 @@ static int workload_init(struct workload *w)
 	snprintf(w->facts.id, sizeof(w->facts.id), "%016llx", (unsigned long long)w->host.workload);
 	w->facts.program = o->program;
 	w->facts.program_pid = o->program_pid;
+	w->facts.relaxed = o->relaxed;
 	config.migration_timeout_ms = o->migration_timeout_s * 1000ull;
 	config.submit_timeout_ms = o->submit_timeout_s * 1000ull;
 	w->core = session_core_create(&config, o->gpu, &ops, w);

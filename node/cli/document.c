@@ -254,6 +254,8 @@ json_t *document_workloads(const Tbmesh__WorkloadList *l)
 		set_number(m, "session_pid", w->session_pid);
 		set_number(m, "executor_pid", w->executor_pid);
 		set_text(m, "state", w->state);
+		set_text(m, "mode", w->mode);
+		set_number(m, "diverged", w->diverged);
 		set_text(m, "gpu", w->gpu);
 		set_text(m, "gpu_name", w->gpu_name);
 		set_number(m, "epoch", w->epoch);

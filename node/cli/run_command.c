@@ -125,7 +125,7 @@ static void load_config(const struct cli *c, struct node_config *ret)
 		config_defaults(ret);
 }
 
-static int start_session(struct cli *c, const char *gpu, const char *program, const char *socket)
+static int start_session(struct cli *c, const char *gpu, const char *mode, const char *program, const char *socket)
 {
 	char path[NODE_PATH_MAX + 32], pid[16], migration_timeout[16], submit_timeout[16];
 	snprintf(path, sizeof path, "%s/tbmesh-session", c->paths.bin);
@@ -134,10 +134,12 @@ static int start_session(struct cli *c, const char *gpu, const char *program, co
 	load_config(c, &config);
 	snprintf(migration_timeout, sizeof migration_timeout, "%u", config.migration_timeout_s);
 	snprintf(submit_timeout, sizeof submit_timeout, "%u", config.submit_timeout_s);
+	if (!mode[0])
+		mode = config.relaxed ? "relaxed" : "strict";
 	const char *base = strrchr(program, '/');
 	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid,
 		"--program", base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, "--migration-timeout",
-		migration_timeout, "--submit-timeout", submit_timeout, gpu[0] ? "--gpu" : NULL, gpu, NULL };
+		migration_timeout, "--submit-timeout", submit_timeout, "--mode", mode, gpu[0] ? "--gpu" : NULL, gpu, NULL };
 	__attribute__((cleanup(close_fd))) int log = open_log(c), ready = -1, theirs = -1;
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -169,7 +171,7 @@ static int become(struct cli *c, char **argv, const char *socket)
 
 static int run_run(struct cli *c, int argc, char **argv)
 {
-	const char *gpu = "";
+	const char *gpu = "", *mode = "";
 	char socket[NODE_PATH_MAX + 32];
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -180,6 +182,12 @@ static int run_run(struct cli *c, int argc, char **argv)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			fputs(command_run.usage, stdout);
 			return EXIT_OK;
+		}
+		if (strcmp(argv[i], "--mode") == 0) {
+			mode = ++i < argc ? argv[i] : "";
+			if (strcmp(mode, "strict") != 0 && strcmp(mode, "relaxed") != 0)
+				return cli_usage(c, &command_run, "--mode must be strict or relaxed");
+			continue;
 		}
 		if (strcmp(argv[i], "--gpu") != 0)
 			return cli_usage(c, &command_run, "unknown option \"%s\"", argv[i]);
@@ -201,7 +209,7 @@ static int run_run(struct cli *c, int argc, char **argv)
 	if (r != EXIT_OK)
 		return r;
 	snprintf(socket, sizeof socket, "%s/%d.sock", c->paths.sessions, (int)getpid());
-	r = start_session(c, gpu, argv[i], socket);
+	r = start_session(c, gpu, mode, argv[i], socket);
 	return r == EXIT_OK ? become(c, argv + i, socket) : r;
 }
 
@@ -210,10 +218,14 @@ const struct command command_run = {
 	.summary = "run a Vulkan program on the mesh",
 	.run = run_run,
 	.takes_program = true,
-	.usage = "Usage: tbmesh run [--gpu GPU] [--] PROGRAM [ARGUMENT]…\n"
+	.usage = "Usage: tbmesh run [--gpu GPU] [--mode MODE] [--] PROGRAM [ARGUMENT]…\n"
 		 "Runs a Vulkan compute program on the best GPU of the mesh. When that GPU goes away it carries on on "
 		 "another.\n"
 		 "Exit code, signals and terminal are the program's.\n"
 		 "\n"
-		 "  --gpu GPU  start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n",
+		 "  --gpu GPU  start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n"
+		 "  --mode MODE  strict (default): what the program has read back is inside a checkpoint, so a loss never "
+		 "contradicts it;\n"
+		 "               relaxed: it reads back at once; should a loss contradict it, `tbmesh events` says "
+		 "Diverged\n",
 };

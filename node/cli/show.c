@@ -189,8 +189,8 @@ void show_event(const Tbmesh__Event *e, FILE *out)
 
 void show_workloads(const Tbmesh__WorkloadList *l, FILE *out, bool color)
 {
-	static const char *const headers[] = { "WORKLOAD", "PROGRAM", ">PID", "STATE", "GPU", "NAME", ">EPOCH", ">DONE",
-		">SAVED", ">MEMORY", ">MOVES", "COULD TAKE IT" };
+	static const char *const headers[] = { "WORKLOAD", "PROGRAM", ">PID", "STATE", "MODE", "GPU", "NAME", ">EPOCH",
+		">DONE", ">SAVED", ">MEMORY", ">MOVES", "COULD TAKE IT" };
 	char text[FORMAT_SIZE];
 	if (l->n_workloads == 0) {
 		fputs("No workloads. `tbmesh run -- PROGRAM` starts one.\n", out);
@@ -208,6 +208,7 @@ void show_workloads(const Tbmesh__WorkloadList *l, FILE *out, bool color)
 		table_cell(t, "%s", w->program);
 		table_cell(t, "%" PRIu32, w->pid);
 		table_cell(t, "%s", w->state);
+		table_cell(t, w->diverged ? "%s, diverged" : "%s", w->mode);
 		table_cell(t, "%s", w->gpu);
 		table_cell(t, "%s", w->gpu_name);
 		table_cell(t, "%" PRIu64, w->epoch);

@@ -46,11 +46,12 @@ static void close_epoch(void *ctx, uint64_t epoch)
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+	const unsigned char *base, bool gently)
 {
 	volatile unsigned char readable;
 
 	(void)ctx;
+	(void)gently;
 	(void)memory;
 	(void)byte_count;
 	for (uint32_t i = 0; i < run_count; i++) {
@@ -237,13 +238,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct world_options options = { .steps = 60 };
 	struct choices choices = { .bytes = data + 1, .end = data + size };
 	char failure[256];
-	uint64_t epochs;
+	uint64_t epochs, diverged;
 
 	if (size < 2)
 		return 0;
 	if (data[0] % 2) {
 		run_raw(data + 1, size - 1);
-	} else if (world_run(&choices, &options, failure, &epochs) < 0) {
+	} else if (world_run(&choices, &options, failure, &epochs, &diverged) < 0) {
 		fprintf(stderr, "%s\n", failure);
 		abort();
 	}

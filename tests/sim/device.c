@@ -12,6 +12,7 @@
 
 struct device_memory {
 	uint64_t size;
+	bool host_visible;
 	unsigned char *bytes;
 };
 struct descriptor {
@@ -176,6 +177,7 @@ static void allocate(struct device *d, const struct record_header *h)
 		world_fail(d->world, "executor: memory %llu allocated twice", (unsigned long long)h->subject);
 	m = calloc(1, sizeof(*m));
 	m->size = a->size_bytes;
+	m->host_visible = a->memory_class != MEMORY_DEVICE_LOCAL;
 	m->bytes = calloc(1, m->size);
 	map_put(&d->memories, h->subject, 0, m);
 	push_simple(d, FRAME_ALLOCATED, h->subject, 0);
@@ -288,10 +290,11 @@ static void run_commands(struct device *d, uint64_t id)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct device_object *pipeline = object(d, ops[i].pipeline, OBJECT_PIPELINE);
+		uint32_t constant = pipeline->constant + (d->world->diverging ? (uint32_t)d->epoch : 0);
 		uint32_t src_size, dst_size;
 		unsigned char *src = bytes_of(d, ops[i].set, 0, &src_size), *dst = bytes_of(d, ops[i].set, 1, &dst_size);
 
-		op_run(pipeline->value, pipeline->constant, &ops[i], src, src_size, dst, dst_size, NULL, NULL);
+		op_run(pipeline->value, constant, &ops[i], src, src_size, dst, dst_size, NULL, NULL);
 	}
 }
 
@@ -381,7 +384,25 @@ static void send_piece(struct sending *s, const struct record_range *r, const un
 		end_window(s);
 }
 
-static void send_commit(struct device *d, uint64_t nonce)
+/* Leaves only what was not returned: after a RETURN, what the program cannot see. */
+static void forget_dirty(struct device *d, bool host_visible)
+{
+	const struct record_range *r = (const struct record_range *)d->dirty.data;
+	size_t count = d->dirty.size / sizeof(*r);
+	struct buf kept = { 0 };
+
+	for (size_t i = 0; i < count && host_visible; i++) {
+		const struct device_memory *m = map_get(&d->memories, r[i].memory, 0);
+
+		if (m && !m->host_visible)
+			buf_append(&kept, &r[i], sizeof(r[i]));
+	}
+	buf_finish(&d->dirty);
+	d->dirty = kept;
+}
+
+/* host_visible: only what the program can see (RETURN). */
+static void send_commit(struct device *d, uint64_t nonce, bool host_visible)
 {
 	struct choices *c = &d->world->choices;
 	struct sending s = { .d = d, .nonce = nonce };
@@ -396,6 +417,8 @@ static void send_commit(struct device *d, uint64_t nonce)
 	for (size_t i = 0; i < count; i++) {
 		const struct device_memory *m = map_get(&d->memories, ranges[i].memory, 0);
 
+		if (host_visible && !m->host_visible)
+			continue;
 		if (s.strikes && (d->fate == FATE_EARLY_DONE || (d->fate == FATE_SHORT && i + 1 == count))) {
 			d->lied = true;
 			break;
@@ -410,7 +433,7 @@ static void send_commit(struct device *d, uint64_t nonce)
 		}
 	}
 	end_window(&s);
-	buf_clear(&d->dirty);
+	forget_dirty(d, host_visible);
 }
 
 static void submit(struct device *d, const struct record_header *h)
@@ -426,8 +449,8 @@ static void submit(struct device *d, const struct record_header *h)
 	for (unsigned i = 0; i < h->dep_count; i++)
 		run_commands(d, deps[i]);
 	buf_append(&d->dirty, s + 1, s->range_count * sizeof(struct record_range));
-	if (s->flags & SUBMIT_COMMIT)
-		send_commit(d, nonce);
+	if (s->flags)
+		send_commit(d, nonce, !(s->flags & SUBMIT_COMMIT));
 	d->lied |= d->struck && d->fate == FATE_BAD_DONE_NONCE;
 	if (d->struck && d->fate == FATE_BAD_DONE_NONCE)
 		nonce = choose(&d->world->choices, 2) ? 0 : nonce ^ 1;
@@ -493,6 +516,13 @@ void device_seed_block(struct device *d, uint64_t id, uint64_t offset, const uns
 		world_fail(d->world, "executor: seed of no memory %llu", (unsigned long long)id);
 	memcpy(m->bytes + offset, bytes, size);
 	d->seed_bytes += size;
+}
+
+const unsigned char *device_bytes(const struct device *d, uint64_t memory)
+{
+	const struct device_memory *m = map_get(&d->memories, memory, 0);
+
+	return m ? m->bytes : NULL;
 }
 
 void device_start(struct device *d, uint64_t position, uint64_t seq)

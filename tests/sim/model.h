@@ -71,6 +71,9 @@ struct world {
 	size_t excluded_count;
 	unsigned faults_left;
 	bool lost;
+	bool relaxed;   /* the program's driver runs in relaxed mode */
+	bool diverging; /* each executor computes otherwise: there is no truth, but what is seen in the end is the device's */
+	uint64_t diverged; /* events */
 	uint64_t epochs, checkpoints;
 	jmp_buf failed;
 	char failure[256];
@@ -80,8 +83,10 @@ void world_fail(struct world *w, const char *format, ...) __attribute__((format(
 struct world_options {
 	unsigned steps;
 	bool verbose;
+	bool diverging; /* relaxed mode, each executor computes otherwise */
 };
-int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs);
+int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs,
+	uint64_t *ret_diverged);
 void world_pump(struct world *w); /* lets something happen outside of the program */
 
 /* program.c */
@@ -129,14 +134,15 @@ struct device {
 	bool started;
 	uint64_t position, seq; /* of the log */
 	uint64_t seed_bytes;
-	struct buf dirty; /* struct record_range[] since the last commit */
+	struct buf dirty; /* struct record_range[] since it was last returned */
 };
 struct device *device_create(struct world *w, uint64_t epoch, enum fate fate, unsigned fate_at);
 void device_destroy(struct device *d);
 void device_seed_record(struct device *d, const struct record_header *record);
 void device_seed_block(struct device *d, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size);
 void device_start(struct device *d, uint64_t position, uint64_t seq);
-void device_step(struct device *d); /* runs the next record of the log, if any */
+const unsigned char *device_bytes(const struct device *d, uint64_t memory); /* NULL: it has no such memory */
+void device_step(struct device *d);                                         /* runs the next record of the log, if any */
 void device_push(struct device *d, const struct frame_header *header, const void *payload);
 
 #endif

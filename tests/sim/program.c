@@ -218,6 +218,11 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 	struct record_range ranges[MAX_OPS];
 	struct record_submit submit = { 0 };
 	unsigned count = c ? c->count : 0;
+	bool host = false;
+
+	/* A driver takes what has come before it captures. */
+	while (p->w->diverging && p->w->delivery.size)
+		program_poll(p);
 
 	if (c && !c->appended)
 		append_recording(p, c);
@@ -229,7 +234,7 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 			capture(p, m, b->offset, b->size);
 			if (k == 1) {
 				ranges[i] = (struct record_range){ m->id, b->offset, b->size };
-				commit |= m->host_visible;
+				host |= m->host_visible;
 			}
 		}
 	}
@@ -243,7 +248,11 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 			t.src->size, p->memories[t.dst->memory].truth + t.dst->offset, t.dst->size, touch, &t);
 	}
 	submit.nonce = (uint64_t)pick(p, UINT32_MAX) << 32 | pick(p, UINT32_MAX);
-	submit.flags = commit ? SUBMIT_COMMIT : 0;
+	/* Relaxed drivers commit behind the program's own submissions; both flags at once are allowed, too. */
+	if (host)
+		submit.flags = p->w->relaxed ? SUBMIT_RETURN : SUBMIT_COMMIT;
+	if (commit)
+		submit.flags |= SUBMIT_COMMIT;
 	submit.range_count = count;
 	buf_append(&payload, &submit, sizeof(submit));
 	buf_append(&payload, ranges, count * sizeof(ranges[0]));
@@ -267,6 +276,24 @@ static void release_queue(struct program *p, bool signal)
 
 /* --- what comes back --- */
 
+static void apply(struct memory *m, const struct delta_view *view)
+{
+	delta_apply(view, m->mapping);
+	delta_apply(view, m->seen);
+}
+
+static void apply_gently(struct memory *m, const struct delta_view *view)
+{
+	const unsigned char *bytes = view->bytes;
+
+	for (uint32_t i = 0; i < view->run_count; i++)
+		for (uint64_t k = view->runs[i].offset; k < view->runs[i].offset + view->runs[i].size; k++, bytes++) {
+			if (m->mapping[k] == m->seen[k])
+				m->mapping[k] = *bytes;
+			m->seen[k] = *bytes;
+		}
+}
+
 static void handle_delta(struct program *p, const struct delivery_header *h)
 {
 	struct delta_view view;
@@ -278,8 +305,10 @@ static void handle_delta(struct program *p, const struct delivery_header *h)
 			continue;
 		if (!m->host_visible || delta_parse(h + 1, h->size - sizeof(*h), m->size, &view) < 0)
 			world_fail(p->w, "program: a delta that makes no sense");
-		delta_apply(&view, m->mapping);
-		delta_apply(&view, m->seen);
+		if (h->value)
+			apply_gently(m, &view);
+		else
+			apply(m, &view);
 	}
 }
 
@@ -328,7 +357,7 @@ void program_check(struct program *p)
 	for (unsigned i = 0; i < MEMORIES; i++) {
 		const struct memory *m = &p->memories[i];
 
-		for (uint32_t k = 0; m->id && m->host_visible && k < m->size; k++)
+		for (uint32_t k = 0; !p->w->diverging && m->id && m->host_visible && k < m->size; k++)
 			if (m->written[k] <= p->completed && m->mapping[k] != m->truth[k])
 				world_fail(p->w,
 					"program: byte %u of memory %llu is %02x, in truth %02x (completed %llu of %llu)", k,
@@ -734,9 +763,45 @@ static void read_back(struct program *p, unsigned index)
 	wait_idle(p);
 }
 
+/* A submission that may have written all that the program can see: then it sees what the device has. */
+static void see_all(struct program *p)
+{
+	struct record_range ranges[MEMORIES];
+	struct record_submit submit = { .nonce = pick(p, UINT32_MAX), .flags = SUBMIT_RETURN };
+
+	wait_idle(p);
+	while (p->w->delivery.size)
+		program_poll(p);
+	for (unsigned i = 0; i < MEMORIES; i++) {
+		const struct memory *m = &p->memories[i];
+
+		if (!m->id || !m->host_visible)
+			continue;
+		capture(p, &p->memories[i], 0, m->size);
+		ranges[submit.range_count++] = (struct record_range){ m->id, 0, m->size };
+	}
+	p->last_seq++;
+	begin(p, RECORD_SUBMIT, p->last_seq, 0, NULL, 0);
+	buf_append(&p->record, &submit, sizeof(submit));
+	append(p, ranges, submit.range_count * sizeof(ranges[0]));
+	p->w->faults_left = 0;
+	wait_idle(p);
+	for (unsigned i = 0; i < MEMORIES; i++) {
+		const struct memory *m = &p->memories[i];
+
+		if (m->id && m->host_visible && memcmp(m->mapping, device_bytes(p->w->device, m->id), m->size) != 0)
+			world_fail(p->w, "program: sees something else of memory %llu than the device has",
+				(unsigned long long)m->id);
+	}
+}
+
 void program_finish(struct program *p)
 {
 	wait_idle(p);
+	if (p->w->diverging) {
+		see_all(p);
+		return;
+	}
 	for (unsigned i = 0; i < MEMORIES; i++)
 		if (p->memories[i].id && !p->memories[i].host_visible)
 			read_back(p, i);

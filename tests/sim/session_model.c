@@ -1,4 +1,5 @@
-/* The session's core against the model, with many seeds. `--seed S` replays one aloud, `--seeds N` runs N from --first F on. */
+/* The session's core against the model, with many seeds. `--seed S` replays one aloud, `--seeds N` runs N from --first F on.
+ * `--diverging 1`: executors that each compute otherwise, in relaxed mode. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, count = 2000, epochs = 0;
+	uint64_t first = 1, count = 2000, epochs = 0, diverged = 0;
 	struct world_options options = { .steps = 120 };
 
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -23,22 +24,34 @@ int main(int argc, char **argv)
 			first = value;
 		} else if (strcmp(argv[i], "--steps") == 0) {
 			options.steps = (unsigned)value;
+		} else if (strcmp(argv[i], "--diverging") == 0) {
+			options.diverging = value;
 		} else {
-			fprintf(stderr, "usage: session_model [--seed S | --seeds N] [--first F] [--steps K]\n");
+			fprintf(stderr,
+				"usage: session_model [--seed S | --seeds N] [--first F] [--steps K] [--diverging 0|1]\n");
 			return 2;
 		}
 	}
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		struct choices choices = { .state = seed };
 		char failure[256];
-		uint64_t run_epochs;
+		uint64_t run_epochs, run_diverged;
 
-		if (world_run(&choices, &options, failure, &run_epochs) < 0) {
-			printf("seed %llu: %s\nreplay: session_model --seed %llu --steps %u\n", (unsigned long long)seed,
-				failure, (unsigned long long)seed, options.steps);
+		if (world_run(&choices, &options, failure, &run_epochs, &run_diverged) < 0) {
+			printf("seed %llu: %s\nreplay: session_model --seed %llu --steps %u --diverging %d\n",
+				(unsigned long long)seed, failure, (unsigned long long)seed, options.steps,
+				options.diverging);
 			return 1;
 		}
 		epochs += run_epochs;
+		diverged += run_diverged;
+	}
+	if (options.diverging) {
+		printf("%llu seeds from %llu, %llu executors: %llu said to diverge; in the end the program sees what the "
+		       "device has\n",
+			(unsigned long long)count, (unsigned long long)first, (unsigned long long)epochs,
+			(unsigned long long)diverged);
+		return diverged == 0;
 	}
 	printf("%llu seeds from %llu, %llu executors: what the program sees equals the truth\n", (unsigned long long)count,
 		(unsigned long long)first, (unsigned long long)epochs);

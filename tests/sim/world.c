@@ -93,12 +93,14 @@ static void close_epoch(void *ctx, uint64_t epoch)
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+	const unsigned char *base, bool gently)
 {
 	struct world *w = ctx;
 	uint32_t size = delivery_delta_size(run_count, byte_count);
 
-	delivery_put_delta(buf_extend(&w->delivery, size), memory, runs, run_count, byte_count, base);
+	if (gently && !w->diverging)
+		world_fail(w, "core: tells the program what it was told");
+	delivery_put_delta(buf_extend(&w->delivery, size), memory, runs, run_count, byte_count, base, gently);
 }
 
 static void deliver(struct world *w, enum delivery_kind kind, uint64_t subject, uint64_t value)
@@ -135,8 +137,13 @@ static void trim(void *ctx, uint64_t position)
 
 static void report(void *ctx, enum session_event event)
 {
-	(void)ctx;
-	(void)event;
+	struct world *w = ctx;
+
+	if (event != SESSION_EVENT_DIVERGED)
+		return;
+	w->diverged++;
+	if (!w->diverging)
+		world_fail(w, "core: says that an honest executor's replay diverges");
 }
 
 static void moved(void *ctx, enum session_phase from, enum session_phase to)
@@ -314,7 +321,8 @@ void world_pump(struct world *w)
 	}
 }
 
-int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs)
+int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs,
+	uint64_t *ret_diverged)
 {
 	struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete,
 		deliver_allocated, deliver_lost, trim, report, options->verbose ? moved_aloud : moved };
@@ -329,6 +337,8 @@ int world_run(const struct choices *choices, const struct world_options *options
 	w->core = session_core_create(&config, "", &ops, w);
 	if (setjmp(w->failed) == 0) {
 		w->faults_left = choose(&w->choices, 12);
+		w->diverging = options->diverging;
+		w->relaxed = options->diverging || one_in(&w->choices, 2);
 		session_core_start(w->core, w->now_ns);
 		program_create(w);
 		for (unsigned i = 0; i < options->steps; i++) {
@@ -345,6 +355,7 @@ int world_run(const struct choices *choices, const struct world_options *options
 		result = -1;
 	}
 	*ret_epochs = w->epochs;
+	*ret_diverged = w->diverged;
 	session_core_destroy(w->core);
 	program_destroy(w->program);
 	device_destroy(w->device);

@@ -285,6 +285,8 @@ static void test_workloads(void **state)
 	w.session_pid = 4712;
 	w.executor_pid = 4713;
 	w.state = (char *)"running";
+	w.mode = (char *)"relaxed";
+	w.diverged = 1;
 	w.gpu = (char *)"alpha/pci-0000:04:00.0";
 	w.gpu_name = (char *)"NVIDIA GeForce RTX 5090";
 	w.epoch = 1;

@@ -199,7 +199,7 @@ static void test_config_example(void **state)
 		}
 	if (config_parse(&c, "example", text, error, sizeof error) < 0)
 		fail_msg("%s", error);
-	assert_int_equal(keys, 13);
+	assert_int_equal(keys, 14);
 	free(text);
 }
 

@@ -50,9 +50,10 @@ static void close_epoch(void *ctx, uint64_t epoch)
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base)
+	const unsigned char *base, bool gently)
 {
 	(void)memory;
+	(void)gently;
 	(void)runs;
 	(void)run_count;
 	(void)base;

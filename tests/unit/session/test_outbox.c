@@ -64,7 +64,7 @@ static void test_late_reader(void **ctx)
 	unsigned count = 150; /* more than twice the ring */
 
 	for (unsigned i = 0; i < count; i++) {
-		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes);
+		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes, false);
 		outbox_put(&w->outbox, DELIVERY_COMPLETE, i + 1, 0);
 	}
 	assert_true(outbox_crowded(&w->outbox));
@@ -88,7 +88,7 @@ static void test_lying_reader(void **ctx)
 
 	ring_release(&w->log, 1ull << 40);
 	for (unsigned i = 0; i < 200; i++)
-		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes);
+		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes, false);
 	assert_false(outbox_crowded(&w->outbox)); /* it gets nothing more, and nobody waits for it */
 	free(bytes);
 }
