@@ -16,6 +16,8 @@
 
 #define READY_TEXT_MAX 512
 #define LOG_MAX_BYTES (1 << 20)
+/* A stopped executor is lost to its session after a second or two, and cannot see that its session is over. */
+#define STOPPED_NS 10000000000ull
 
 enum executor_state { STARTING, SERVING };
 
@@ -28,6 +30,7 @@ struct executor {
 	struct loop_io *exit_io;
 	char gpu[96], workload[96], peer[64];
 	uid_t uid;
+	uint64_t stopped_ns;                                         /* since when it is seen stopped, 0 not */
 	char socket[NODE_PATH_MAX + 64], record[NODE_PATH_MAX + 64]; /* "" none */
 	/* while STARTING */
 	int ready_fd;
@@ -412,6 +415,22 @@ void executors_kill_workload(struct executors *x, const char *workload)
 				"executor %d on %s outlived its workload %s: killed", (int)e->process.pid, e->gpu, workload);
 			process_kill(&e->process);
 		}
+}
+
+void executors_tick(struct executors *x)
+{
+	uint64_t now_ns = time_monotonic_ns();
+	list_for_each(e, &x->list, struct executor, link) {
+		if (!process_stopped(e->process.pid)) {
+			e->stopped_ns = 0;
+		} else if (!e->stopped_ns) {
+			e->stopped_ns = now_ns;
+		} else if (now_ns - e->stopped_ns > STOPPED_NS) {
+			log_warn("executor %d on %s (workload %s) was stopped for %llu s: killed", (int)e->process.pid,
+				e->gpu, e->workload, (unsigned long long)(STOPPED_NS / 1000000000u));
+			process_kill(&e->process);
+		}
+	}
 }
 
 uint32_t executors_load(const struct executors *x, const char *gpu)

@@ -43,6 +43,7 @@ void executors_cancel(struct executors *x, uint64_t ticket);   /* kills one that
 void executors_kill_gpu(struct executors *x, const char *gpu); /* SIGKILL; returns at once; starts that wait get -ENODEV */
 /* SIGKILL to those of a session of this host that are left of a workload which is over: they hang, or nobody came to them. */
 void executors_kill_workload(struct executors *x, const char *workload);
+void executors_tick(struct executors *x); /* each second or so: those stopped for long are killed */
 uint32_t executors_load(const struct executors *x, const char *gpu);
 size_t executors_count(const struct executors *x);
 

@@ -298,6 +298,7 @@ static void tick(void *ctx)
 	struct node *n = ctx;
 	interfaces_tick(n->interfaces, n->mesh);
 	workloads_tick(n->workloads);
+	executors_tick(n->executors);
 	placement_inventory_changed(n->placement); /* time alone may decide what waits */
 	if (time_monotonic_ns() - n->cleaned_ns >= CLEAN_PERIOD_NS) {
 		session_files_clean(n->paths.sessions);

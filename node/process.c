@@ -145,3 +145,15 @@ bool process_alive(pid_t pid)
 {
 	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
 }
+
+bool process_stopped(pid_t pid)
+{
+	char path[64];
+	__attribute__((cleanup(free_pointer))) char *text = NULL;
+	size_t size;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if (file_read(path, 8192, &text, &size) < 0)
+		return false;
+	const char *p = strrchr(text, ')');
+	return p && strncmp(p, ") T", 3) == 0;
+}

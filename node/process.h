@@ -31,5 +31,6 @@ int process_reap(struct process *p);        /* after the end: exit status as of 
 void process_release(struct process *p);    /* closes fd; the process goes on */
 uint64_t process_start_time(pid_t pid);     /* clock ticks since boot (proc(5), stat field 22); 0: no such process */
 bool process_alive(pid_t pid);
+bool process_stopped(pid_t pid); /* by a signal (SIGSTOP and the like), not by a debugger */
 
 #endif

@@ -23,8 +23,9 @@
 #define HELLO_TIMEOUT_MS 2000 /* for the rest of a HELLO that has begun */
 #define LOST_LINGER_MS 500    /* for the session to read why */
 #define SEED_FRAMES 16        /* that wait for the main thread */
-/* An unplugged cable ends the stream after this long without any acknowledgement. */
-#define TCP_GONE_MS 10000
+/* No session waits longer for the heartbeats that a cut cable swallows. */
+#define CUT_MS 2500
+#define CUT_LOOK_MS 250
 
 /* The session is over: nothing to save, nothing to wait for. */
 static _Noreturn void leave(void)
@@ -138,11 +139,9 @@ static void set_socket_times(int fd, unsigned receive_ms)
 {
 	struct timeval receive = { .tv_sec = receive_ms / 1000, .tv_usec = receive_ms % 1000 * 1000 };
 	int on = 1;
-	unsigned gone_ms = TCP_GONE_MS;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof(receive));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof(gone_ms));
 }
 
 /* The channel of a connection whose first frame proves the secret, else NULL and the connection is closed. */
@@ -329,9 +328,31 @@ static void *beat(void *ctx)
 	return NULL;
 }
 
-int link_start(struct link *l)
+/* Senders may all be stuck in a stream that leads nowhere any more. */
+static void *look_at_stream(void *ctx)
+{
+	const struct timespec pause = { .tv_nsec = CUT_LOOK_MS * 1000000L };
+	struct link *l = ctx;
+
+	link_wait(l);
+	for (int cut = 0; cut < 2; cut = channel_is_cut(l->channel, CUT_MS) ? cut + 1 : 0)
+		nanosleep(&pause, NULL);
+	log_error("the way to the session is cut");
+	leave();
+}
+
+static int start_thread(void *(*run)(void *ctx), struct link *l)
 {
 	pthread_t thread;
+	int error = pthread_create(&thread, NULL, run, l);
+
+	if (!error)
+		pthread_detach(thread);
+	return error;
+}
+
+int link_start(struct link *l)
+{
 	int error;
 
 	list_init(&l->seed);
@@ -340,13 +361,11 @@ int link_start(struct link *l)
 	if (!error)
 		error = pthread_cond_init(&l->changed, NULL);
 	if (!error)
-		error = pthread_create(&thread, NULL, receive, l);
-	if (!error) {
-		pthread_detach(thread);
-		error = pthread_create(&thread, NULL, beat, l);
-	}
+		error = start_thread(receive, l);
 	if (!error)
-		pthread_detach(thread);
+		error = start_thread(beat, l);
+	if (!error && !l->path)
+		error = start_thread(look_at_stream, l);
 	return -error;
 }
 

@@ -34,3 +34,8 @@ uint64_t channel_bytes_sent(const struct channel *c)
 {
 	return atomic_load_explicit(&c->bytes_sent, memory_order_relaxed);
 }
+
+bool channel_is_cut(struct channel *c, unsigned silence_ms)
+{
+	return c->kind->is_cut && c->kind->is_cut(c, silence_ms);
+}

@@ -6,6 +6,7 @@
 #ifndef TBMESH_MIGRATE_STREAM_CHANNEL_H
 #define TBMESH_MIGRATE_STREAM_CHANNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -30,5 +31,9 @@ int channel_recv(struct channel *c, struct frame_header *ret_header, const void 
 void channel_shutdown(struct channel *c); /* does not free; threads may still be inside */
 void channel_destroy(struct channel *c);  /* when no thread is inside any more; NULL is fine */
 uint64_t channel_bytes_sent(const struct channel *c);
+/* Is the way to the other side cut, as far as this side can tell: nothing that was sent has been acknowledged for silence_ms? A side
+ * that is there but does not read is not cut, however long. Any thread; only for a side that always has something on its way (heartbeats).
+ * Rings are never cut. */
+bool channel_is_cut(struct channel *c, unsigned silence_ms);
 
 #endif

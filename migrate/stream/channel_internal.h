@@ -12,6 +12,7 @@ struct channel_kind {
 	int (*recv)(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
 	void (*shutdown)(struct channel *c);
 	void (*destroy)(struct channel *c);
+	bool (*is_cut)(struct channel *c, unsigned silence_ms); /* NULL: never */
 };
 
 /* First member of each kind's own struct. */

@@ -206,7 +206,7 @@ static void local_destroy(struct channel *base)
 	local_free(c);
 }
 
-static const struct channel_kind local_kind = { local_send, local_recv, local_shutdown, local_destroy };
+static const struct channel_kind local_kind = { local_send, local_recv, local_shutdown, local_destroy, NULL };
 
 struct channel *channel_create_local(struct ring *out, struct ring *in, int socket)
 {

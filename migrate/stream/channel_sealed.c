@@ -14,8 +14,7 @@
 #include "proto/seal.h"
 
 #define CHUNK_BYTES (256u << 10)
-/* A cut cable must end the stream, not hang it: unacknowledged data for that long is the end. */
-#define USER_TIMEOUT_MS 3000
+#define PROBES_UNHEARD 3 /* one after the other; a receiver that is only full answers each */
 
 struct channel_sealed {
 	struct channel base;
@@ -195,15 +194,25 @@ static void sealed_destroy(struct channel *base)
 	sealed_free(c);
 }
 
-static const struct channel_kind sealed_kind = { sealed_send, sealed_recv, sealed_shutdown, sealed_destroy };
+/* Not TCP_USER_TIMEOUT: that ends a stream to a receiver that is only busy (its window is closed), too. */
+static bool sealed_is_cut(struct channel *base, unsigned silence_ms)
+{
+	struct channel_sealed *c = (struct channel_sealed *)base;
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+	if (getsockopt(c->socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return false;
+	/* Where the interface is gone nothing gets out at all: then TCP only probes. */
+	return info.tcpi_last_ack_recv > silence_ms && (info.tcpi_unacked || info.tcpi_probes >= PROBES_UNHEARD);
+}
 
-/* Best effort: a socket without them works, only later. The buffers are left to the kernel, which grows them as needed. */
+static const struct channel_kind sealed_kind = { sealed_send, sealed_recv, sealed_shutdown, sealed_destroy, sealed_is_cut };
+
+/* Best effort: a socket without it works, only later. The buffers are left to the kernel, which grows them as needed. */
 static void socket_tune(int socket)
 {
 	int on = 1;
-	unsigned timeout_ms = USER_TIMEOUT_MS;
 	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
 struct channel *channel_create_sealed(int socket, const unsigned char secret[32], int initiator)

@@ -1,11 +1,17 @@
 #!/usr/bin/python3
 """A peer's GPU: offload from hosts without one, cables cut in mid-run."""
 
+import os
+import signal
 import unittest
 
-from labtest import LabCase, gpu_key, lab, main, on, tbmesh
+from labtest import LabCase, eventually, gpu_key, lab, main, on, tbmesh
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
+
+
+def wait_until_gone(pid, timeout_s):
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"), timeout_s, f"process {pid} is gone")
 
 
 class Peer(LabCase):
@@ -41,14 +47,25 @@ class Peer(LabCase):
 
     def test_all_cables_cut(self):
         run = self.run_on_mesh("alpha", *WORDS)
-        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key("beta", "card"))
+        workload = run.reach_mid_run()
+        self.assertEqual(workload["gpu"], gpu_key("beta", "card"))
         lab("cut", "alpha", "beta")
         try:
             run.must_be_running()
+            wait_until_gone(workload["executor_pid"], 5)
             self.assertEqual(run.finish(), self.plain(*WORDS))
         finally:
             lab("mend", "alpha", "beta")
             on("alpha", "tbmesh", "wait", "--links", "2", "--gpus", "1", "--timeout", "20")
+
+    def test_executor_of_a_peer_stopped(self):
+        """It cannot see that its session has given it up: its node ends it."""
+        run = self.run_on_mesh("alpha", *WORDS)
+        workload = run.reach_mid_run()
+        self.assertEqual(workload["gpu"], gpu_key("beta", "card"))
+        os.kill(workload["executor_pid"], signal.SIGSTOP)
+        self.assertEqual(run.finish(), self.plain(*WORDS))
+        wait_until_gone(workload["executor_pid"], 15)
 
     def test_peer_frozen_and_thawed(self):
         run = self.run_on_mesh("alpha", *WORDS)
