@@ -116,6 +116,8 @@ static bool check_payload(const struct description_entry *e, const void *payload
 		return check_extensions(payload, e->size);
 	case DESCRIPTION_FORMATS:
 		return e->size % sizeof(struct description_format) == 0;
+	case DESCRIPTION_IMAGES:
+		return e->size % sizeof(struct description_image) == 0;
 	case DESCRIPTION_QUEUE:
 		return e->size == sizeof(VkQueueFamilyProperties);
 	case DESCRIPTION_MEMORY:

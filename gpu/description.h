@@ -23,6 +23,7 @@ enum description_kind {
 	DESCRIPTION_MEMORY = 5,     /* VkPhysicalDeviceMemoryProperties of the real device */
 	DESCRIPTION_BUFFER = 6,     /* struct description_buffer */
 	DESCRIPTION_TEXT = 7,       /* tag = enum description_text; UTF-8 without NUL */
+	DESCRIPTION_IMAGES = 8,     /* struct description_image[]: what of gpu/image.h's formats the device has */
 };
 enum description_text { DESCRIPTION_TEXT_GPU_ID = 1, DESCRIPTION_TEXT_HOST = 2 };
 
@@ -36,6 +37,14 @@ struct description_entry {
 struct description_format {
 	uint32_t format;
 	VkFormatProperties properties;
+};
+/* Optimally tiled images of a format and type, single-sampled, used for all that the format's features allow. */
+struct description_image {
+	uint32_t format, type; /* VkFormat, VkImageType */
+	VkExtent3D max_extent;
+	uint32_t max_mips, max_layers;
+	uint32_t cube; /* 1: also with CUBE_COMPATIBLE */
+	uint64_t max_bytes;
 };
 struct description_buffer {
 	uint64_t alignment, size_granularity;

@@ -11,6 +11,8 @@
 #include "gpu/description_tables.h"
 #include "gpu/instance.h"
 
+#define FORMAT_END (VK_FORMAT_ASTC_12x12_SRGB_BLOCK + 1) /* of Vulkan 1.0 */
+
 static void append(struct buf *out, enum description_kind kind, uint32_t tag, const void *data, size_t size)
 {
 	struct description_entry e = { .kind = (uint32_t)kind, .tag = tag, .size = (uint32_t)size };
@@ -81,6 +83,42 @@ static void append_formats(struct buf *out, VkPhysicalDevice device)
 		vkGetPhysicalDeviceFormatProperties(device, (VkFormat)f, &formats[f - 1].properties);
 	}
 	append(out, DESCRIPTION_FORMATS, 0, formats, sizeof(formats));
+}
+
+static VkImageUsageFlags usage_of(VkFormatFeatureFlags features)
+{
+	VkImageUsageFlags usage = VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+	if (features & VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT)
+		usage |= VK_IMAGE_USAGE_SAMPLED_BIT;
+	if (features & VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT)
+		usage |= VK_IMAGE_USAGE_STORAGE_BIT;
+	return usage;
+}
+
+static void append_images(struct buf *out, VkPhysicalDevice device)
+{
+	const VkFormatFeatureFlags copied = VK_FORMAT_FEATURE_TRANSFER_SRC_BIT | VK_FORMAT_FEATURE_TRANSFER_DST_BIT;
+	struct description_image images[3 * FORMAT_END];
+	size_t count = 0;
+	for (uint32_t f = 1; f < FORMAT_END; f++) {
+		VkFormatProperties format;
+		vkGetPhysicalDeviceFormatProperties(device, (VkFormat)f, &format);
+		if (!gpu_format_find((VkFormat)f) || (format.optimalTilingFeatures & copied) != copied)
+			continue;
+		VkImageUsageFlags usage = usage_of(format.optimalTilingFeatures);
+		for (VkImageType type = VK_IMAGE_TYPE_1D; type <= VK_IMAGE_TYPE_3D; type++) {
+			VkImageFormatProperties p, cube;
+			if (vkGetPhysicalDeviceImageFormatProperties(
+				    device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL, usage, 0, &p) != VK_SUCCESS)
+				continue;
+			bool cubes = type == VK_IMAGE_TYPE_2D &&
+				vkGetPhysicalDeviceImageFormatProperties(device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL,
+					usage, VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT, &cube) == VK_SUCCESS;
+			images[count++] = (struct description_image){ f, (uint32_t)type, p.maxExtent, p.maxMipLevels,
+				p.maxArrayLayers, cubes, p.maxResourceSize };
+		}
+	}
+	append(out, DESCRIPTION_IMAGES, 0, images, count * sizeof(images[0]));
 }
 
 static bool is_power_of_two(VkDeviceSize value)
@@ -174,6 +212,7 @@ static int append_all(struct buf *out, VkPhysicalDevice device, const char *gpu_
 	if (rc < 0)
 		return rc;
 	append_formats(out, device);
+	append_images(out, device);
 	VkPhysicalDeviceMemoryProperties memory = { 0 }; /* the driver writes only the types and heaps that there are */
 	vkGetPhysicalDeviceMemoryProperties(device, &memory);
 	append(out, DESCRIPTION_MEMORY, 0, &memory, sizeof(memory));

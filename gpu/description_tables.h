@@ -1,4 +1,4 @@
-/* Tables that gpu/generate.py makes from vk.xml. Only gpu/description*.c includes this. */
+/* Tables that gpu/generate.py makes from vk.xml. Only gpu/description*.c and gpu/image.c include this. */
 #ifndef TBMESH_GPU_DESCRIPTION_TABLES_H
 #define TBMESH_GPU_DESCRIPTION_TABLES_H
 
@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <vulkan/vulkan.h>
+
+#include "gpu/image.h"
 
 /* A struct that a description carries. A device may be asked for it if its API version is `core` (if not 0) or later, or if it
  * has one of the extensions. */
@@ -37,6 +39,8 @@ struct description_capability {
 	const char *subject; /* extension or member */
 };
 
+extern const struct gpu_format gpu_formats[]; /* by VkFormat */
+extern const size_t gpu_format_count;
 extern const struct description_known description_known[];
 extern const size_t description_known_count;
 extern const struct description_member description_members[];

@@ -62,6 +62,21 @@ def capability_line(capability, enable):
     return f'{{ {name}, ENABLED_BY_MEMBER, {enable.get("value")}, "{enable.get("member")}" }}'
 
 
+def format_lines(root):
+    """The formats of Vulkan 1.0 that every driver copies byte by byte (see image.h)."""
+    core = {e.get("name") for e in root.iterfind("enums[@name='VkFormat']/enum")}
+    for element in root.iterfind("formats/format"):
+        size = int(element.get("blockSize"))
+        components = element.findall("component")
+        bits = [c.get("bits") for c in components]
+        exact = element.get("compressed") or sum(int(b) for b in bits) == 8 * size
+        if (element.get("name") not in core or not exact or size & (size - 1) or element.get("chroma")
+                or element.get("compressed") == "PVRTC" or any(c.get("name") in "DS" for c in components)):
+            continue
+        width, height, _ = (element.get("blockExtent") or "1,1,1").split(",")
+        yield f"\t[{element.get('name')}] = {{ {size}, {width}, {height} }},"
+
+
 def main(arguments):
     if len(arguments) != 4:
         sys.exit(__doc__)
@@ -107,6 +122,8 @@ def main(arguments):
             out += [f"\t{capability_line(element.get('name'), e)}," for e in element.findall("enable")]
     out += ["};",
             "const size_t description_capability_count = sizeof(description_capabilities) / sizeof(description_capabilities[0]);"]
+    out += ["", "const struct gpu_format gpu_formats[] = {", *format_lines(root), "};",
+            "const size_t gpu_format_count = sizeof(gpu_formats) / sizeof(gpu_formats[0]);"]
     with open(arguments[3], "w", encoding="utf-8") as file:
         file.write("\n".join(out) + "\n")
 

@@ -53,7 +53,8 @@ struct record_write {
 	uint64_t byte_count; /* sum of the runs' sizes */
 };
 
-/* Payload of RECORD_SUBMIT: this, then range_count ranges that the submission may write. deps = command buffers. */
+/* Payload of RECORD_SUBMIT: this, then range_count ranges that the submission may write, then to the end uint64_t ids of the
+ * images that it may write, in order of their last write. deps = command buffers. */
 #define SUBMIT_COMMIT 1u /* be a checkpoint */
 #define SUBMIT_RETURN 2u /* relaxed mode: bring back what the host may see, and be complete with it */
 struct record_submit {

@@ -55,6 +55,12 @@ void apply_free(struct executor *x, const struct record_view *record)
 	if (x->upload.job && memory->last_ticket == x->upload.job->ticket)
 		upload_flush(&x->upload);
 	jobs_wait_ticket(&x->jobs, memory->last_ticket);
+	while (!list_empty(&memory->images)) {
+		struct image *image = list_entry(memory->images.next, struct image, link);
+
+		image->object->usable = false;
+		image_unbind(image);
+	}
 	memory_destroy(memory, &x->device);
 	objects_remove(&x->objects, object);
 }

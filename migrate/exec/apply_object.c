@@ -136,6 +136,37 @@ static void create_buffer_view(struct decoding *d)
 	add(d, VK_OBJECT_TYPE_BUFFER_VIEW, result, (uint64_t)view);
 }
 
+static void create_image(struct decoding *d)
+{
+	struct wire_vkCreateImage v;
+	struct image *image = NULL;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkCreateImage(&d->reader, &v))
+		malformed(d);
+	result = image_create(&d->x->device, v.pCreateInfo, &image);
+	object = add(d, VK_OBJECT_TYPE_IMAGE, result, image ? (uint64_t)image->handle : 0);
+	object->image = image;
+	image->object = object;
+	object->usable = false; /* until it is bound */
+}
+
+static void create_image_view(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateImageView v;
+	VkImageView view = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateImageView(&d->reader, &v)) {
+		add_unusable(d, VK_OBJECT_TYPE_IMAGE_VIEW);
+		return;
+	}
+	result = device->vk.vkCreateImageView(device->handle, v.pCreateInfo, NULL, &view);
+	add(d, VK_OBJECT_TYPE_IMAGE_VIEW, result, (uint64_t)view);
+}
+
 static void create_shader_module(struct decoding *d)
 {
 	const struct device *device = &d->x->device;
@@ -291,6 +322,12 @@ void apply_create(struct executor *x, const struct record_view *record)
 	case WIRE_vkCreateBufferView:
 		create_buffer_view(&d);
 		break;
+	case WIRE_vkCreateImage:
+		create_image(&d);
+		break;
+	case WIRE_vkCreateImageView:
+		create_image_view(&d);
+		break;
 	case WIRE_vkCreateShaderModule:
 		create_shader_module(&d);
 		break;
@@ -326,7 +363,7 @@ static void bind_buffer(struct decoding *d, struct object *object)
 	const struct device *device = &d->x->device;
 	struct wire_vkBindBufferMemory v;
 	VkMemoryRequirements needs;
-	const struct memory *memory;
+	struct memory *memory;
 	VkResult result;
 
 	if (!wire_decode_vkBindBufferMemory(&d->reader, &v))
@@ -348,6 +385,52 @@ static void bind_buffer(struct decoding *d, struct object *object)
 	if (result < 0)
 		failed(d, result);
 	object->usable = true;
+	object->bound = memory->id;
+	object->offset = v.memoryOffset;
+	list_for_each(image, &memory->images, struct image, link)
+		memory->aliased |= image_overlaps(image, object->offset, object->size);
+}
+
+/* Does the image share bytes with another image or a buffer? */
+static bool is_aliased(struct executor *x, const struct image *image)
+{
+	list_for_each(other, &image->memory->images, struct image, link) {
+		if (other != image && image_overlaps(other, image->offset, gpu_image_size(&image->layout)))
+			return true;
+	}
+	for (size_t i = 0; i < x->objects.capacity; i++) {
+		const struct object *buffer = x->objects.slots[i];
+
+		if (buffer && buffer->bound == image->memory->id && image_overlaps(image, buffer->offset, buffer->size))
+			return true;
+	}
+	return false;
+}
+
+static void bind_image(struct decoding *d, struct object *object)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkBindImageMemory v;
+	struct image *image = object->image;
+	struct memory *memory;
+	VkResult result;
+
+	if (!wire_decode_vkBindImageMemory(&d->reader, &v))
+		return;
+	if (!image || (uint64_t)v.image != object->handle || object->usable || image->memory)
+		malformed(d);
+	memory = executor_memory(d->x, d->memory);
+	if (v.memoryOffset % GPU_IMAGE_ALIGN || v.memoryOffset > memory->size ||
+		gpu_image_size(&image->layout) > memory->size - v.memoryOffset)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "image %llu does not fit into memory %llu",
+			(unsigned long long)object->id, (unsigned long long)memory->id);
+	result = image_bind(image, device, memory, v.memoryOffset);
+	if (result < 0)
+		failed(d, result);
+	object->usable = true;
+	memory->aliased |= is_aliased(d->x, image);
+	if (!d->x->seeding)
+		upload_image(&d->x->upload, image);
 }
 
 static void update_set(struct decoding *d)
@@ -417,6 +500,9 @@ void apply_update(struct executor *x, const struct record_view *record)
 	case WIRE_vkBindBufferMemory:
 		bind_buffer(&d, object);
 		break;
+	case WIRE_vkBindImageMemory:
+		bind_image(&d, object);
+		break;
 	case WIRE_vkUpdateDescriptorSets:
 		update_set(&d);
 		break;
@@ -426,6 +512,18 @@ void apply_update(struct executor *x, const struct record_view *record)
 	}
 	if (d.reader.failed && !d.missing && !d.unusable)
 		malformed(&d);
+}
+
+/* The program is done with it, our own copies to and from it may not be. */
+static void finish_image(struct executor *x, struct object *object)
+{
+	struct image *image = object->image;
+
+	if (x->upload.job && image->last_ticket == x->upload.job->ticket)
+		upload_flush(&x->upload);
+	jobs_wait_ticket(&x->jobs, image->last_ticket);
+	image_destroy(image, &x->device);
+	object->image = NULL;
 }
 
 static void destroy(struct executor *x, struct object *object)
@@ -443,6 +541,12 @@ static void destroy(struct executor *x, struct object *object)
 		break;
 	case VK_OBJECT_TYPE_BUFFER_VIEW:
 		vk->vkDestroyBufferView(device, (VkBufferView)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_IMAGE:
+		finish_image(x, object);
+		break;
+	case VK_OBJECT_TYPE_IMAGE_VIEW:
+		vk->vkDestroyImageView(device, (VkImageView)handle, NULL);
 		break;
 	case VK_OBJECT_TYPE_SHADER_MODULE:
 		vk->vkDestroyShaderModule(device, (VkShaderModule)handle, NULL);

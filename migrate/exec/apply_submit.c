@@ -43,6 +43,41 @@ static void note_ranges(struct executor *x, const struct record_view *record, co
 	}
 }
 
+/* Ids of the images that the submission may write, in order. One that is gone was only named by a descriptor that nothing uses. */
+static void note_images(struct executor *x, const unsigned char *ids, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct object *object;
+		uint64_t id;
+
+		memcpy(&id, ids + (size_t)i * sizeof(id), sizeof(id));
+		object = objects_find(&x->objects, id);
+		if (!object || !object->image || !object->image->memory)
+			continue;
+		list_remove(&object->image->dirty_link);
+		list_append(&x->dirty_images, &object->image->dirty_link);
+	}
+}
+
+/* Behind the program's commands: images go where their state belongs, all of them or those whose bytes others may write next. */
+static void store_images(struct executor *x, struct job *job, bool all)
+{
+	bool stored = false;
+
+	list_for_each_safe(image, &x->dirty_images, struct image, dirty_link) {
+		if (!all && !image->memory->aliased)
+			continue;
+		if (stored && image->memory->aliased)
+			device_full_barrier(&x->device, job->tail);
+		image_record_store(image, &x->device, job->tail);
+		image->last_ticket = image->memory->last_ticket = job->ticket;
+		list_remove(&image->dirty_link);
+		stored = true;
+	}
+	if (stored)
+		device_full_barrier(&x->device, job->tail);
+}
+
 static void begin_tail(struct executor *x, struct job *job)
 {
 	jobs_begin(&x->jobs, job->tail);
@@ -106,10 +141,14 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	}
 	collect_buffers(x, record);
 	note_ranges(x, record, payload + sizeof(submit), submit.range_count);
+	size -= (uint32_t)(sizeof(submit) + submit.range_count * sizeof(struct record_range));
+	note_images(x, payload + sizeof(submit) + submit.range_count * sizeof(struct record_range),
+		size / (uint32_t)sizeof(uint64_t));
 
 	job->seq = record->header.subject;
 	job->has_nonce = true;
 	begin_tail(x, job);
+	store_images(x, job, submit.flags & SUBMIT_COMMIT);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
 		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
 	if (returns)

@@ -18,6 +18,7 @@ void executor_init(struct executor *x, const char *cache_directory)
 	VkResult result;
 	void *arena;
 
+	list_init(&x->dirty_images);
 	jobs_init(&x->jobs, d, &x->link);
 	upload_init(&x->upload, &x->jobs);
 	commit_init(&x->commit, &x->jobs);

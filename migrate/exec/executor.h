@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "migrate/exec/commit.h"
 #include "migrate/exec/device.h"
+#include "migrate/exec/image.h"
 #include "migrate/exec/jobs.h"
 #include "migrate/exec/link.h"
 #include "migrate/exec/objects.h"
@@ -32,6 +33,7 @@ struct executor {
 	struct wire_arena arena;
 	struct buf record;   /* private copy of the record at hand */
 	struct buf submit;   /* VkCommandBuffer[] of the submission at hand */
+	struct list dirty_images; /* struct image: written since they were last stored, in order of their last submission */
 	uint64_t next_seq;   /* of the next SUBMIT */
 	bool seeding;        /* memory is filled with zeros at the end of the seed, where it received nothing */
 	uint64_t seed_bytes; /* memory received with the seed */

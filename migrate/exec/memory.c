@@ -65,6 +65,7 @@ VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, s
 	m->id = id;
 	m->size = size;
 	list_init(&m->dirty_link);
+	list_init(&m->images);
 	result = d->vk.vkCreateBuffer(d->handle, &info, NULL, &m->whole);
 	if (!result) {
 		d->vk.vkGetBufferMemoryRequirements(d->handle, m->whole, &needs);

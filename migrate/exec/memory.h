@@ -23,6 +23,8 @@ struct memory {
 	VkBuffer whole;            /* size bytes from offset 0 */
 	struct range_set received; /* with the seed; empty after it */
 	struct range_set dirty;    /* may have been written since the last COMMIT */
+	struct list images;        /* struct image that are bound to it */
+	bool aliased;              /* an image shares bytes with something else */
 	struct list dirty_link;    /* in the list of memories whose dirty is not empty */
 	uint64_t last_ticket;      /* the last job that touches `whole` */
 	uint64_t write_stamp;      /* see upload.h */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
+struct image;
 struct memory;
 struct set_pool;
 
@@ -19,6 +20,8 @@ struct object {
 	bool primary;          /* command buffer: level */
 	uint64_t handle;       /* the real one; 0: none was made */
 	VkDeviceSize size;     /* buffer: bytes */
+	uint64_t bound, offset; /* buffer: where it is, id of the memory; 0 not bound */
+	struct image *image;    /* owned */
 	struct memory *memory; /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
 	struct set_pool *pool; /* descriptor set: where it came from, not owned */
 	/* descriptor set layout: how many descriptors of each core type a set takes; owned */

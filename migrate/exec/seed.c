@@ -101,6 +101,12 @@ static void start(struct executor *x, const struct seed_frame *frame)
 		if (x->objects.slots[i] && x->objects.slots[i]->memory)
 			zero_gaps(x, x->objects.slots[i]->memory);
 	}
+	for (size_t i = 0; i < x->objects.capacity; i++) {
+		const struct object *object = x->objects.slots[i];
+
+		if (object && object->image && object->image->memory)
+			upload_image(&x->upload, object->image);
+	}
 	upload_flush(&x->upload);
 	jobs_wait_ticket(&x->jobs, x->jobs.last_ticket);
 	jobs_set_seq(&x->jobs, frame->header.b);

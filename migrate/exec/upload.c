@@ -76,6 +76,13 @@ void upload_zero(struct upload *u, struct memory *m, uint64_t begin, uint64_t en
 	d->vk.vkCmdFillBuffer(u->job->upload, m->whole, begin, end - begin, 0);
 }
 
+void upload_image(struct upload *u, struct image *i)
+{
+	order(u, i->memory);
+	image_record_load(i, u->jobs->device, u->job->upload);
+	i->last_ticket = u->job->ticket;
+}
+
 /* Room for `size` bytes in a staging chunk of the current job. */
 static void make_room(struct upload *u, struct memory *m, uint32_t size)
 {

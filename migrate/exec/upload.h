@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
+#include "migrate/exec/image.h"
 #include "migrate/exec/jobs.h"
 #include "migrate/exec/memory.h"
 #include "migrate/exec/scatter.h"
@@ -29,6 +30,8 @@ void upload_init(struct upload *u, struct jobs *j);
 void upload_zero(struct upload *u, struct memory *m, uint64_t begin, uint64_t end);
 /* Writes runs, checked against the memory, whose bytes lie back to back. The bytes are read once. */
 void upload_runs(struct upload *u, struct memory *m, const struct record_run *runs, uint32_t count, const void *bytes);
+/* The image becomes what its range is. */
+void upload_image(struct upload *u, struct image *i);
 /* The job with everything collected, its upload buffer ended and followed by a barrier; the caller submits it. NULL: nothing. */
 struct job *upload_take(struct upload *u);
 /* Submits what is collected as a job of its own. */

@@ -1,22 +1,6 @@
-/* Core objects that are not offered: images, render passes, queries. The format properties, queue family and features tell so;
+/* Core objects that are not offered: render passes, queries. The format properties, queue family and features tell so;
  * a program that creates one anyway learns it from the least wrong code that the call may return. */
 #include "migrate/icd/icd.h"
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImage(
-	VkDevice device, const VkImageCreateInfo *info, const VkAllocationCallbacks *allocator, VkImage *ret_image)
-{
-	(void)device, (void)info, (void)allocator;
-	*ret_image = VK_NULL_HANDLE;
-	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-}
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImageView(
-	VkDevice device, const VkImageViewCreateInfo *info, const VkAllocationCallbacks *allocator, VkImageView *ret_view)
-{
-	(void)device, (void)info, (void)allocator;
-	*ret_view = VK_NULL_HANDLE;
-	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-}
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(
 	VkDevice device, const VkRenderPassCreateInfo *info, const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
@@ -69,16 +53,6 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateGraphicsPipelines(VkDevice device, VkPi
 }
 
 /* Destroying VK_NULL_HANDLE is allowed. */
-VKAPI_ATTR void VKAPI_CALL icd_DestroyImage(VkDevice device, VkImage image, const VkAllocationCallbacks *allocator)
-{
-	(void)device, (void)image, (void)allocator;
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_DestroyImageView(VkDevice device, VkImageView view, const VkAllocationCallbacks *allocator)
-{
-	(void)device, (void)view, (void)allocator;
-}
-
 VKAPI_ATTR void VKAPI_CALL icd_DestroyRenderPass(VkDevice device, VkRenderPass pass, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)pass, (void)allocator;
@@ -99,19 +73,4 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroySamplerYcbcrConversion(
 	VkDevice device, VkSamplerYcbcrConversion conversion, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)conversion, (void)allocator;
-}
-
-/* maintenance4 asks for an image that nobody can create: no memory type suits it. */
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageMemoryRequirementsKHR(
-	VkDevice device, const VkDeviceImageMemoryRequirements *info, VkMemoryRequirements2 *ret)
-{
-	(void)device, (void)info;
-	ret->memoryRequirements = (VkMemoryRequirements){ .alignment = 1 };
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageSparseMemoryRequirementsKHR(VkDevice device,
-	const VkDeviceImageMemoryRequirements *info, uint32_t *count, VkSparseImageMemoryRequirements2 *requirements)
-{
-	(void)device, (void)info, (void)requirements;
-	*count = 0;
 }

@@ -13,6 +13,8 @@ void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b
 	if (!b || !b->memory)
 		return;
 	icd_ranges_add(&cb->writes, b->memory, b->offset + offset, size);
+	if (cb->images.size)
+		icd_image_uses_overwrite(&cb->images, b->memory, b->offset + offset, size);
 	if (b->host_visible) {
 		/* Captured as well: else a device write that restores the old value would not be seen. */
 		icd_ranges_add(&cb->captures, b->memory, b->offset + offset, size);
@@ -20,13 +22,25 @@ void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b
 	}
 }
 
+void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_image *i, uint32_t mip, uint32_t mips,
+	uint32_t layer, uint32_t layers)
+{
+	if (!i || !i->memory)
+		return;
+	icd_image_ranges(&cb->writes, i, mip, mips, layer, layers);
+	icd_image_used(&cb->images, i);
+}
+
 /* All of its buffer counts: without robustBufferAccess2, which is not offered, a shader may reach beyond the descriptor's range. */
 static void analyse_descriptor(
 	struct icd_command_buffer *cb, VkDescriptorType type, const struct icd_descriptor *x, bool writable)
 {
+	const struct icd_image_view *image = x->image;
 	const struct icd_buffer *buffer = x->view ? x->view->buffer : x->buffer;
 	bool read_only = type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER ||
 		type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC;
+	if (image && writable && type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE)
+		icd_analyse_image_write(cb, image->image, image->mip, image->mips, image->layer, image->layers);
 	if (!buffer)
 		return;
 	if (writable && !read_only)

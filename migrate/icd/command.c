@@ -61,6 +61,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 	buf_clear(&cb->deps);
 	buf_clear(&cb->events);
 	buf_clear(&cb->secondaries);
+	buf_clear(&cb->images);
 	icd_ranges_clear(&cb->captures);
 	icd_ranges_clear(&cb->writes);
 	cb->failed = cb->sent = cb->writes_host = false;
@@ -75,6 +76,9 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	buf_finish(&cb->deps);
 	buf_finish(&cb->events);
 	buf_finish(&cb->secondaries);
+	buf_finish(&cb->images);
+	buf_finish(&cb->pushed_writes);
+	buf_finish(&cb->pushed_images);
 	buf_finish(&cb->layouts);
 	icd_ranges_finish(&cb->captures);
 	icd_ranges_finish(&cb->writes);
@@ -170,7 +174,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	clear_bound(cb);
 	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
+		cb->images.failed || 		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
 		cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
@@ -261,6 +265,20 @@ static void tell_pushed(struct icd_device *d, const VkWriteDescriptorSet *w)
 	}
 }
 
+/* Appends a copy that names no layout of the program's, and no sampler where an immutable one makes it garbage. */
+static void clean_pushed(struct icd_command_buffer *cb, const struct icd_set *s, const VkWriteDescriptorSet *write)
+{
+	const struct icd_binding *b = icd_set_layout_find(s->layout, write->dstBinding);
+	buf_append(&cb->pushed_writes, write, sizeof(*write));
+	for (uint32_t i = 0; icd_is_image(write->descriptorType) && i < write->descriptorCount; i++) {
+		VkDescriptorImageInfo image = write->pImageInfo[i];
+		image.imageLayout = VK_IMAGE_LAYOUT_GENERAL;
+		if (!b || b->immutable)
+			image.sampler = VK_NULL_HANDLE;
+		buf_append(&cb->pushed_images, &image, sizeof(image));
+	}
+}
+
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, VkPipelineBindPoint point,
 	VkPipelineLayout layout, uint32_t set, uint32_t count, const VkWriteDescriptorSet *writes)
 {
@@ -268,12 +286,25 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 	struct icd_set *s = pushed_set(cb, layout, set);
 	if (!s)
 		return;
+	buf_clear(&cb->pushed_writes);
+	buf_clear(&cb->pushed_images);
 	for (uint32_t i = 0; i < count; i++) {
 		tell_pushed(cb->device, &writes[i]);
 		icd_set_write(NULL, s, &writes[i]);
+		clean_pushed(cb, s, &writes[i]);
+	}
+	if (cb->pushed_writes.failed || cb->pushed_images.failed) {
+		cb->failed = true;
+		return;
+	}
+	VkWriteDescriptorSet *clean = (VkWriteDescriptorSet *)(void *)cb->pushed_writes.data;
+	const VkDescriptorImageInfo *images = (const VkDescriptorImageInfo *)(const void *)cb->pushed_images.data;
+	for (uint32_t i = 0; i < count; i++) {
+		clean[i].pImageInfo = images;
+		images += icd_is_image(clean[i].descriptorType) ? clean[i].descriptorCount : 0;
 	}
 	hold_layout(cb, layout);
-	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, writes);
+	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, clean);
 }
 
 struct push_template {
@@ -379,7 +410,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(
 	wire_encode_vkCmdFillBuffer(&cb->writer, target, offset, size, data);
 }
 
-/* Buffer barriers travel as memory barriers: nothing is lost on one queue, and queue families differ between GPUs. */
+/* Buffer and image barriers travel as memory barriers: nothing is lost on one queue, queue families differ between GPUs, and
+ * executors keep images in one layout. */
 static void barrier(struct icd_command_buffer *cb, VkPipelineStageFlags source, VkPipelineStageFlags target,
 	VkAccessFlags source_access, VkAccessFlags target_access)
 {
@@ -398,7 +430,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipe
 	uint32_t buffer_count, const VkBufferMemoryBarrier *buffers, uint32_t image_count,
 	const VkImageMemoryBarrier *images)
 {
-	(void)flags, (void)image_count, (void)images;
+	(void)flags;
 	VkAccessFlags source_access = 0, target_access = 0;
 	for (uint32_t i = 0; i < memory_count; i++) {
 		source_access |= memory[i].srcAccessMask;
@@ -407,6 +439,10 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipe
 	for (uint32_t i = 0; i < buffer_count; i++) {
 		source_access |= buffers[i].srcAccessMask;
 		target_access |= buffers[i].dstAccessMask;
+	}
+	for (uint32_t i = 0; i < image_count; i++) {
+		source_access |= images[i].srcAccessMask;
+		target_access |= images[i].dstAccessMask;
 	}
 	barrier(ICD_FROM(icd_command_buffer, handle), source, target, source_access, target_access);
 }
@@ -437,6 +473,12 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier2KHR(VkCommandBuffer handle, co
 		target |= info->pBufferMemoryBarriers[i].dstStageMask;
 		source_access |= info->pBufferMemoryBarriers[i].srcAccessMask;
 		target_access |= info->pBufferMemoryBarriers[i].dstAccessMask;
+	}
+	for (uint32_t i = 0; i < info->imageMemoryBarrierCount; i++) {
+		source |= info->pImageMemoryBarriers[i].srcStageMask;
+		target |= info->pImageMemoryBarriers[i].dstStageMask;
+		source_access |= info->pImageMemoryBarriers[i].srcAccessMask;
+		target_access |= info->pImageMemoryBarriers[i].dstAccessMask;
 	}
 	barrier(ICD_FROM(icd_command_buffer, handle), old_stages(source), old_stages(target), old_access(source_access),
 		old_access(target_access));
@@ -504,6 +546,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32
 		struct icd_command_buffer *secondary = ICD_FROM(icd_command_buffer, buffers[i]);
 		icd_ranges_add_all(&cb->captures, &secondary->captures);
 		icd_ranges_add_all(&cb->writes, &secondary->writes);
+		icd_image_uses_add(&cb->images, &secondary->images, &secondary->writes);
 		cb->writes_host |= secondary->writes_host;
 		buf_append(&cb->events, secondary->events.data, secondary->events.size);
 		buf_append(&cb->secondaries, &secondary, sizeof(struct icd_command_buffer *));

@@ -3,6 +3,7 @@
 #define TBMESH_MIGRATE_ICD_COMMAND_H
 
 #include "migrate/icd/descriptor.h"
+#include "migrate/icd/image.h"
 #include "migrate/icd/pipeline.h"
 #include "migrate/icd/ranges.h"
 
@@ -33,11 +34,13 @@ struct icd_command_buffer {
 	bool writes_host;
 	struct buf events;      /* struct icd_event_use[], in order */
 	struct buf secondaries; /* struct icd_command_buffer *[] */
+	struct buf images;      /* struct icd_image_use[]: what it leaves in images, in order */
 	struct buf layouts;     /* struct icd_pipeline_layout *[], referenced */
 	/* Bound state while recording. */
 	const struct icd_pipeline *pipeline;
 	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */
 	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
+	struct buf pushed_writes, pushed_images; /* scratch: VkWriteDescriptorSet[], VkDescriptorImageInfo[] */
 	bool changed;                         /* since the last dispatch was analysed */
 };
 
@@ -45,6 +48,8 @@ struct icd_command_buffer {
 void icd_analyse_dispatch(struct icd_command_buffer *cb);
 void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
 void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
+void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_image *i, uint32_t mip, uint32_t mips,
+	uint32_t layer, uint32_t layers);
 
 /* Everything recorded goes. */
 void icd_command_buffer_reset(struct icd_command_buffer *cb);

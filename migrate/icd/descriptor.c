@@ -5,6 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void descriptor_ref(const struct icd_descriptor *x)
+{
+	icd_buffer_ref(x->buffer);
+	icd_buffer_view_ref(x->view);
+	icd_image_view_ref(x->image);
+	icd_sampler_ref(x->sampler);
+}
+
+static void descriptor_unref(const struct icd_descriptor *x)
+{
+	icd_buffer_unref(x->buffer);
+	icd_buffer_view_unref(x->view);
+	icd_image_view_unref(x->image);
+	icd_sampler_unref(x->sampler);
+}
+
 struct icd_set *icd_set_create(struct icd_set_layout *layout)
 {
 	struct icd_set *s = icd_object_create(sizeof(*s) + layout->descriptor_count * sizeof(s->descriptors[0]));
@@ -20,8 +36,7 @@ void icd_set_free(struct icd_set *s)
 	if (!s)
 		return;
 	for (uint32_t i = 0; i < s->layout->descriptor_count; i++) {
-		icd_buffer_unref(s->descriptors[i].buffer);
-		icd_buffer_view_unref(s->descriptors[i].view);
+		descriptor_unref(&s->descriptors[i]);
 	}
 	list_remove(&s->link);
 	icd_set_layout_unref(s->layout);
@@ -171,6 +186,18 @@ static bool is_buffer(VkDescriptorType type)
 		type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
 }
 
+bool icd_is_image(VkDescriptorType type)
+{
+	return type == VK_DESCRIPTOR_TYPE_SAMPLER || type == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER ||
+		type == VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE || type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE;
+}
+
+static bool takes_sampler(const struct icd_binding *b)
+{
+	return !b->immutable &&
+		(b->type == VK_DESCRIPTOR_TYPE_SAMPLER || b->type == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER);
+}
+
 static void tell_buffer_needs(struct icd_device *d, VkDescriptorType type, const struct icd_descriptor *x)
 {
 	if (!x->buffer)
@@ -185,21 +212,20 @@ static VkResult store(struct icd_device *d, struct icd_set *s, const struct icd_
 	const struct icd_descriptor *x)
 {
 	struct icd_descriptor *old = &s->descriptors[b->first + element];
-	if (old->buffer == x->buffer && old->view == x->view && old->sampler == x->sampler && old->offset == x->offset &&
-		old->range == x->range && (x->buffer || x->view))
+	if (old->buffer == x->buffer && old->view == x->view && old->image == x->image && old->sampler == x->sampler &&
+		old->offset == x->offset && old->range == x->range && (x->buffer || x->view || x->image))
 		return VK_SUCCESS;
 	struct icd_descriptor before = *old;
 	*old = *x;
-	icd_buffer_ref(old->buffer);
-	icd_buffer_view_ref(old->view);
-	icd_buffer_unref(before.buffer);
-	icd_buffer_view_unref(before.view);
+	descriptor_ref(x);
+	descriptor_unref(&before);
 	if (!d)
 		return VK_SUCCESS;
 	if (is_buffer(b->type))
 		tell_buffer_needs(d, b->type, x);
 	const VkDescriptorBufferInfo buffer = { ICD_HANDLE(VkBuffer, x->buffer), x->offset, x->range };
-	const VkDescriptorImageInfo image = { .sampler = x->sampler };
+	const VkDescriptorImageInfo image = { ICD_HANDLE(VkSampler, x->sampler), ICD_HANDLE(VkImageView, x->image),
+		VK_IMAGE_LAYOUT_GENERAL };
 	const VkBufferView view = ICD_HANDLE(VkBufferView, x->view);
 	const VkWriteDescriptorSet write = {
 		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
@@ -250,7 +276,11 @@ VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDes
 			x.offset = write->pBufferInfo[i].offset;
 			x.range = write->pBufferInfo[i].range;
 		} else {
-			x.sampler = write->pImageInfo[i].sampler;
+			/* What a type does not read may be garbage. */
+			if (c.binding->type != VK_DESCRIPTOR_TYPE_SAMPLER)
+				x.image = ICD_FROM(icd_image_view, write->pImageInfo[i].imageView);
+			if (takes_sampler(c.binding))
+				x.sampler = ICD_FROM(icd_sampler, write->pImageInfo[i].sampler);
 		}
 		result = store(d, s, c.binding, c.element, &x);
 	}
@@ -267,7 +297,9 @@ static VkResult copy_descriptors(struct icd_device *d, const VkCopyDescriptorSet
 		if (!cursor_settle(&source) || !cursor_settle(&target))
 			break;
 		struct icd_descriptor x = from->descriptors[source.binding->first + source.element];
-		if (x.buffer || x.view || x.sampler) /* else it was never written */
+		if (!takes_sampler(target.binding))
+			x.sampler = NULL;
+		if (x.buffer || x.view || x.image || x.sampler) /* else it was never written */
 			result = store(d, to, target.binding, target.element, &x);
 	}
 	return result;
@@ -352,33 +384,4 @@ VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSetWithTemplate(
 {
 	struct template_update u = { ICD_FROM(icd_device, device), ICD_FROM(icd_set, set) };
 	icd_template_expand(ICD_FROM(icd_template, template), data, write_from_template, &u);
-}
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSampler(
-	VkDevice device, const VkSamplerCreateInfo *info, const VkAllocationCallbacks *allocator, VkSampler *ret_sampler)
-{
-	(void)allocator;
-	struct icd_device *d = ICD_FROM(icd_device, device);
-	struct icd_object *s = icd_object_create(sizeof(*s));
-	if (!s)
-		return VK_ERROR_OUT_OF_HOST_MEMORY;
-	s->id = icd_new_id(d);
-	wire_encode_vkCreateSampler(icd_record_begin(d), info, s->id);
-	VkResult result = icd_record_end(d, RECORD_CREATE, s->id, 0);
-	if (result != VK_SUCCESS) {
-		free(s);
-		return result;
-	}
-	*ret_sampler = ICD_HANDLE(VkSampler, s);
-	return VK_SUCCESS;
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_DestroySampler(VkDevice device, VkSampler sampler, const VkAllocationCallbacks *allocator)
-{
-	(void)allocator;
-	struct icd_object *s = ICD_FROM(icd_object, sampler);
-	if (!s)
-		return;
-	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, s->id);
-	free(s);
 }

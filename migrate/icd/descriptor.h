@@ -2,6 +2,7 @@
 #ifndef TBMESH_MIGRATE_ICD_DESCRIPTOR_H
 #define TBMESH_MIGRATE_ICD_DESCRIPTOR_H
 
+#include "migrate/icd/image.h"
 #include "migrate/icd/memory.h"
 
 #define ICD_POOL_TYPES 11u /* VK_DESCRIPTOR_TYPE_SAMPLER … INPUT_ATTACHMENT */
@@ -13,6 +14,7 @@ struct icd_binding {
 	uint32_t first;         /* index of its first descriptor in a set */
 	uint32_t first_dynamic; /* index of its first dynamic offset, for dynamic types */
 	VkShaderStageFlags stages;
+	bool immutable; /* has its samplers in the layout */
 };
 
 /* Sets and pipeline layouts refer to it after the program destroyed it. */
@@ -35,7 +37,8 @@ struct icd_descriptor {
 	struct icd_buffer *buffer;    /* referenced */
 	uint64_t offset, range;       /* as written: may be VK_WHOLE_SIZE */
 	struct icd_buffer_view *view; /* referenced */
-	VkSampler sampler;
+	struct icd_image_view *image; /* referenced */
+	struct icd_sampler *sampler;  /* referenced */
 };
 
 struct icd_set {
@@ -68,6 +71,8 @@ void icd_pipeline_layout_free(struct icd_pipeline_layout *l);
 void icd_pipeline_layout_unref(struct icd_device *d, struct icd_pipeline_layout *l);
 void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l);
 
+/* Samplers and images with or without them. */
+bool icd_is_image(VkDescriptorType type);
 /* A set without a pool; NULL when out of memory. */
 struct icd_set *icd_set_create(struct icd_set_layout *layout);
 void icd_set_free(struct icd_set *s);

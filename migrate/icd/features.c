@@ -32,6 +32,15 @@ struct feature_struct {
 #define S VkPhysicalDeviceFeatures
 static const struct feature_field core_fields[] = {
 	REAL(S, robustBufferAccess),
+	REAL(S, imageCubeArray),
+	REAL(S, samplerAnisotropy),
+	REAL(S, textureCompressionETC2),
+	REAL(S, textureCompressionASTC_LDR),
+	REAL(S, textureCompressionBC),
+	REAL(S, shaderImageGatherExtended),
+	REAL(S, shaderSampledImageArrayDynamicIndexing),
+	REAL(S, shaderStorageImageArrayDynamicIndexing),
+	REAL(S, shaderResourceMinLod),
 	REAL(S, shaderFloat64),
 	REAL(S, shaderInt64),
 	REAL(S, shaderInt16),
@@ -53,6 +62,10 @@ static const struct feature_field vulkan11_fields[] = {
 #undef S
 #define S VkPhysicalDeviceVulkan12Features
 static const struct feature_field vulkan12_fields[] = {
+	REAL(S, samplerMirrorClampToEdge),
+	REAL(S, samplerFilterMinmax),
+	REAL(S, shaderSampledImageArrayNonUniformIndexing),
+	REAL(S, shaderStorageImageArrayNonUniformIndexing),
 	REAL(S, storageBuffer8BitAccess),
 	REAL(S, uniformAndStorageBuffer8BitAccess),
 	REAL(S, storagePushConstant8),

@@ -66,6 +66,9 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 			.type = b->descriptorType,
 			.count = b->descriptorCount,
 			.stages = b->stageFlags,
+			.immutable = b->pImmutableSamplers &&
+				(b->descriptorType == VK_DESCRIPTOR_TYPE_SAMPLER ||
+					b->descriptorType == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER),
 		};
 	}
 	qsort(l->bindings, l->binding_count, sizeof(l->bindings[0]), compare_bindings);
@@ -125,7 +128,7 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
 
 void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)
 {
-	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0;
+	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0;
 	for (uint32_t set = 0; set < l->set_count; set++) {
 		for (uint32_t i = 0; l->sets[set] && i < l->sets[set]->binding_count; i++) {
 			const struct icd_binding *b = &l->sets[set]->bindings[i];
@@ -140,9 +143,18 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC:
 				storage += b->count;
 				break;
+			case VK_DESCRIPTOR_TYPE_SAMPLER:
+				samplers += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER:
+				samplers += b->count;
+				sampled += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE:
 			case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
 				sampled += b->count;
 				break;
+			case VK_DESCRIPTOR_TYPE_STORAGE_IMAGE:
 			case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
 				images += b->count;
 				break;
@@ -153,5 +165,6 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 	icd_need_limit(d, ICD_LIMIT_STAGE_STORAGE, storage);
 	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLED, sampled);
 	icd_need_limit(d, ICD_LIMIT_STAGE_IMAGES, images);
+	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLERS, samplers);
 	icd_need_limit(d, ICD_LIMIT_STAGE_RESOURCES, uniform + storage + sampled + images);
 }

@@ -8,9 +8,6 @@
 /* What nobody waits for is shown to the other side in pieces of this size. */
 #define LOG_UNSEEN_BYTES (64u << 10)
 #define COMMIT_INTERVAL_NS 1000000000ull
-/* In relaxed mode checkpoints that take long come more rarely, as long as what a loss repeats stays within seconds. */
-#define COMMIT_COST_SHARE 20u
-#define COMMIT_INTERVAL_MAX_NS 10000000000ull
 
 uint64_t icd_id_of(void *ctx, uint64_t handle, VkObjectType type)
 {
@@ -27,17 +24,10 @@ void icd_publish(struct icd_device *d)
 	s->published = s->head;
 }
 
-static uint64_t commit_interval_ns(const struct icd_stream *s)
-{
-	uint64_t ns = s->relaxed ? s->commit_cost_ns * COMMIT_COST_SHARE : 0;
-	ns = ns < COMMIT_INTERVAL_MAX_NS ? ns : COMMIT_INTERVAL_MAX_NS;
-	return ns > COMMIT_INTERVAL_NS ? ns : COMMIT_INTERVAL_NS;
-}
-
 bool icd_commit_due(const struct icd_device *d)
 {
 	const struct icd_stream *s = &d->stream;
-	return s->head - s->commit_head > s->log.size / 4 || time_monotonic_ns() - s->commit_time_ns > commit_interval_ns(s);
+	return s->head - s->commit_head > s->log.size / 4 || time_monotonic_ns() - s->commit_time_ns > COMMIT_INTERVAL_NS;
 }
 
 static void read_tail(struct icd_device *d)
@@ -65,7 +55,7 @@ static bool make_room(struct icd_device *d, uint64_t size)
 		bool in_flight = !icd_complete(d, s->commit_seq);
 		if (!in_flight && (!room || s->head - s->commit_head > s->log.size / 4) && fits(s, LOG_RESERVE)) {
 			s->committing = true;
-			icd_append_submit(d, NULL, 0, NULL, 0, SUBMIT_COMMIT);
+			icd_append_submit(d, NULL, 0, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 			s->committing = false;
 		}
 		if (room)
@@ -126,17 +116,18 @@ static uint64_t next_nonce(struct icd_stream *s)
 }
 
 uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, uint32_t flags)
+	size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags)
 {
 	struct icd_stream *s = &d->stream;
 	struct record_submit submit = { .nonce = next_nonce(s), .flags = flags, .range_count = (uint32_t)range_count };
 	struct iovec parts[] = {
 		{ &submit, sizeof(submit) },
 		{ (void *)(uintptr_t)ranges, range_count * sizeof(*ranges) },
+		{ (void *)(uintptr_t)images, image_count * sizeof(*images) },
 	};
 	/* An empty COMMIT may come in between while this one waits for room: so the number is taken only then. */
-	uint64_t size =
-		sizeof(struct record_header) + dep_count * sizeof(*deps) + sizeof(submit) + range_count * sizeof(*ranges);
+	uint64_t size = sizeof(struct record_header) + dep_count * sizeof(*deps) + sizeof(submit) +
+		range_count * sizeof(*ranges) + image_count * sizeof(*images);
 	if (icd_lost(d) || !make_room(d, size))
 		return 0;
 	struct record_header head = { .kind = RECORD_SUBMIT, .dep_count = (uint16_t)dep_count, .subject = s->seq + 1 };
@@ -151,7 +142,6 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 		s->commit_seq = s->seq;
 		s->commit_head = s->head;
 		s->commit_time_ns = time_monotonic_ns();
-		s->commit_cost_ns = 0;
 	}
 	return s->seq;
 }

@@ -7,7 +7,7 @@
 
 struct told {
 	uint64_t key;
-	uint64_t a, b;
+	uint64_t a, b, c;
 };
 
 struct icd_needs {
@@ -37,7 +37,13 @@ static const struct {
 	[ICD_LIMIT_STAGE_STORAGE] = MIN(maxPerStageDescriptorStorageBuffers),
 	[ICD_LIMIT_STAGE_SAMPLED] = MIN(maxPerStageDescriptorSampledImages),
 	[ICD_LIMIT_STAGE_IMAGES] = MIN(maxPerStageDescriptorStorageImages),
+	[ICD_LIMIT_STAGE_SAMPLERS] = MIN(maxPerStageDescriptorSamplers),
 	[ICD_LIMIT_STAGE_RESOURCES] = MIN(maxPerStageResources),
+	[ICD_LIMIT_IMAGE_1D] = MIN(maxImageDimension1D),
+	[ICD_LIMIT_IMAGE_2D] = MIN(maxImageDimension2D),
+	[ICD_LIMIT_IMAGE_3D] = MIN(maxImageDimension3D),
+	[ICD_LIMIT_IMAGE_CUBE] = MIN(maxImageDimensionCube),
+	[ICD_LIMIT_IMAGE_LAYERS] = MIN(maxImageArrayLayers),
 	[ICD_LIMIT_SHARED_MEMORY] = MIN(maxComputeSharedMemorySize),
 	[ICD_LIMIT_INVOCATIONS] = MIN(maxComputeWorkGroupInvocations),
 	[ICD_LIMIT_SIZE_X] = MIN(maxComputeWorkGroupSize[0]),
@@ -63,9 +69,12 @@ void icd_needs_destroy(struct icd_needs *n)
 	free(n);
 }
 
-static void tell(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, const char *text)
+static void tell(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
+	const char *text)
 {
-	struct record_need need = { .kind = kind, .text_size = text ? (uint32_t)strlen(text) : 0, .a = a, .b = b };
+	struct record_need need = {
+		.kind = kind, .text_size = text ? (uint32_t)strlen(text) : 0, .a = a, .b = b, .c = c
+	};
 	struct record_header head = { .kind = RECORD_NEED, .key = (uint64_t)kind << 32 | index };
 	struct iovec parts[] = { { &need, sizeof(need) }, { (void *)(uintptr_t)text, need.text_size } };
 	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
@@ -86,24 +95,27 @@ void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
 	before = atomic_load_explicit(told, memory_order_relaxed);
 	if (align ? !before || value < before : value > before) {
 		atomic_store_explicit(told, value, memory_order_relaxed);
-		tell(d, limits[limit].kind, limits[limit].offset, limits[limit].offset, value, NULL);
+		tell(d, limits[limit].kind, limits[limit].offset, limits[limit].offset, value, 0, NULL);
 	}
 	pthread_mutex_unlock(&d->mutex);
 }
 
-static void tell_once(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, const char *text)
+static void tell_once(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
+	const char *text)
 {
-	struct told need = { .key = (uint64_t)kind << 32 | index, .a = a, .b = b };
+	struct told need = { .key = (uint64_t)kind << 32 | index, .a = a, .b = b, .c = c };
 	pthread_mutex_lock(&d->mutex);
 	struct buf *told = &d->needs->told;
 	struct told *all = (struct told *)(void *)told->data;
 	size_t count = told->size / sizeof(need), i = 0;
 	while (i < count && all[i].key != need.key)
 		i++;
-	if (i == count || all[i].a != a || (b & ~all[i].b)) {
-		if (i < count)
+	if (i == count || all[i].a != a || (b & ~all[i].b) || (c & ~all[i].c)) {
+		if (i < count) {
 			need.b |= all[i].b;
-		tell(d, kind, index, a, need.b, text);
+			need.c |= all[i].c;
+		}
+		tell(d, kind, index, a, need.b, need.c, text);
 		if (i < count)
 			all[i] = need;
 		else
@@ -114,12 +126,18 @@ static void tell_once(struct icd_device *d, enum need_kind kind, uint32_t index,
 
 void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b)
 {
-	tell_once(d, kind, index, a, b, NULL);
+	tell_once(d, kind, index, a, b, 0, NULL);
+}
+
+/* Bit 30 tells the needs of a format's images and of its buffers apart. */
+void icd_need_image(struct icd_device *d, uint32_t format, uint64_t features)
+{
+	tell_once(d, NEED_FORMAT, format | 1u << 30, format, 0, features, NULL);
 }
 
 void icd_need_extension(struct icd_device *d, enum icd_extension extension)
 {
-	tell_once(d, NEED_EXTENSION, extension, 0, 0, icd_extension_name(extension));
+	tell_once(d, NEED_EXTENSION, extension, 0, 0, 0, icd_extension_name(extension));
 }
 
 void icd_need_memory(struct icd_device *d, uint64_t total)
@@ -132,7 +150,7 @@ void icd_need_memory(struct icd_device *d, uint64_t total)
 		i++;
 	if (i == count || total > all[i].a) {
 		struct told need = { .key = (uint64_t)NEED_MEMORY << 32, .a = total };
-		tell(d, NEED_MEMORY, 0, total, 0, NULL);
+		tell(d, NEED_MEMORY, 0, total, 0, 0, NULL);
 		if (i < count)
 			all[i] = need;
 		else

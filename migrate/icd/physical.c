@@ -91,6 +91,7 @@ static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProper
 	l->maxBoundDescriptorSets = (uint32_t)min64(l->maxBoundDescriptorSets, ICD_MAX_SETS);
 	l->maxMemoryAllocationCount = (uint32_t)min64(l->maxMemoryAllocationCount, 65536);
 	l->minMemoryMapAlignment = 4096;
+	l->bufferImageGranularity = 1; /* images are elsewhere in truth */
 	l->sparseAddressSpaceSize = 0;
 	l->timestampComputeAndGraphics = VK_FALSE;
 	v->sparseProperties = (VkPhysicalDeviceSparseProperties){ 0 };
@@ -217,56 +218,6 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceProperties2(
 	description_fill_chain(&p->description, properties->pNext);
 	for (VkBaseOutStructure *s = properties->pNext; s; s = s->pNext)
 		correct_property(p, s);
-}
-
-/* Only buffers have formats here. */
-static VkFormatProperties format_properties(const struct icd_physical *p, VkFormat format)
-{
-	const VkFormatFeatureFlags offered = VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT |
-		VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT;
-	size_t size = 0;
-	const struct description_format *real = description_find(&p->description, DESCRIPTION_FORMATS, 0, &size);
-	VkFormatProperties ret = { 0 };
-	for (size_t i = 0; real && i < size / sizeof(*real); i++) {
-		if (real[i].format == (uint32_t)format)
-			ret.bufferFeatures = real[i].properties.bufferFeatures & offered;
-	}
-	return ret;
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties(
-	VkPhysicalDevice physical, VkFormat format, VkFormatProperties *properties)
-{
-	*properties = format_properties(ICD_FROM(icd_physical, physical), format);
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(
-	VkPhysicalDevice physical, VkFormat format, VkFormatProperties2 *properties)
-{
-	properties->formatProperties = format_properties(ICD_FROM(icd_physical, physical), format);
-	VkFormatProperties3 *more =
-		(void *)(uintptr_t)icd_chain_find(properties->pNext, VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_3);
-	if (more) {
-		more->linearTilingFeatures = more->optimalTilingFeatures = 0;
-		more->bufferFeatures = properties->formatProperties.bufferFeatures;
-	}
-}
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhysicalDevice physical, VkFormat format,
-	VkImageType type, VkImageTiling tiling, VkImageUsageFlags usage, VkImageCreateFlags flags,
-	VkImageFormatProperties *properties)
-{
-	(void)physical, (void)format, (void)type, (void)tiling, (void)usage, (void)flags;
-	*properties = (VkImageFormatProperties){ 0 };
-	return VK_ERROR_FORMAT_NOT_SUPPORTED;
-}
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties2(
-	VkPhysicalDevice physical, const VkPhysicalDeviceImageFormatInfo2 *info, VkImageFormatProperties2 *properties)
-{
-	(void)physical, (void)info;
-	properties->imageFormatProperties = (VkImageFormatProperties){ 0 };
-	return VK_ERROR_FORMAT_NOT_SUPPORTED;
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceSparseImageFormatProperties(VkPhysicalDevice physical, VkFormat format,

@@ -159,10 +159,12 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 		icd_need_extension(d, ICD_EXT_pipeline_robustness);
 }
 
-static bool is_buffer(VkDescriptorType type)
+/* Reached by descriptors that say where state is. Sampled images are read only, and no host writes them. */
+static bool is_state(VkDescriptorType type)
 {
 	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER ||
-		type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER;
+		type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER ||
+		type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE;
 }
 
 static struct icd_pipeline *pipeline_create(const struct spirv_info *spirv)
@@ -173,7 +175,7 @@ static struct icd_pipeline *pipeline_create(const struct spirv_info *spirv)
 	for (size_t i = 0; i < spirv->variable_count; i++) {
 		const struct spirv_variable *v = &spirv->variables[i];
 		/* What the reflection does not know may be anything. */
-		if (is_buffer(v->type) || v->type == VK_DESCRIPTOR_TYPE_MAX_ENUM)
+		if (is_state(v->type) || v->type == VK_DESCRIPTOR_TYPE_MAX_ENUM)
 			p->uses[p->use_count++] = (struct icd_use){ v->set, v->binding, !v->non_writable };
 	}
 	return p;

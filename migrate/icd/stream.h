@@ -25,7 +25,7 @@ bool icd_append(struct icd_device *d, const struct record_header *head, const ui
 	size_t count);
 /* Under the mutex: a SUBMIT. Returns its seq, 0 when lost. */
 uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, uint32_t flags);
+	size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags);
 /* Under the mutex: lets the other side see what was appended. */
 void icd_publish(struct icd_device *d);
 bool icd_commit_due(const struct icd_device *d);
@@ -62,7 +62,13 @@ enum icd_limit {
 	ICD_LIMIT_STAGE_STORAGE,
 	ICD_LIMIT_STAGE_SAMPLED,
 	ICD_LIMIT_STAGE_IMAGES,
+	ICD_LIMIT_STAGE_SAMPLERS,
 	ICD_LIMIT_STAGE_RESOURCES,
+	ICD_LIMIT_IMAGE_1D,
+	ICD_LIMIT_IMAGE_2D,
+	ICD_LIMIT_IMAGE_3D,
+	ICD_LIMIT_IMAGE_CUBE,
+	ICD_LIMIT_IMAGE_LAYERS,
 	ICD_LIMIT_SHARED_MEMORY,
 	ICD_LIMIT_INVOCATIONS,
 	ICD_LIMIT_SIZE_X,
@@ -81,6 +87,8 @@ void icd_needs_destroy(struct icd_needs *n);
 /* value: what is needed at least; of an alignment: an offset that is used. */
 void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value);
 void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b);
+/* features: VkFormatFeatureFlags of optimally tiled images. */
+void icd_need_image(struct icd_device *d, uint32_t format, uint64_t features);
 void icd_need_extension(struct icd_device *d, enum icd_extension extension);
 void icd_need_memory(struct icd_device *d, uint64_t total);
 

@@ -12,6 +12,8 @@
 
 struct icd_scratch {
 	struct icd_ranges captures, writes;
+	struct buf images;      /* struct icd_image_use[] */
+	struct buf image_ids;   /* uint64_t[], of those */
 	struct buf deps;        /* uint64_t[] */
 	struct buf runs, bytes; /* of the WRITE being made */
 };
@@ -27,6 +29,8 @@ void icd_scratch_destroy(struct icd_scratch *s)
 		return;
 	icd_ranges_finish(&s->captures);
 	icd_ranges_finish(&s->writes);
+	buf_finish(&s->images);
+	buf_finish(&s->image_ids);
 	buf_finish(&s->deps);
 	buf_finish(&s->runs);
 	buf_finish(&s->bytes);
@@ -167,11 +171,14 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	bool writes_host = false;
 	icd_ranges_clear(&scratch->captures);
 	icd_ranges_clear(&scratch->writes);
+	buf_clear(&scratch->images);
+	buf_clear(&scratch->image_ids);
 	buf_clear(&scratch->deps);
 	for (uint32_t i = 0; i < s->buffer_count; i++) {
 		const struct icd_command_buffer *cb = s->buffers[i];
 		icd_ranges_add_all(&scratch->captures, &cb->captures);
 		icd_ranges_add_all(&scratch->writes, &cb->writes);
+		icd_image_uses_add(&scratch->images, &cb->images, &cb->writes);
 		writes_host |= cb->writes_host;
 		buf_append(&scratch->deps, &cb->object.id, sizeof(cb->object.id));
 	}
@@ -180,11 +187,16 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	clip(d, &scratch->writes);
 	if (scratch->writes.count > RANGES_MAX)
 		icd_ranges_coarsen(&scratch->writes);
-	if (scratch->captures.failed || scratch->writes.failed || scratch->deps.failed || !capture(d, &scratch->captures))
+	const struct icd_image_use *uses = (const struct icd_image_use *)(const void *)scratch->images.data;
+	for (size_t i = 0; i < scratch->images.size / sizeof(*uses); i++)
+		buf_append(&scratch->image_ids, &uses[i].id, sizeof(uses[i].id));
+	if (scratch->images.failed || scratch->image_ids.failed || scratch->captures.failed || scratch->writes.failed ||
+		scratch->deps.failed || !capture(d, &scratch->captures))
 		return false;
 	send_recordings(d, s);
 	uint64_t seq = icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count,
-		scratch->writes.items, scratch->writes.count, submit_flags(d, writes_host));
+		scratch->writes.items, scratch->writes.count, (const uint64_t *)(const void *)scratch->image_ids.data,
+		scratch->image_ids.size / sizeof(uint64_t), submit_flags(d, writes_host));
 	if (seq)
 		d->stream.own_seq = seq;
 	return true;
@@ -269,8 +281,8 @@ void icd_flush_pending(struct icd_device *d)
 		if (s->buffer_count && !submit(d, s))
 			icd_lose(d, "out of memory");
 		signal(d, s);
-		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d) && icd_complete(d, d->stream.commit_seq))
-			icd_append_submit(d, NULL, 0, NULL, 0, SUBMIT_COMMIT);
+		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d))
+			icd_append_submit(d, NULL, 0, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 		list_remove(&s->link);
 		free(s);
 	}

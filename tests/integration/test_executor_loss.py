@@ -23,6 +23,7 @@ PROGRAMS = [
     ["neighbours", "--rounds", "1500"],
     ["signals", "--rounds", "1000"],
     ["state", "--mib", "4", "--rounds", "60"],
+    ["images", "--rounds", "1500"],
 ]
 
 

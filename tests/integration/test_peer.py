@@ -25,7 +25,7 @@ class Peer(LabCase):
         on("gamma", "tbmesh", "wait", *cls.READY)
 
     def test_offload_from_a_host_without_gpu(self):
-        for words in (["stencil"], ["neighbours"], ["state", "--mib", "16", "--rounds", "5"]):
+        for words in (["stencil"], ["neighbours"], ["images"], ["state", "--mib", "16", "--rounds", "5"]):
             run = self.run_on_mesh("gamma", *words)
             self.assertEqual(run.finish(), self.plain(*words))
 

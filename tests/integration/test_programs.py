@@ -5,7 +5,7 @@ import unittest
 
 from labtest import LabCase, gpu_key, main, tbmesh
 
-PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"]]
+PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"], ["images"]]
 
 
 class Programs(LabCase):

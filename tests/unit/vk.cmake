@@ -11,6 +11,7 @@ foreach(version 1.1 1.3)
 endforeach()
 tbmesh_test(test_spirv unit SOURCES test_spirv.c ${reflect_shaders} LIBS tbmesh_gpu)
 target_include_directories(test_spirv PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+tbmesh_test(test_image unit SOURCES test_image.c LIBS tbmesh_gpu)
 tbmesh_test(test_description unit SOURCES test_description.c LIBS tbmesh_gpu PkgConfig::VULKAN)
 tbmesh_test(test_hash unit SOURCES test_hash.c LIBS tbmesh_gpu PkgConfig::VULKAN)
 

@@ -1,0 +1,105 @@
+#include "gpu/image.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "gpu/description_tables.h"
+
+const struct gpu_format *gpu_format_find(VkFormat format)
+{
+	return (uint32_t)format < gpu_format_count && gpu_formats[format].block_bytes ? &gpu_formats[format] : NULL;
+}
+
+static uint32_t at_mip(uint32_t size, uint32_t mip)
+{
+	return size >> mip ? size >> mip : 1;
+}
+
+static uint32_t blocks(uint32_t texels, uint32_t block)
+{
+	return (texels + block - 1) / block;
+}
+
+VkExtent3D gpu_image_extent(const struct gpu_image *i, uint32_t mip)
+{
+	return (VkExtent3D){ at_mip(i->extent.width, mip), at_mip(i->extent.height, mip), at_mip(i->extent.depth, mip) };
+}
+
+static bool valid(const VkImageCreateInfo *info)
+{
+	const VkExtent3D *e = &info->extent;
+	uint32_t largest = e->width > e->height ? e->width : e->height;
+	if (e->depth > largest)
+		largest = e->depth;
+	if (e->width == 0 || e->height == 0 || e->depth == 0 || largest > GPU_IMAGE_MAX_EXTENT)
+		return false;
+	if (info->imageType == VK_IMAGE_TYPE_1D ? e->height != 1 || e->depth != 1
+						: info->imageType == VK_IMAGE_TYPE_2D && e->depth != 1)
+		return false;
+	if (info->arrayLayers == 0 || info->arrayLayers > GPU_IMAGE_MAX_EXTENT ||
+		(info->imageType == VK_IMAGE_TYPE_3D && info->arrayLayers != 1))
+		return false;
+	return info->samples == VK_SAMPLE_COUNT_1_BIT && info->mipLevels != 0 && info->mipLevels <= GPU_IMAGE_MAX_MIPS &&
+		largest >> (info->mipLevels - 1) != 0;
+}
+
+static uint64_t slice_size(const struct gpu_image *i, const VkExtent3D *e)
+{
+	return (uint64_t)blocks(e->width, i->format.block_width) * blocks(e->height, i->format.block_height) *
+		i->format.block_bytes;
+}
+
+bool gpu_image_init(struct gpu_image *i, const VkImageCreateInfo *info)
+{
+	const struct gpu_format *f = gpu_format_find(info->format);
+	if (f == NULL || !valid(info))
+		return false;
+	*i = (struct gpu_image){
+		.format = *f, .extent = info->extent, .mips = info->mipLevels, .layers = info->arrayLayers
+	};
+	for (uint32_t mip = 0; mip < i->mips; mip++) {
+		const VkExtent3D e = gpu_image_extent(i, mip);
+		uint64_t end = i->mip_offset[mip] + slice_size(i, &e) * e.depth * i->layers;
+		i->mip_offset[mip + 1] = (end + GPU_IMAGE_ALIGN - 1) & ~(uint64_t)(GPU_IMAGE_ALIGN - 1);
+	}
+	return true;
+}
+
+uint64_t gpu_image_size(const struct gpu_image *i)
+{
+	return i->mip_offset[i->mips];
+}
+
+VkSubresourceLayout gpu_image_layout(const struct gpu_image *i, uint32_t mip, uint32_t layer)
+{
+	const VkExtent3D e = gpu_image_extent(i, mip);
+	VkSubresourceLayout l = { 0 };
+	l.rowPitch = (uint64_t)blocks(e.width, i->format.block_width) * i->format.block_bytes;
+	l.depthPitch = slice_size(i, &e);
+	l.arrayPitch = l.size = l.depthPitch * e.depth;
+	l.offset = i->mip_offset[mip] + layer * l.arrayPitch;
+	return l;
+}
+
+uint64_t gpu_format_copy_size(const struct gpu_format *f, const VkBufferImageCopy *region)
+{
+	uint32_t width = blocks(region->imageExtent.width, f->block_width);
+	uint32_t height = blocks(region->imageExtent.height, f->block_height);
+	uint64_t row = region->bufferRowLength ? blocks(region->bufferRowLength, f->block_width) : width;
+	uint64_t slice = row * (region->bufferImageHeight ? blocks(region->bufferImageHeight, f->block_height) : height);
+	uint64_t slices = (uint64_t)region->imageSubresource.layerCount * region->imageExtent.depth;
+	if (width == 0 || height == 0 || slices == 0)
+		return 0;
+	return ((slices - 1) * slice + (height - 1) * row + width) * f->block_bytes;
+}
+
+uint32_t gpu_image_copies(const struct gpu_image *i, uint64_t offset, VkBufferImageCopy regions[GPU_IMAGE_MAX_MIPS])
+{
+	for (uint32_t mip = 0; mip < i->mips; mip++)
+		regions[mip] = (VkBufferImageCopy){
+			.bufferOffset = offset + i->mip_offset[mip],
+			.imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, mip, 0, i->layers },
+			.imageExtent = gpu_image_extent(i, mip),
+		};
+	return i->mips;
+}
