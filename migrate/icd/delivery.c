@@ -71,8 +71,11 @@ static void take(struct icd_device *d, const struct delivery_header *head, const
 	case DELIVERY_COMPLETE:
 		if (head->subject > s->seq)
 			icd_lose(d, "the session broke the protocol");
-		else if (head->subject > atomic_load_explicit(&s->completed, memory_order_relaxed))
+		else if (head->subject > atomic_load_explicit(&s->completed, memory_order_relaxed)) {
+			if (head->subject >= s->commit_seq && !s->commit_cost_ns)
+				s->commit_cost_ns = time_monotonic_ns() - s->commit_time_ns;
 			atomic_store_explicit(&s->completed, head->subject, memory_order_release);
+		}
 		return;
 	case DELIVERY_ALLOCATED:
 		icd_memory_answer(d, head->subject, (VkResult)(int32_t)(uint32_t)head->value);

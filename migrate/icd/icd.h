@@ -89,6 +89,7 @@ struct icd_stream {
 	uint64_t commit_seq;    /* last SUBMIT with COMMIT */
 	uint64_t commit_head;   /* log position behind it */
 	uint64_t commit_time_ns;
+	uint64_t commit_cost_ns;  /* how long the last one took; 0: not known */
 	_Atomic uint64_t completed;
 	_Atomic bool lost;
 	_Atomic uint32_t *life; /* 1; in a child of fork() 0: the workload is the parent's alone */

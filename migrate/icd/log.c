@@ -8,6 +8,9 @@
 /* What nobody waits for is shown to the other side in pieces of this size. */
 #define LOG_UNSEEN_BYTES (64u << 10)
 #define COMMIT_INTERVAL_NS 1000000000ull
+/* In relaxed mode checkpoints that take long come more rarely, as long as what a loss repeats stays within seconds. */
+#define COMMIT_COST_SHARE 20u
+#define COMMIT_INTERVAL_MAX_NS 10000000000ull
 
 uint64_t icd_id_of(void *ctx, uint64_t handle, VkObjectType type)
 {
@@ -24,10 +27,17 @@ void icd_publish(struct icd_device *d)
 	s->published = s->head;
 }
 
+static uint64_t commit_interval_ns(const struct icd_stream *s)
+{
+	uint64_t ns = s->relaxed ? s->commit_cost_ns * COMMIT_COST_SHARE : 0;
+	ns = ns < COMMIT_INTERVAL_MAX_NS ? ns : COMMIT_INTERVAL_MAX_NS;
+	return ns > COMMIT_INTERVAL_NS ? ns : COMMIT_INTERVAL_NS;
+}
+
 bool icd_commit_due(const struct icd_device *d)
 {
 	const struct icd_stream *s = &d->stream;
-	return s->head - s->commit_head > s->log.size / 4 || time_monotonic_ns() - s->commit_time_ns > COMMIT_INTERVAL_NS;
+	return s->head - s->commit_head > s->log.size / 4 || time_monotonic_ns() - s->commit_time_ns > commit_interval_ns(s);
 }
 
 static void read_tail(struct icd_device *d)
@@ -142,6 +152,7 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 		s->commit_seq = s->seq;
 		s->commit_head = s->head;
 		s->commit_time_ns = time_monotonic_ns();
+		s->commit_cost_ns = 0;
 	}
 	return s->seq;
 }

@@ -281,7 +281,7 @@ void icd_flush_pending(struct icd_device *d)
 		if (s->buffer_count && !submit(d, s))
 			icd_lose(d, "out of memory");
 		signal(d, s);
-		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d))
+		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d) && icd_complete(d, d->stream.commit_seq))
 			icd_append_submit(d, NULL, 0, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 		list_remove(&s->link);
 		free(s);

@@ -1,5 +1,5 @@
 /* A program with much state on the device: --mib N of it in buffers of at most 64 MiB, all changed by every round; each round the host reads
- * four bytes (the sum of all words). state [--mib N] [--rounds N] */
+ * four bytes (the sum of all words). --change N: only the first N words of each buffer change. state [--mib N] [--rounds N] [--change N] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +17,7 @@ struct push {
 int main(int argc, char **argv)
 {
 	uint32_t mib = minivk_option(argc, argv, "--mib", 16), rounds = minivk_option(argc, argv, "--rounds", 20);
+	uint32_t change = minivk_option(argc, argv, "--change", PART_WORDS);
 	uint64_t words = (uint64_t)mib << 18;
 	uint32_t parts = (uint32_t)((words + PART_WORDS - 1) / PART_WORDS);
 	if (parts == 0 || parts > MAX_PARTS) {
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
 		minivk_barrier(c);
 		vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.pipeline);
 		for (uint32_t p = 0; p < parts; p++) {
-			struct push push = { count[p], r, p * PART_WORDS };
+			struct push push = { count[p] < change ? count[p] : change, r, p * PART_WORDS };
 			vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &sets[p], 0, NULL);
 			vkCmdPushConstants(c, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
 			vkCmdDispatch(c, 256, 1, 1);
@@ -63,8 +64,11 @@ int main(int argc, char **argv)
 		VK(vkEndCommandBuffer(c));
 		minivk_submit(&v, c, fence);
 		uint32_t expected = 0;
-		for (uint64_t i = 0; i < words; i++)
-			expected += model[i] = model[i] * 1664525u + (uint32_t)i + r;
+		for (uint32_t p = 0; p < parts; p++) {
+			uint64_t first = (uint64_t)p * PART_WORDS, n = count[p] < change ? count[p] : change;
+			for (uint64_t i = first; i < first + n; i++)
+				expected += model[i] = model[i] * 1664525u + (uint32_t)i + r;
+		}
 		minivk_wait(&v, fence);
 		vkFreeCommandBuffers(v.device, v.pool, 1, &c);
 		right = *(uint32_t *)sum.mapped == expected;
