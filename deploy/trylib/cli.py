@@ -55,7 +55,7 @@ def make_parser():
                        help="where programs and models are kept")
         p.add_argument("--lab-dir", default="/run/tbmesh-try", help="where the lab lives")
         p.add_argument("--build", help="build directory of tbmesh (default: build/release, brought up to date)")
-        p.add_argument("--run-option", action="append", default=[], metavar="OPTION", help="for `tbmesh run`")
+        p.add_argument("--mode", choices=["strict", "relaxed"], default="strict", help="of `tbmesh run`")
         program.options(p)
         p.set_defaults(program=program)
     return parser
@@ -68,7 +68,7 @@ def try_program(args):
         setup("eval", 'install_packages "${packages_build[@]}" "${packages_lab[@]}" "${packages_test[@]}"; build release')
     build = os.path.abspath(args.build or os.path.join(TOP, "build", "release"))
     program.install()
-    stage = Stage(args.lab_dir, build, args.timeout, args.run_option)
+    stage = Stage(args.lab_dir, build, args.timeout, args.mode)
     right, wrong = 0, []
     try:
         stage.up()

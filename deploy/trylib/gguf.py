@@ -8,11 +8,12 @@ import struct
 ALIGNMENT = 32
 U32, F32, STRING, ARRAY, I32 = 4, 6, 8, 9, 5  # types of metadata values
 TENSOR_F32, TENSOR_F16 = 0, 1
-TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_BYTE = 2, 3, 6
+TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_BYTE = 1, 2, 3, 6
 CONTEXT = 2048
 HEAD = 64
-VOCABULARY = [("<unk>", TOKEN_UNKNOWN), ("<s>", TOKEN_CONTROL), ("</s>", TOKEN_CONTROL)] + \
-    [(f"<0x{byte:02X}>", TOKEN_BYTE) for byte in range(256)]
+# Bytes that are no character of their own are written out: a program that waits for the rest of a character shows nothing meanwhile.
+VOCABULARY = [("<unk>", TOKEN_UNKNOWN), ("<s>", TOKEN_CONTROL), ("</s>", TOKEN_CONTROL), ("\u2581", TOKEN_NORMAL)] + \
+    [(f"<0x{byte:02X}>", TOKEN_BYTE if byte < 0x80 else TOKEN_NORMAL) for byte in range(256)]
 CHUNK = 1 << 22  # bytes written at once
 
 

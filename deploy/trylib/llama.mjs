@@ -1,5 +1,5 @@
-// Generates text greedily; prints each token with the probabilities of the likeliest ones to their last digit, so that any
-// difference in any number shows. Which phase begins goes to stderr.
+// Generates text, tokens drawn with a fixed seed; prints each with the probabilities of the likeliest ones to their last digit,
+// so that any difference in any number shows. Which phase begins goes to stderr.
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -16,7 +16,7 @@ phase('prompt')
 let count = 0
 const line = (piece) => JSON.stringify(Object.entries(piece))
 await context.completion(
-	{ prompt, n_predict: parseInt(tokens), temperature: 0, top_k: 1, seed: 1, n_probs: 3, ignore_eos: true },
+	{ prompt, n_predict: parseInt(tokens), temperature: 1, top_k: 20, seed: 1, n_probs: 3, ignore_eos: true },
 	(piece) => {
 		if (count++ === 0) phase('generation')
 		console.log(line({ token: piece.token, probabilities: piece.completion_probabilities }))

@@ -7,7 +7,7 @@ from .errors import TryError
 from .program import Program, install_npm
 
 VERSION = "1.7.15"
-PROMPT = "Once upon a time there was a little computer that lived at the end of a long cable. "
+PROMPT = "Once upon a time"
 
 
 class Llama(Program):
@@ -17,9 +17,9 @@ class Llama(Program):
     @classmethod
     def options(cls, parser):
         parser.add_argument("--model", help="a GGUF file (default: one with random weights, made here)")
-        parser.add_argument("--model-mib", type=int, default=24, help="size of the model that is made (%(default)s)")
-        parser.add_argument("--tokens", type=int, default=64, help="tokens to generate (%(default)s)")
-        parser.add_argument("--prompt", default=PROMPT * 4, help="what to go on from")
+        parser.add_argument("--model-mib", type=int, default=8, help="size of the model that is made (%(default)s)")
+        parser.add_argument("--tokens", type=int, default=48, help="tokens to generate (%(default)s)")
+        parser.add_argument("--prompt", default=PROMPT, help="what to go on from")
         parser.add_argument("--release", default=VERSION, help="of @fugood/llama.node and its binary (%(default)s)")
 
     def install(self):

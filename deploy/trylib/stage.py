@@ -16,7 +16,7 @@ HOME = "alpha"  # where programs are started
 GPUS = {"egpu": "alpha", "card": "beta"}
 WAYS = ["lost", "silent", "hang", "crash"]
 PLUG_TIMEOUT_S = 20
-TAIL = 25  # lines of a program's last words that an error shows
+TAIL, TAIL_WIDTH = 25, 300  # lines and characters of a program's last words that an error shows
 READY = ["--peers", "1", "--links", "2", "--gpus", "2", "--timeout", "60"]
 
 
@@ -49,7 +49,7 @@ class Run:
         return self.process.poll() is not None
 
     def last_words(self):
-        return "".join((self.errors + self.out)[-TAIL:])
+        return "\n".join(line.rstrip()[:TAIL_WIDTH] for line in (self.errors + self.out)[-TAIL:])
 
     def finish(self, timeout_s):
         try:
@@ -108,9 +108,9 @@ class Run:
 
 
 class Stage:
-    def __init__(self, directory, build, timeout_s, run_options):
+    def __init__(self, directory, build, timeout_s, mode):
         self.environment = dict(os.environ, TBMESH_BUILD=build, TBMESH_LAB_DIR=directory)
-        self.timeout_s, self.run_options = timeout_s, run_options
+        self.timeout_s, self.mode = timeout_s, mode
 
     def lab(self, *words, check=True):
         done = subprocess.run([LAB, *words], capture_output=True, text=True, env=self.environment, timeout=120, check=False)
@@ -146,7 +146,8 @@ class Stage:
         return run
 
     def start(self, gpu, command, environment):
-        return Run(self, [LAB, "exec", HOME, "--", "tbmesh", "run", *self.run_options, "--gpu", self.key(gpu), "--", *command], environment)
+        return Run(self, [LAB, "exec", HOME, "--", "tbmesh", "run", "--mode", self.mode, "--gpu", self.key(gpu), "--", *command],
+                   environment)
 
     def unplug(self, gpu, how):
         self.lab("unplug", GPUS[gpu], gpu, "--how", how)

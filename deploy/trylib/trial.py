@@ -1,5 +1,6 @@
 """One program tried on one GPU: the plain driver first, then under tbmesh undisturbed, unplugged, killed, twice at once."""
 
+import json
 import random
 import time
 
@@ -88,7 +89,6 @@ class Trial:
             self.stage.plug(self.gpu)
 
     def unplugged(self):
-        import json
         hosts = json.loads(self.stage.lab("status", "--json"))["hosts"]
         return [g["kind"] for host in hosts.values() for g in host["gpus"] if not g["present"]]
 
