@@ -13,6 +13,7 @@ struct decoding {
 	uint64_t memory;  /* id of the memory that it named last */
 	struct wire_reader reader;
 	uint16_t command;
+	struct recording recording;
 };
 
 static bool find_handle(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret_handle)
@@ -32,8 +33,16 @@ static bool find_handle(void *ctx, uint64_t id, VkObjectType type, uint64_t *ret
 	}
 	if (object->memory)
 		d->memory = id;
+	buf_append(&d->x->named, &object, sizeof(object));
 	*ret_handle = object->handle;
-	return true;
+	return !d->x->named.failed;
+}
+
+static bool inspect(void *ctx, unsigned command, void *parameters)
+{
+	struct decoding *d = ctx;
+
+	return check_command(&d->recording, command, parameters);
 }
 
 static void begin_decoding(struct decoding *d, struct executor *x, const struct record_view *record)
@@ -47,8 +56,10 @@ static void begin_decoding(struct decoding *d, struct executor *x, const struct 
 		.end = payload + size,
 		.arena = &x->arena,
 		.handle = find_handle,
+		.inspect = inspect,
 		.ctx = d,
 	};
+	buf_clear(&x->named);
 }
 
 /* Cuts the only command of a record out. */
@@ -126,12 +137,18 @@ static void create_buffer_view(struct decoding *d)
 	const struct device *device = &d->x->device;
 	struct wire_vkCreateBufferView v;
 	VkBufferView view = VK_NULL_HANDLE;
+	const struct object *buffer;
 	VkResult result;
 
 	if (!wire_decode_vkCreateBufferView(&d->reader, &v)) {
 		add_unusable(d, VK_OBJECT_TYPE_BUFFER_VIEW);
 		return;
 	}
+	memcpy(&buffer, d->x->named.data, sizeof(buffer));
+	if (v.pCreateInfo->offset >= buffer->size || v.pCreateInfo->range == 0 ||
+		(v.pCreateInfo->range != VK_WHOLE_SIZE && v.pCreateInfo->range > buffer->size - v.pCreateInfo->offset))
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "buffer view %llu reaches beyond its buffer",
+			(unsigned long long)d->subject);
 	result = device->vk.vkCreateBufferView(device->handle, v.pCreateInfo, NULL, &view);
 	add(d, VK_OBJECT_TYPE_BUFFER_VIEW, result, (uint64_t)view);
 }
@@ -216,6 +233,9 @@ static void create_set_layout(struct decoding *d)
 	if (!object->need)
 		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
 	*object->need = need;
+	object->shape = set_shape_create(v.pCreateInfo);
+	if (!object->shape)
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
 }
 
 static void create_pipeline_layout(struct decoding *d)
@@ -223,12 +243,17 @@ static void create_pipeline_layout(struct decoding *d)
 	const struct device *device = &d->x->device;
 	struct wire_vkCreatePipelineLayout v;
 	VkPipelineLayout layout = VK_NULL_HANDLE;
+	struct object *object;
 	VkResult result;
 
 	if (!wire_decode_vkCreatePipelineLayout(&d->reader, &v))
 		malformed(d);
 	result = device->vk.vkCreatePipelineLayout(device->handle, v.pCreateInfo, NULL, &layout);
-	add(d, VK_OBJECT_TYPE_PIPELINE_LAYOUT, result, (uint64_t)layout);
+	object = add(d, VK_OBJECT_TYPE_PIPELINE_LAYOUT, result, (uint64_t)layout);
+	object->layout = layout_shape_create(v.pCreateInfo, (const struct object *const *)(const void *)d->x->named.data,
+		d->x->named.size / sizeof(const struct object *));
+	if (!object->layout)
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
 }
 
 static void create_pipeline(struct decoding *d)
@@ -289,6 +314,7 @@ static void create_set(struct decoding *d, const struct record_view *record)
 	result = set_pools_allocate(&d->x->sets, layout->need, &info, &set, &pool);
 	object = add(d, VK_OBJECT_TYPE_DESCRIPTOR_SET, result, (uint64_t)set);
 	object->pool = pool;
+	object->shape = set_shape_ref(layout->shape);
 }
 
 static void create_command_buffer(struct decoding *d)
@@ -433,13 +459,21 @@ static void bind_image(struct decoding *d, struct object *object)
 		upload_image(&d->x->upload, image);
 }
 
-static void update_set(struct decoding *d)
+static void update_set(struct decoding *d, const struct object *object)
 {
 	const struct device *device = &d->x->device;
 	struct wire_vkUpdateDescriptorSets v;
+	const char *wrong;
 
-	if (wire_decode_vkUpdateDescriptorSets(&d->reader, &v))
-		device->vk.vkUpdateDescriptorSets(device->handle, 1, v.pDescriptorWrite, 0, NULL);
+	if (!wire_decode_vkUpdateDescriptorSets(&d->reader, &v))
+		return;
+	if (object->type != VK_OBJECT_TYPE_DESCRIPTOR_SET || (uint64_t)v.pDescriptorWrite->dstSet != object->handle)
+		malformed(d);
+	wrong = check_write(object->shape, v.pDescriptorWrite, &d->x->named);
+	if (wrong)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "descriptor set %llu gets %s", (unsigned long long)object->id,
+			wrong);
+	device->vk.vkUpdateDescriptorSets(device->handle, 1, v.pDescriptorWrite, 0, NULL);
 }
 
 /* The program's own flags are not needed: what it may do with a command buffer, it did. In a replay the same one may be on its
@@ -460,6 +494,11 @@ static void record_commands(struct executor *x, struct object *object, const str
 	int played;
 
 	begin_decoding(&d, x, record);
+	d.recording = (struct recording){
+		.limits = &x->device.properties.limits,
+		.named = &x->named,
+		.primary = object->primary,
+	};
 	first = d.reader;
 	if (wire_next(&first, &d.command, &parameters) == 1 && d.command == WIRE_vkBeginCommandBuffer)
 		d.reader = first;
@@ -468,8 +507,12 @@ static void record_commands(struct executor *x, struct object *object, const str
 	if (result < 0)
 		link_lost(&x->link, result, "vkBeginCommandBuffer failed");
 	do {
+		buf_clear(&x->named);
 		played = wire_play(&d.reader, buffer, vk);
 	} while (played > 0);
+	if (d.recording.fault)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "command buffer %llu has %s", (unsigned long long)object->id,
+			d.recording.fault);
 	if (played < 0 && !d.missing && !d.unusable)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "the commands of command buffer %llu cannot be decoded",
 			(unsigned long long)object->id);
@@ -504,7 +547,7 @@ void apply_update(struct executor *x, const struct record_view *record)
 		bind_image(&d, object);
 		break;
 	case WIRE_vkUpdateDescriptorSets:
-		update_set(&d);
+		update_set(&d, object);
 		break;
 	default:
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "an UPDATE record with %s, which is not offered",
@@ -584,5 +627,7 @@ void apply_destroy(struct executor *x, const struct record_view *record)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "memory %llu is destroyed like an object",
 			(unsigned long long)object->id);
 	destroy(x, object);
+	set_shape_unref(object->shape);
+	layout_shape_destroy(object->layout);
 	objects_remove(&x->objects, object);
 }

@@ -8,6 +8,7 @@
 #include <vulkan/vulkan.h>
 
 #include "base/buf.h"
+#include "migrate/exec/check.h"
 #include "migrate/exec/commit.h"
 #include "migrate/exec/device.h"
 #include "migrate/exec/image.h"
@@ -32,6 +33,7 @@ struct executor {
 	VkCommandPool pool; /* of the program's command buffers */
 	struct wire_arena arena;
 	struct buf record;   /* private copy of the record at hand */
+	struct buf named;    /* const struct object *[]: what the command at hand names, in order */
 	struct buf submit;   /* VkCommandBuffer[] of the submission at hand */
 	struct list dirty_images; /* struct image: written since they were last stored, in order of their last submission */
 	uint64_t next_seq;   /* of the next SUBMIT */

@@ -8,8 +8,10 @@
 #include <vulkan/vulkan.h>
 
 struct image;
+struct layout_shape;
 struct memory;
 struct set_pool;
+struct set_shape;
 
 struct object {
 	uint64_t id; /* never 0 */
@@ -26,6 +28,8 @@ struct object {
 	struct set_pool *pool; /* descriptor set: where it came from, not owned */
 	/* descriptor set layout: how many descriptors of each core type a set takes; owned */
 	struct set_need *need;
+	struct set_shape *shape;     /* descriptor set layout and set: a reference (check.h) */
+	struct layout_shape *layout; /* pipeline layout: owned */
 };
 
 struct objects {

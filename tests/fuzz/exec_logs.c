@@ -439,7 +439,7 @@ static uint64_t last_seq(const struct buf *log)
 	for (size_t at = 0; log->size - at >= sizeof(struct record_header);) {
 		const struct record_header *h = (const struct record_header *)(const void *)(log->data + at);
 
-		if (h->size < sizeof(*h) || h->size > log->size - at)
+		if (h->size < sizeof(*h) || h->size % 8 || h->size > log->size - at)
 			break;
 		if (h->kind == RECORD_SUBMIT)
 			seq = h->subject;

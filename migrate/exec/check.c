@@ -1,0 +1,387 @@
+#include "migrate/exec/check.h"
+
+#include <stdlib.h>
+
+#include "migrate/exec/image.h"
+#include "proto/vk/wire_gen.h"
+
+/* --- shapes --- */
+
+struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
+{
+	struct set_shape *s = calloc(1, sizeof(*s) + info->bindingCount * sizeof(s->bindings[0]));
+
+	if (!s)
+		return NULL;
+	s->references = 1;
+	for (uint32_t i = 0; i < info->bindingCount; i++) {
+		const VkDescriptorSetLayoutBinding *b = &info->pBindings[i];
+		uint32_t at = s->count++;
+
+		for (; at > 0 && s->bindings[at - 1].binding > b->binding; at--)
+			s->bindings[at] = s->bindings[at - 1];
+		s->bindings[at] = (struct shape_binding){ b->binding, (uint32_t)b->descriptorType, b->descriptorCount };
+		if (b->descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ||
+			b->descriptorType == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
+			s->dynamic += b->descriptorCount;
+	}
+	return s;
+}
+
+struct set_shape *set_shape_ref(struct set_shape *s)
+{
+	if (s)
+		s->references++;
+	return s;
+}
+
+void set_shape_unref(struct set_shape *s)
+{
+	if (s && --s->references == 0)
+		free(s);
+}
+
+static bool same_shape(const struct set_shape *a, const struct set_shape *b)
+{
+	if (a == b)
+		return true;
+	if (!a || !b || a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (a->bindings[i].binding != b->bindings[i].binding || a->bindings[i].type != b->bindings[i].type ||
+			a->bindings[i].count != b->bindings[i].count)
+			return false;
+	}
+	return true;
+}
+
+struct layout_shape *layout_shape_create(
+	const VkPipelineLayoutCreateInfo *info, const struct object *const *layouts, size_t layout_count)
+{
+	struct layout_shape *s = calloc(1, sizeof(*s) + layout_count * sizeof(struct set_shape *));
+
+	if (!s)
+		return NULL;
+	for (size_t i = 0; i < layout_count; i++)
+		s->sets[s->set_count++] = set_shape_ref(layouts[i]->shape);
+	for (uint32_t i = 0; i < info->pushConstantRangeCount; i++) {
+		const VkPushConstantRange *range = &info->pPushConstantRanges[i];
+
+		if (range->offset + range->size > s->push_end)
+			s->push_end = range->offset + range->size;
+	}
+	return s;
+}
+
+void layout_shape_destroy(struct layout_shape *s)
+{
+	for (uint32_t i = 0; s && i < s->set_count; i++)
+		set_shape_unref(s->sets[i]);
+	free(s);
+}
+
+/* --- descriptors --- */
+
+static size_t named_count(const struct buf *named)
+{
+	return named->size / sizeof(const struct object *);
+}
+
+static const struct object *named_at(const struct buf *named, size_t index)
+{
+	return index < named_count(named) ? ((const struct object *const *)(const void *)named->data)[index] : NULL;
+}
+
+static bool within(uint64_t offset, uint64_t size, uint64_t whole)
+{
+	return offset <= whole && size <= whole - offset;
+}
+
+/* Descriptors behind a binding's last are the next binding's, as long as these are alike. */
+static bool write_fits(const struct set_shape *shape, const VkWriteDescriptorSet *write)
+{
+	uint64_t first = write->dstArrayElement, left = write->descriptorCount;
+	uint32_t at = 0;
+
+	while (at < shape->count && shape->bindings[at].binding < write->dstBinding)
+		at++;
+	if (at == shape->count || shape->bindings[at].binding != write->dstBinding)
+		return false;
+	for (; left && at < shape->count; at++) {
+		const struct shape_binding *b = &shape->bindings[at];
+		uint64_t here;
+
+		if (first >= b->count) {
+			first -= b->count;
+			continue;
+		}
+		if (b->type != (uint32_t)write->descriptorType)
+			return false;
+		here = b->count - first < left ? b->count - first : left;
+		left -= here;
+		first = 0;
+	}
+	return left == 0;
+}
+
+const char *check_write(const struct set_shape *shape, const VkWriteDescriptorSet *write, const struct buf *named)
+{
+	size_t at = 0;
+
+	if (!shape || !write_fits(shape, write))
+		return "descriptors that the set's layout has not";
+	if (!write->pBufferInfo)
+		return NULL;
+	/* The set itself may be named in front. */
+	while (named_at(named, at) && named_at(named, at)->type != VK_OBJECT_TYPE_BUFFER)
+		at++;
+	for (uint32_t i = 0; i < write->descriptorCount; i++) {
+		const VkDescriptorBufferInfo *info = &write->pBufferInfo[i];
+		const struct object *buffer = info->buffer ? named_at(named, at++) : NULL;
+
+		if (info->buffer &&
+			(!buffer || info->offset >= buffer->size || info->range == 0 ||
+				(info->range != VK_WHOLE_SIZE && !within(info->offset, info->range, buffer->size))))
+			return "a descriptor that reaches beyond its buffer";
+	}
+	return NULL;
+}
+
+/* --- commands --- */
+
+static bool fault(struct recording *r, const char *what)
+{
+	r->fault = what;
+	return false;
+}
+
+static bool check_copy(struct recording *r, uint64_t from, uint64_t to, uint64_t size)
+{
+	const struct object *source = named_at(r->named, 0), *target = named_at(r->named, 1);
+
+	if (!source || !target || size == 0 || !within(from, size, source->size) || !within(to, size, target->size))
+		return fault(r, "a copy beyond the end of a buffer");
+	return true;
+}
+
+static bool check_bind_sets(struct recording *r, const struct wire_vkCmdBindDescriptorSets *v)
+{
+	const struct object *layout = named_at(r->named, 0);
+	uint64_t dynamic = 0;
+	size_t at = 1;
+
+	if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE || !layout || !layout->layout ||
+		!within(v->firstSet, v->descriptorSetCount, layout->layout->set_count))
+		return fault(r, "descriptor sets that the pipeline layout has not");
+	for (uint32_t i = 0; i < v->descriptorSetCount; i++) {
+		const struct object *set = v->pDescriptorSets[i] ? named_at(r->named, at++) : NULL;
+
+		if (!set || !same_shape(set->shape, layout->layout->sets[v->firstSet + i]))
+			return fault(r, "a descriptor set that does not fit the pipeline layout");
+		dynamic += set->shape->dynamic;
+	}
+	if (v->dynamicOffsetCount != dynamic)
+		return fault(r, "another number of dynamic offsets than the descriptor sets have");
+	return true;
+}
+
+static bool check_push_descriptors(struct recording *r, const struct wire_vkCmdPushDescriptorSetKHR *v)
+{
+	const struct object *layout = named_at(r->named, 0);
+	struct buf rest = *r->named;
+
+	if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE || !layout || !layout->layout ||
+		v->set >= layout->layout->set_count)
+		return fault(r, "descriptor sets that the pipeline layout has not");
+	rest.data += sizeof(layout);
+	rest.size -= sizeof(layout);
+	for (uint32_t i = 0; i < v->descriptorWriteCount; i++) {
+		const VkWriteDescriptorSet *write = &v->pDescriptorWrites[i];
+		const char *what = check_write(layout->layout->sets[v->set], write, &rest);
+
+		if (what)
+			return fault(r, what);
+		/* What this write named is the next one's no more. */
+		for (uint32_t d = 0; write->pBufferInfo && d < write->descriptorCount; d++) {
+			while (rest.size && named_at(&rest, 0)->type != VK_OBJECT_TYPE_BUFFER) {
+				rest.data += sizeof(layout);
+				rest.size -= sizeof(layout);
+			}
+			if (write->pBufferInfo[d].buffer && rest.size) {
+				rest.data += sizeof(layout);
+				rest.size -= sizeof(layout);
+			}
+		}
+	}
+	return true;
+}
+
+static bool check_groups(struct recording *r, const uint32_t base[3], const uint32_t count[3])
+{
+	if (!r->has_pipeline)
+		return fault(r, "a dispatch without a pipeline");
+	for (int i = 0; i < 3; i++) {
+		if (!within(base[i], count[i], r->limits->maxComputeWorkGroupCount[i]))
+			return fault(r, "a dispatch of more work groups than there may be");
+	}
+	return true;
+}
+
+static bool check_indirect(struct recording *r, uint64_t offset)
+{
+	const struct object *buffer = named_at(r->named, 0);
+
+	if (!r->has_pipeline)
+		return fault(r, "a dispatch without a pipeline");
+	if (!buffer || offset % 4 || !within(offset, sizeof(VkDispatchIndirectCommand), buffer->size))
+		return fault(r, "an indirect dispatch from beyond the end of its buffer");
+	return true;
+}
+
+static bool check_fill(struct recording *r, uint64_t offset, uint64_t size, bool may_be_whole)
+{
+	const struct object *buffer = named_at(r->named, 0);
+
+	if (!buffer || offset % 4 || offset >= buffer->size ||
+		(!(may_be_whole && size == VK_WHOLE_SIZE) && (size % 4 || size == 0 || !within(offset, size, buffer->size))))
+		return fault(r, "a fill or update beyond the end of its buffer");
+	return true;
+}
+
+static bool check_secondaries(struct recording *r)
+{
+	if (!r->primary)
+		return fault(r, "a secondary command buffer that executes others");
+	for (size_t i = 0; i < named_count(r->named); i++) {
+		if (named_at(r->named, i)->primary)
+			return fault(r, "a primary command buffer where a secondary one is due");
+	}
+	return true;
+}
+
+static bool offset_within(int32_t offset, uint32_t extent, uint32_t whole)
+{
+	return offset >= 0 && extent && within((uint64_t)offset, extent, whole);
+}
+
+static bool check_subresource(
+	const struct image *image, const VkImageSubresourceLayers *s, VkOffset3D offset, VkExtent3D extent)
+{
+	VkExtent3D whole;
+
+	if (!image || s->mipLevel >= image->layout.mips || s->layerCount == 0 ||
+		!within(s->baseArrayLayer, s->layerCount, image->layout.layers))
+		return false;
+	whole = gpu_image_extent(&image->layout, s->mipLevel);
+	return offset_within(offset.x, extent.width, whole.width) && offset_within(offset.y, extent.height, whole.height) &&
+		offset_within(offset.z, extent.depth, whole.depth);
+}
+
+static bool check_image_copies(
+	struct recording *r, size_t buffer_at, size_t image_at, const VkBufferImageCopy *regions, uint32_t count)
+{
+	const struct object *buffer = named_at(r->named, buffer_at), *image = named_at(r->named, image_at);
+
+	for (uint32_t i = 0; i < count; i++) {
+		const VkBufferImageCopy *c = &regions[i];
+
+		if (!buffer || !image || !image->image ||
+			!check_subresource(image->image, &c->imageSubresource, c->imageOffset, c->imageExtent) ||
+			!within(c->bufferOffset, gpu_format_copy_size(&image->image->layout.format, c), buffer->size))
+			return fault(r, "a copy beyond the end of a buffer or an image");
+	}
+	return true;
+}
+
+bool check_command(struct recording *r, unsigned command, const void *parameters)
+{
+	switch ((enum wire_command)command) {
+	case WIRE_vkCmdBindPipeline: {
+		const struct wire_vkCmdBindPipeline *v = parameters;
+
+		if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE)
+			return fault(r, "a pipeline bound to another point than compute");
+		r->has_pipeline = true;
+		return true;
+	}
+	case WIRE_vkCmdBindDescriptorSets:
+		return check_bind_sets(r, parameters);
+	case WIRE_vkCmdPushDescriptorSetKHR:
+		return check_push_descriptors(r, parameters);
+	case WIRE_vkCmdPushConstants: {
+		const struct wire_vkCmdPushConstants *v = parameters;
+		const struct object *layout = named_at(r->named, 0);
+
+		if (!layout || !layout->layout || !within(v->offset, v->size, layout->layout->push_end))
+			return fault(r, "push constants that the pipeline layout has not");
+		return true;
+	}
+	case WIRE_vkCmdDispatch: {
+		const struct wire_vkCmdDispatch *v = parameters;
+
+		return check_groups(r, (uint32_t[3]){ 0 }, (uint32_t[3]){ v->groupCountX, v->groupCountY, v->groupCountZ });
+	}
+	case WIRE_vkCmdDispatchBase: {
+		const struct wire_vkCmdDispatchBase *v = parameters;
+
+		return check_groups(r, (uint32_t[3]){ v->baseGroupX, v->baseGroupY, v->baseGroupZ },
+			(uint32_t[3]){ v->groupCountX, v->groupCountY, v->groupCountZ });
+	}
+	case WIRE_vkCmdDispatchIndirect:
+		return check_indirect(r, ((const struct wire_vkCmdDispatchIndirect *)parameters)->offset);
+	case WIRE_vkCmdCopyBuffer: {
+		const struct wire_vkCmdCopyBuffer *v = parameters;
+
+		for (uint32_t i = 0; i < v->regionCount; i++)
+			if (!check_copy(r, v->pRegions[i].srcOffset, v->pRegions[i].dstOffset, v->pRegions[i].size))
+				return false;
+		return true;
+	}
+	case WIRE_vkCmdCopyBuffer2: {
+		const VkCopyBufferInfo2 *v = ((const struct wire_vkCmdCopyBuffer2 *)parameters)->pCopyBufferInfo;
+
+		for (uint32_t i = 0; i < v->regionCount; i++)
+			if (!check_copy(r, v->pRegions[i].srcOffset, v->pRegions[i].dstOffset, v->pRegions[i].size))
+				return false;
+		return true;
+	}
+	case WIRE_vkCmdFillBuffer: {
+		const struct wire_vkCmdFillBuffer *v = parameters;
+
+		return check_fill(r, v->dstOffset, v->size, true);
+	}
+	case WIRE_vkCmdUpdateBuffer: {
+		const struct wire_vkCmdUpdateBuffer *v = parameters;
+
+		return check_fill(r, v->dstOffset, v->dataSize, false);
+	}
+	case WIRE_vkCmdExecuteCommands:
+		return check_secondaries(r);
+	case WIRE_vkCmdCopyBufferToImage: {
+		const struct wire_vkCmdCopyBufferToImage *v = parameters;
+
+		return check_image_copies(r, 0, 1, v->pRegions, v->regionCount);
+	}
+	case WIRE_vkCmdCopyImageToBuffer: {
+		const struct wire_vkCmdCopyImageToBuffer *v = parameters;
+
+		return check_image_copies(r, 1, 0, v->pRegions, v->regionCount);
+	}
+	case WIRE_vkCmdCopyImage: {
+		const struct wire_vkCmdCopyImage *v = parameters;
+		const struct object *from = named_at(r->named, 0), *to = named_at(r->named, 1);
+
+		for (uint32_t i = 0; i < v->regionCount; i++) {
+			const VkImageCopy *c = &v->pRegions[i];
+
+			/* In texels of the source; blocks of another size and layers as slices are the driver's to judge. */
+			if (!from || !to || !check_subresource(from->image, &c->srcSubresource, c->srcOffset, c->extent) ||
+				!to->image || c->dstSubresource.mipLevel >= to->image->layout.mips)
+				return fault(r, "a copy beyond the end of an image");
+		}
+		return true;
+	}
+	default: /* the driver bounds these, or nothing is written by them */
+		return true;
+	}
+}
