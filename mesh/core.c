@@ -46,6 +46,10 @@ struct mesh_core *mesh_core_create(
 	memcpy(c->id8, config->identity.public_key, sizeof c->id8);
 	list_init(&c->interfaces);
 	list_init(&c->peers);
+	if (mesh_core_graph_init(c) < 0) {
+		mesh_core_destroy(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -64,6 +68,7 @@ void mesh_core_destroy(struct mesh_core *c)
 		free_peer(p);
 	list_for_each_safe(i, &c->interfaces, struct mesh_core_interface, link)
 		free(i);
+	mesh_core_graph_finish(c);
 	mesh_identity_wipe(&c->config.identity);
 	free(c);
 }
@@ -271,6 +276,7 @@ static void forget_peer(struct mesh_core *c, struct mesh_core_peer *p)
 {
 	c->ops->expel(c->ctx, p);
 	mesh_core_probe_forget(c, p);
+	mesh_core_graph_peer_gone(c, p);
 	list_remove(&p->link);
 	c->peer_count--;
 	free_peer(p);
@@ -289,6 +295,17 @@ static bool make_room(struct mesh_core *c)
 	if (oldest)
 		forget_peer(c, oldest);
 	return oldest;
+}
+
+static unsigned free_slot(const struct mesh_core *c)
+{
+	for (unsigned slot = 0;; slot++) {
+		bool taken = false;
+		list_for_each(p, &c->peers, struct mesh_core_peer, link)
+			taken = taken || p->slot == slot;
+		if (!taken)
+			return slot;
+	}
 }
 
 static struct mesh_core_peer *add_peer(struct mesh_core *c, const struct mesh_packet_beacon *b)
@@ -310,6 +327,7 @@ static struct mesh_core_peer *add_peer(struct mesh_core *c, const struct mesh_pa
 	p->control_port = b->control_port;
 	p->state = MESH_PEER_DEAD;
 	p->created_ns = p->state_ns = c->now_ns;
+	p->slot = free_slot(c); /* < MESH_MAX_PEERS: there are fewer peers than that */
 	list_init(&p->links);
 	list_append(&c->peers, &p->link);
 	c->peer_count++;
@@ -333,10 +351,18 @@ static void set_peer_state(struct mesh_core *c, struct mesh_core_peer *p, enum m
 		copy_text(fields[0].value, sizeof fields[0].value, why);
 	snprintf(fields[1].value, sizeof fields[1].value, "%zu", mesh_core_links_up(p));
 	log_debug("mesh: peer %s: %s -> %s (%s)", p->name, mesh_peer_state_name(p->state), mesh_peer_state_name(to), why);
+	enum mesh_peer_state from = p->state;
 	p->state = to;
 	p->state_ns = c->now_ns;
+	p->vouched_by[0] = '\0';
+	memset(p->ask_nonces, 0, sizeof p->ask_nonces);
 	p->introduced = p->introduced || to == MESH_PEER_UP;
 	mesh_core_event(c, events[to], p, p->name, fields, ARRAY_SIZE(fields));
+	if (from == MESH_PEER_DEAD)
+		mesh_core_graph_peer_up(c, p);
+	else if (to == MESH_PEER_DEAD)
+		mesh_core_graph_peer_gone(c, p);
+	c->dirty = true;
 }
 
 /* Four deaths in a minute: it has to hold for a while before it is believed again. */
@@ -370,10 +396,16 @@ void mesh_core_peer_evaluate(struct mesh_core *c, struct mesh_core_peer *p)
 		set_peer_state(c, p, MESH_PEER_UP, "answers");
 	else if (!up && p->state == MESH_PEER_UP)
 		set_peer_state(c, p, MESH_PEER_SUSPECT, "no link is up");
-	if (p->state == MESH_PEER_SUSPECT && c->now_ns - p->heard_ns >= CORE_DEAD) {
-		note_death(c, p);
-		set_peer_state(c, p, MESH_PEER_DEAD, "silent");
-	}
+	if (p->state != MESH_PEER_SUSPECT)
+		return;
+	bool vouched = p->vouched_by[0], silent = c->now_ns - p->heard_ns >= CORE_DEAD;
+	if (!silent && (!vouched || c->now_ns - p->state_ns < CORE_VOUCHED_MAX))
+		return;
+	char why[sizeof p->vouched_by + 48] = "silent";
+	if (!silent)
+		snprintf(why, sizeof why, "no way to it is left, but %s hears it", p->vouched_by);
+	note_death(c, p);
+	set_peer_state(c, p, MESH_PEER_DEAD, why);
 }
 
 static void end_peer(struct mesh_core *c, struct mesh_core_peer *p, const char *why)
@@ -514,6 +546,49 @@ static void receive_beacon(
 		c->ops->route(c->ctx, p);
 }
 
+/* ---- between peers ---- */
+
+struct mesh_core_peer *mesh_core_sender(struct mesh_core *c, const void *data, size_t size)
+{
+	uint8_t sender[8];
+	if (!mesh_packet_sender(data, size, sender))
+		return NULL;
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		if (memcmp(p->id8, sender, sizeof sender) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+int mesh_core_send_to_peer(struct mesh_core *c, const struct mesh_core_peer *p, const void *data, size_t size)
+{
+	const struct mesh_core_link *l = p->best;
+	return l ? c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, data, size) : -EHOSTUNREACH;
+}
+
+static void receive_sealed(struct mesh_core *c, unsigned ifindex, const struct mesh_core_address *from, const void *data,
+	size_t size, int64_t received_ns)
+{
+	struct mesh_core_peer *p = mesh_core_sender(c, data, size);
+	struct mesh_packet_echo e;
+	struct mesh_packet_note n;
+	struct mesh_packet_state s;
+	if (!p)
+		return;
+	if (mesh_packet_echo_decode(data, size, p->pair_key, &e) == 0) {
+		if (memcmp(e.target, c->id8, sizeof e.target) == 0 &&
+			mesh_core_peer_incarnation(c, c->now_ns, p, e.incarnation))
+			mesh_core_echo(c, p, ifindex, from, &e, received_ns);
+	} else if (mesh_packet_note_decode(data, size, p->pair_key, &n) == 0) {
+		/* A new life is announced by a beacon or an echo; what another one says is dropped. */
+		if (memcmp(n.target, c->id8, sizeof n.target) == 0 && n.incarnation == p->incarnation)
+			mesh_core_indirect_note(c, p, &n);
+	} else if (mesh_packet_state_decode(data, size, p->pair_key, &s) == 0) {
+		if (memcmp(s.target, c->id8, sizeof s.target) == 0 && s.incarnation == p->incarnation)
+			mesh_core_graph_state(c, p, &s);
+	}
+}
+
 bool mesh_core_packet(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct mesh_core_address *from,
 	const void *data, size_t size, int64_t received_ns)
 {
@@ -526,7 +601,9 @@ bool mesh_core_packet(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, co
 		receive_beacon(c, ifindex, from, data, size);
 		break;
 	case PACKET_ECHO:
-		mesh_core_echo(c, ifindex, from, data, size, received_ns);
+	case PACKET_NOTE:
+	case PACKET_STATE:
+		receive_sealed(c, ifindex, from, data, size, received_ns);
 		break;
 	}
 	return c->dirty;
@@ -597,13 +674,16 @@ uint64_t mesh_core_tick(struct mesh_core *c, uint64_t now_ns)
 		list_for_each_safe(l, &p->links, struct mesh_core_link, link)
 			mesh_core_link_tick(c, l, heartbeat);
 		mesh_core_peer_evaluate(c, p);
+		if (p->state == MESH_PEER_SUSPECT && heartbeat)
+			mesh_core_indirect_ask(c, p);
 		if (forgettable(c, p))
 			forget_peer(c, p);
 	}
 	tick_beacons(c);
 	mesh_core_probe_tick(c);
+	mesh_core_graph_tick(c);
 
-	uint64_t next = earlier(c->next_heartbeat_ns, mesh_core_probe_next(c));
+	uint64_t next = earlier(earlier(c->next_heartbeat_ns, mesh_core_probe_next(c)), mesh_core_graph_next(c));
 	list_for_each(i, &c->interfaces, struct mesh_core_interface, link)
 		next = i->running ? earlier(next, i->next_beacon_ns) : next;
 	list_for_each(p, &c->peers, struct mesh_core_peer, link) {

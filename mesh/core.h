@@ -22,9 +22,13 @@
 #define CORE_STALL (400 * CORE_MS) /* this node itself was stopped: nobody is blamed for that time */
 #define CORE_PENDING 64u           /* echoes under way on a link */
 #define CORE_MAX_STATIC 32u
+#define CORE_SUSPECT_ASK (50 * CORE_MS)     /* a suspect link is asked so often */
+#define CORE_VOUCHED_MAX (10 * CORE_SECOND) /* so long others' word keeps a peer that no own link reaches */
+#define CORE_SLOT_WORDS ((MESH_MAX_PEERS + 63) / 64)
 
 struct mesh_core;
 struct mesh_core_peer;
+struct mesh_core_statement;
 
 void mesh_address_text(const struct in6_addr *ip, char ret[MESH_ADDRESS_SIZE]); /* IPv4 as such */
 
@@ -69,17 +73,19 @@ struct mesh_core_link {
 	struct in6_addr local;
 	enum mesh_link_state state;
 	bool ever_up;
-	uint64_t heard_ns; /* last answer; 0 never */
-	uint64_t hint_ns;  /* last sign that asking is worth while: a beacon, an answer */
+	uint64_t heard_ns;    /* last answer; 0 never; later when this node itself was stopped */
+	uint64_t answered_ns; /* last answer, in truth: what others are told */
+	uint64_t hint_ns;     /* last sign that asking is worth while: a beacon, an answer */
 	uint64_t down_ns;
 	uint64_t greeted_ns; /* last beacon sent to this address alone */
 	struct mesh_core_pending pending[CORE_PENDING];
 	size_t next_pending;
+	uint64_t asked_ns; /* last echo that was no part of a burst */
 	unsigned burst_left;
 	bool bursting;
 	uint64_t next_burst_ns; /* next echo of the burst under way, or start of the next one */
 	struct mesh_rtt_burst burst;
-	struct mesh_rtt_window rtt;
+	struct mesh_rtt_window rtt, rtt_loaded;
 	struct mesh_core_bandwidth up, down;
 };
 
@@ -103,6 +109,15 @@ struct mesh_core_peer {
 	size_t aggregate_links;                  /* up when it was measured */
 	uint64_t probe_due_ns;                   /* 0: not due */
 	unsigned probe_failures, probe_unsteady; /* in a row */
+	/* Indirect check: questions to others under way, and who answered last. */
+	uint64_t ask_nonces[4];
+	size_t next_ask;
+	char vouched_by[MESH_NAME_SIZE];
+	/* Flooding: its bit in each statement's `wanted`, and how many have it set. */
+	unsigned slot;
+	size_t flood_count;
+	size_t flood_under_way;
+	uint64_t flood_ns; /* next time to send what it still lacks */
 };
 
 struct mesh_core_ops {
@@ -120,7 +135,7 @@ struct mesh_core_ops {
 	void (*probe)(void *ctx,
 		const struct mesh_core_peer *p); /* measure its up links; ends with mesh_core_probe_done or _failed */
 	void (*recheck)(void *ctx);              /* each heartbeat: read the carriers again */
-	void (*event)(void *ctx, const struct mesh_event *e);
+	void (*event)(void *ctx, const struct mesh_event *e); /* calls nothing here */
 	void (*warning)(void *ctx, const char *subject, const char *text);
 };
 struct mesh_core_config {
@@ -170,6 +185,15 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
 /* The peer asks: is this node free for a probe now? If so it counts as busy until mesh_core_probe_done, _failed or 5 s. */
 bool mesh_core_probe_accept(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
+
+/* What this node tells the whole mesh of its host. */
+void mesh_core_describe(
+	struct mesh_core *c, uint64_t now_ns, unsigned gpus, unsigned cpu_load_percent, uint64_t memory_free_bytes);
+size_t mesh_core_graph(const struct mesh_core *c, uint64_t now_ns, struct mesh_graph_node *ret, size_t max);
+/* For whoever compares views: how many statements are kept, and what one origin said last of its links. */
+size_t mesh_core_graph_size(const struct mesh_core *c);
+const struct mesh_core_statement *mesh_core_graph_find(const struct mesh_core *c, const uint8_t id8[8]);
+uint64_t mesh_core_statement_shape(const struct mesh_core_statement *s); /* same links, same number, in any order */
 
 struct mesh_core_peer *mesh_core_peer_find(const struct mesh_core *c, const char *id);
 struct list *mesh_core_peers(const struct mesh_core *c); /* of struct mesh_core_peer */

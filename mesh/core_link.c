@@ -159,6 +159,7 @@ static void link_up(struct mesh_core *c, struct mesh_core_link *l)
 		mesh_address_text(&l->address.ip, fields[3].value);
 		l->next_burst_ns = c->now_ns;
 		mesh_core_event(c, MESH_EVENT_LINK_UP, p, l->id, fields, ARRAY_SIZE(fields));
+		mesh_core_graph_changed(c);
 		mesh_core_probe_want(c, p, CORE_SECOND);
 	}
 }
@@ -178,6 +179,7 @@ void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const ch
 	snprintf(fields[0].value, sizeof fields[0].value, "%s", l->peer->name);
 	snprintf(fields[1].value, sizeof fields[1].value, "%s", why);
 	mesh_core_event(c, MESH_EVENT_LINK_DOWN, l->peer, l->id, fields, ARRAY_SIZE(fields));
+	mesh_core_graph_changed(c);
 }
 
 static bool can_send(const struct mesh_core_link *l)
@@ -208,6 +210,8 @@ void mesh_core_link_ask(struct mesh_core *c, struct mesh_core_link *l, bool burs
 	l->next_pending = (l->next_pending + 1) % CORE_PENDING;
 	if (slot->nonce)
 		mesh_rtt_echo_done(&l->rtt, false);
+	if (!burst)
+		l->asked_ns = c->now_ns;
 	*slot = (struct mesh_core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst };
 }
 
@@ -239,6 +243,7 @@ static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 		return;
 	}
 	mesh_rtt_burst_commit(&l->burst, &l->rtt, c->now_ns);
+	mesh_core_graph_changed(c);
 	l->bursting = false;
 	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
 }
@@ -262,7 +267,9 @@ void mesh_core_link_tick(struct mesh_core *c, struct mesh_core_link *l, bool hea
 		mesh_core_link_remove(c, l);
 		return;
 	}
-	if (heartbeat && (l->state != MESH_LINK_DOWN || c->now_ns - l->hint_ns < ASK_AFTER_HINT))
+	/* Before death, more often: a lossy way is not a dead one. */
+	bool urgent = l->state == MESH_LINK_SUSPECT && c->now_ns - l->asked_ns >= CORE_SUSPECT_ASK;
+	if (urgent || (heartbeat && (l->state != MESH_LINK_DOWN || c->now_ns - l->hint_ns < ASK_AFTER_HINT)))
 		mesh_core_link_ask(c, l, false);
 	tick_burst(c, l);
 }
@@ -274,7 +281,10 @@ uint64_t mesh_core_link_next(const struct mesh_core *c, const struct mesh_core_l
 		bool turn = l->bursting || (!c->burster && c->probing != l->peer);
 		return turn && l->next_burst_ns < suspect ? l->next_burst_ns : suspect;
 	}
-	return l->state == MESH_LINK_SUSPECT ? l->heard_ns + CORE_DEAD : UINT64_MAX;
+	if (l->state != MESH_LINK_SUSPECT)
+		return UINT64_MAX;
+	uint64_t ask = l->asked_ns + CORE_SUSPECT_ASK, dead = l->heard_ns + CORE_DEAD;
+	return ask < dead ? ask : dead;
 }
 
 static void answer(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifindex, const struct mesh_core_address *from,
@@ -311,7 +321,7 @@ static void answered(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifi
 		return;
 	asked->nonce = 0;
 	mesh_rtt_echo_done(&l->rtt, true);
-	l->heard_ns = l->hint_ns = p->heard_ns = c->now_ns;
+	l->heard_ns = l->answered_ns = l->hint_ns = p->heard_ns = c->now_ns;
 	if (asked->burst && l->bursting) {
 		int64_t realtime, offset;
 		c->ops->clock(c->ctx, &realtime, &offset);
@@ -323,28 +333,15 @@ static void answered(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifi
 	}
 }
 
-void mesh_core_echo(struct mesh_core *c, unsigned ifindex, const struct mesh_core_address *from, const void *data,
-	size_t size, int64_t received_ns)
+void mesh_core_echo(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifindex, const struct mesh_core_address *from,
+	const struct mesh_packet_echo *e, int64_t received_ns)
 {
-	uint8_t sender[8];
-	struct mesh_packet_echo e;
-	struct mesh_core_peer *p = NULL;
-	if (!mesh_packet_echo_sender(data, size, sender))
-		return;
-	list_for_each(known, &c->peers, struct mesh_core_peer, link) {
-		if (memcmp(known->id8, sender, sizeof sender) == 0)
-			p = known;
-	}
-	if (!p || mesh_packet_echo_decode(data, size, p->pair_key, &e) < 0 || memcmp(e.target, c->id8, sizeof e.target) != 0)
-		return;
-	if (!mesh_core_peer_incarnation(c, c->now_ns, p, e.incarnation))
-		return;
-	if (!e.nonce)
+	if (!e->nonce)
 		mesh_core_goodbye(c, c->now_ns, p, "goodbye");
-	else if (e.reply)
-		answered(c, p, ifindex, from, &e, received_ns);
+	else if (e->reply)
+		answered(c, p, ifindex, from, e, received_ns);
 	else
-		answer(c, p, ifindex, from, &e, received_ns);
+		answer(c, p, ifindex, from, e, received_ns);
 }
 
 static double p50_us(const struct mesh_core_link *l, uint64_t now_ns)

@@ -140,6 +140,7 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 			unsteady && p->aggregate_links == count);
 		p->aggregate_links = count;
 	}
+	mesh_core_graph_changed(c);
 	p->probe_failures = 0;
 	unsigned doublings = p->probe_unsteady < UNSTEADY_DOUBLINGS ? p->probe_unsteady : UNSTEADY_DOUBLINGS;
 	p->probe_unsteady = unsteady ? p->probe_unsteady + 1 : 0;

@@ -44,9 +44,9 @@ static void z85_encode(char ret[MESH_Z85_SIZE], const uint8_t key[32])
 	ret[MESH_Z85_SIZE - 1] = '\0';
 }
 
-static void hex_id(const uint8_t public_key[32], char ret[MESH_ID_SIZE])
+void mesh_id_text(const uint8_t first_bytes[8], char ret[MESH_ID_SIZE])
 {
-	sodium_bin2hex(ret, MESH_ID_SIZE, public_key, 8);
+	sodium_bin2hex(ret, MESH_ID_SIZE, first_bytes, 8);
 }
 
 int mesh_identity_public(const uint8_t public_key[32], char ret_id[MESH_ID_SIZE], char ret_curve[MESH_Z85_SIZE])
@@ -54,7 +54,7 @@ int mesh_identity_public(const uint8_t public_key[32], char ret_id[MESH_ID_SIZE]
 	uint8_t curve[32];
 	if (crypto_sign_ed25519_pk_to_curve25519(curve, public_key) != 0)
 		return -EINVAL;
-	hex_id(public_key, ret_id);
+	mesh_id_text(public_key, ret_id);
 	z85_encode(ret_curve, curve);
 	return 0;
 }

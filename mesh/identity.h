@@ -31,6 +31,8 @@ void mesh_identity_wipe(struct mesh_identity *i);
 /* The id and the CURVE key that belong to a public key. -EINVAL when it is no valid point. */
 int mesh_identity_public(const uint8_t public_key[32], char ret_id[MESH_ID_SIZE], char ret_curve[MESH_Z85_SIZE]);
 
+void mesh_id_text(const uint8_t first_bytes[8], char ret[MESH_ID_SIZE]); /* of a public key */
+
 int mesh_key_create(struct mesh_key *ret);
 /* ROOT/etc/mesh.key holds the text form and a newline. -ENOENT: this node is in no mesh yet (`tbmesh init` or `tbmesh
  * join`). */

@@ -526,6 +526,16 @@ size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_end
 	return count;
 }
 
+size_t mesh_graph(const struct mesh *m, struct mesh_graph_node *ret, size_t max)
+{
+	return mesh_core_graph(m->core, time_monotonic_ns(), ret, max);
+}
+
+void mesh_describe(struct mesh *m, unsigned gpus, unsigned cpu_load_percent, uint64_t memory_free_bytes)
+{
+	mesh_core_describe(m->core, time_monotonic_ns(), gpus, cpu_load_percent, memory_free_bytes);
+}
+
 void mesh_totals(const struct mesh *m, struct mesh_totals *ret)
 {
 	struct mesh_totals t = { .refused = mesh_control_refused(m->control) };

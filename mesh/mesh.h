@@ -25,6 +25,10 @@ struct Tbmesh__PeerMessage; /* proto/peer.proto */
 #define MESH_BURST_INTERVAL_MS 10 /* pacing of RTT bursts: compare with `ping -i 0.01` */
 #define MESH_MAX_TERMS 12
 #define MESH_MAX_FIELDS 6
+#define MESH_SHORT_NAME_SIZE 16 /* IFNAMSIZ */
+#define MESH_GRAPH_LINKS 48     /* that a node tells the mesh of */
+#define MESH_MAX_GRAPH 2048     /* nodes, not only direct peers */
+#define MESH_UNREACHABLE UINT32_MAX
 
 enum mesh_peer_state { MESH_PEER_UP, MESH_PEER_SUSPECT, MESH_PEER_DEAD };
 enum mesh_link_state { MESH_LINK_UP, MESH_LINK_SUSPECT, MESH_LINK_DOWN };
@@ -66,8 +70,10 @@ struct mesh_link_info {
 	char xdomain[MESH_NAME_SIZE];
 	enum mesh_link_state state;
 	uint64_t negotiated_rx_bps, negotiated_tx_bps;
-	struct mesh_rtt rtt;
-	struct mesh_bandwidth up, down; /* up: this node sends */
+	struct mesh_rtt rtt;               /* while the link is idle */
+	struct mesh_rtt rtt_loaded;        /* while it carries traffic */
+	struct mesh_bandwidth up, down;    /* up: this node sends */
+	uint64_t use_up_bps, use_down_bps; /* what flows now, as the kernel counts it */
 };
 struct mesh_peer_info {
 	char id[MESH_ID_SIZE];
@@ -90,6 +96,30 @@ struct mesh_totals {
 	uint64_t up_bps, down_bps;      /* sum over peers of the measured aggregate */
 	char best_peer[MESH_NAME_SIZE]; /* name; criterion latency; "" none */
 	unsigned refused;               /* strangers at the control port since start */
+};
+
+/* The whole mesh as its nodes describe themselves, not only the direct peers. */
+struct mesh_graph_link {
+	char neighbour[MESH_ID_SIZE];
+	char interface[MESH_SHORT_NAME_SIZE]; /* "" by routing */
+	enum mesh_link_state state;
+	double p50_us, p99_us;     /* 0: not measured */
+	uint64_t up_bps, down_bps; /* 0: not measured; up: this node sends */
+	enum mesh_bandwidth_source up_source, down_source;
+	bool confirmed; /* the neighbour says so, too */
+};
+struct mesh_graph_node {
+	char id[MESH_ID_SIZE];
+	char name[MESH_NAME_SIZE];
+	uint64_t incarnation, seq;
+	uint64_t age_ms;        /* since it said so */
+	uint32_t hops;          /* from this node over confirmed links, the quickest way; 0: this node; MESH_UNREACHABLE */
+	double path_us;         /* sum of the round trips on that way; links without one count 1 ms */
+	char via[MESH_ID_SIZE]; /* the one before it on that way; "" */
+	unsigned gpus, cpu_load_percent;
+	uint64_t memory_free_bytes;
+	size_t link_count;
+	struct mesh_graph_link links[MESH_GRAPH_LINKS];
 };
 
 enum mesh_event_type {
@@ -157,6 +187,12 @@ int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_inf
 /* Up links of a peer, best first. */
 size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_endpoint *ret, size_t max);
 void mesh_totals(const struct mesh *m, struct mesh_totals *ret);
+
+/* Nodes sorted by hops, then name; those that nobody reaches any more come last and are forgotten after minutes. Returns how
+ * many there are; ret is filled only if all fit. */
+size_t mesh_graph(const struct mesh *m, struct mesh_graph_node *ret, size_t max);
+/* What the whole mesh shall know of this host. */
+void mesh_describe(struct mesh *m, unsigned gpus, unsigned cpu_load_percent, uint64_t memory_free_bytes);
 
 /* Queues a control message: only the body of `message` is looked at. NULL peer: all peers that are up. Delivered once and
  * in order while neither side restarts, over whatever link is left. -ENOENT no such peer, -EHOSTUNREACH it is dead,

@@ -5,40 +5,19 @@
 
 #include <sodium.h>
 
+#include "mesh/cursor.h"
+
 #define MAGIC 0x316d6274u /* "tbm1" */
 #define KIND_BEACON 1u
 #define KIND_ECHO_REQUEST 2u
 #define KIND_ECHO_REPLY 3u
+#define KIND_NOTE_ASK 4u
+#define KIND_NOTE_VOUCH 5u
+#define KIND_NOTE_ACK 6u
+#define KIND_STATE 7u
 #define TAG_SIZE crypto_auth_hmacsha256_BYTES
 #define SIGNATURE_SIZE crypto_sign_ed25519_BYTES
 #define BEACON_SIGNED (PACKET_BEACON_SIZE - TAG_SIZE - SIGNATURE_SIZE)
-
-/* A cursor over a buffer whose size was checked once. */
-static void put(uint8_t **p, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		*(*p)++ = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t **p, unsigned bytes)
-{
-	uint64_t value = 0;
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t) * (*p)++ << 8 * i;
-	return value;
-}
-
-static void put_bytes(uint8_t **p, const void *data, size_t size)
-{
-	memcpy(*p, data, size);
-	*p += size;
-}
-
-static void get_bytes(const uint8_t **p, void *data, size_t size)
-{
-	memcpy(data, *p, size);
-	*p += size;
-}
 
 enum mesh_packet_kind mesh_packet_kind(const void *data, size_t size)
 {
@@ -50,6 +29,10 @@ enum mesh_packet_kind mesh_packet_kind(const void *data, size_t size)
 		return PACKET_BEACON;
 	if ((kind == KIND_ECHO_REQUEST || kind == KIND_ECHO_REPLY) && size == PACKET_ECHO_SIZE)
 		return PACKET_ECHO;
+	if (kind >= KIND_NOTE_ASK && kind <= KIND_NOTE_ACK && size == PACKET_NOTE_SIZE)
+		return PACKET_NOTE;
+	if (kind == KIND_STATE && size > PACKET_STATE_HEADER + TAG_SIZE && size <= PACKET_MAX_SIZE)
+		return PACKET_STATE;
 	return PACKET_NONE;
 }
 
@@ -84,17 +67,6 @@ void mesh_packet_beacon_encode(const struct mesh_packet_beacon *b, const struct 
 	seal(out, PACKET_BEACON_SIZE, keys->beacon);
 }
 
-/* Names reach terminals and logs: printable ASCII, never empty. */
-static bool clean_name(char name[MESH_NAME_SIZE])
-{
-	name[MESH_NAME_SIZE - 1] = '\0';
-	for (char *c = name; *c; c++) {
-		if (*c <= ' ' || *c > '~' || *c == '/' || *c == ':')
-			return false;
-	}
-	return name[0] != '\0';
-}
-
 int mesh_packet_beacon_decode(
 	const void *data, size_t size, const struct mesh_packet_keys *keys, struct mesh_packet_beacon *ret)
 {
@@ -110,7 +82,7 @@ int mesh_packet_beacon_decode(
 	get_bytes(&p, b.name, sizeof b.name);
 	if (crypto_sign_ed25519_verify_detached(p, packet, BEACON_SIGNED, b.public_key) != 0)
 		return -EBADMSG;
-	if (!clean_name(b.name) || !b.control_port || !b.incarnation)
+	if (!mesh_clean_name(b.name, sizeof b.name) || !b.control_port || !b.incarnation)
 		return -EBADMSG;
 	*ret = b;
 	return 0;
@@ -130,9 +102,10 @@ int mesh_packet_pair_key(const struct mesh_packet_keys *keys, const struct mesh_
 	return r;
 }
 
-bool mesh_packet_echo_sender(const void *data, size_t size, uint8_t ret[8])
+bool mesh_packet_sender(const void *data, size_t size, uint8_t ret[8])
 {
-	if (mesh_packet_kind(data, size) != PACKET_ECHO)
+	enum mesh_packet_kind kind = mesh_packet_kind(data, size);
+	if (kind == PACKET_NONE || kind == PACKET_BEACON)
 		return false;
 	memcpy(ret, (const uint8_t *)data + 8, 8);
 	return true;
@@ -173,5 +146,71 @@ int mesh_packet_echo_decode(const void *data, size_t size, const uint8_t pair_ke
 	e.t3_ns = (int64_t)get(&p, 8);
 	e.clock_offset_ns = (int64_t)get(&p, 8);
 	*ret = e;
+	return 0;
+}
+
+void mesh_packet_note_encode(const struct mesh_packet_note *n, const uint8_t pair_key[32], uint8_t out[PACKET_NOTE_SIZE])
+{
+	uint8_t *p = out;
+	put(&p, MAGIC, 4);
+	put(&p, KIND_NOTE_ASK + (unsigned)n->kind, 4);
+	put_bytes(&p, n->sender, sizeof n->sender);
+	put_bytes(&p, n->target, sizeof n->target);
+	put(&p, n->incarnation, 8);
+	put_bytes(&p, n->subject, sizeof n->subject);
+	put(&p, n->subject_incarnation, 8);
+	put(&p, n->value, 8);
+	put(&p, n->nonce, 8);
+	seal(out, PACKET_NOTE_SIZE, pair_key);
+}
+
+int mesh_packet_note_decode(const void *data, size_t size, const uint8_t pair_key[32], struct mesh_packet_note *ret)
+{
+	const uint8_t *p = data;
+	if (mesh_packet_kind(data, size) != PACKET_NOTE || !sealed(data, size, pair_key))
+		return -EBADMSG;
+	struct mesh_packet_note n;
+	p += 4;
+	n.kind = (enum mesh_packet_note_kind)(get(&p, 4) - KIND_NOTE_ASK);
+	get_bytes(&p, n.sender, sizeof n.sender);
+	get_bytes(&p, n.target, sizeof n.target);
+	n.incarnation = get(&p, 8);
+	get_bytes(&p, n.subject, sizeof n.subject);
+	n.subject_incarnation = get(&p, 8);
+	n.value = get(&p, 8);
+	n.nonce = get(&p, 8);
+	*ret = n;
+	return 0;
+}
+
+size_t mesh_packet_state_encode(const struct mesh_packet_state *s, const uint8_t pair_key[32], uint8_t out[PACKET_MAX_SIZE])
+{
+	uint8_t *p = out;
+	put(&p, MAGIC, 4);
+	put(&p, KIND_STATE, 4);
+	put_bytes(&p, s->sender, sizeof s->sender);
+	put_bytes(&p, s->target, sizeof s->target);
+	put(&p, s->incarnation, 8);
+	put(&p, s->age_ms, 8);
+	put_bytes(&p, s->statement, s->statement_size);
+	size_t size = (size_t)(p - out) + TAG_SIZE;
+	seal(out, size, pair_key);
+	return size;
+}
+
+int mesh_packet_state_decode(const void *data, size_t size, const uint8_t pair_key[32], struct mesh_packet_state *ret)
+{
+	const uint8_t *p = data;
+	if (mesh_packet_kind(data, size) != PACKET_STATE || !sealed(data, size, pair_key))
+		return -EBADMSG;
+	struct mesh_packet_state s;
+	p += 8;
+	get_bytes(&p, s.sender, sizeof s.sender);
+	get_bytes(&p, s.target, sizeof s.target);
+	s.incarnation = get(&p, 8);
+	s.age_ms = get(&p, 8);
+	s.statement = p;
+	s.statement_size = size - PACKET_STATE_HEADER - TAG_SIZE;
+	*ret = s;
 	return 0;
 }

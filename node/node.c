@@ -306,6 +306,7 @@ static void tick(void *ctx)
 	}
 	if (time_monotonic_ns() - n->state_sent_ns >= STATE_PERIOD_NS - 500000000ull) {
 		look_at_load(n);
+		mesh_describe(n->mesh, inventory_active(n->inventory, "", false), n->cpu_load_percent, n->memory_free_bytes);
 		send_state(n);
 	}
 }

@@ -81,9 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t length = data[2] < size - 3 ? data[2] : size - 3;
 		unsigned ifindex = data[1] & 3;
 		struct mesh_core_address from = { { { { 0xfe, 0x80, [15] = data[1] } } }, 5000 };
-		uint8_t packet[256] = { 0 };
-		memcpy(packet, data + 3, length);
-		switch (data[0] % 6) {
+		uint8_t packet[PACKET_MAX_SIZE] = { 0 };
+		memcpy(packet, data + 3, length); /* at most 255 */
+		switch (data[0] % 8) {
 		case 0:
 			mesh_core_packet(c, now, ifindex, &from, packet, length, (int64_t)now);
 			break;
@@ -113,6 +113,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 4:
 			mesh_core_interface_running(c, now, ifindex, packet[0] & 1 ? &from.ip : NULL, "fuzz");
 			break;
+		case 6: {
+			struct mesh_packet_note n = { .kind = packet[0] % 3, .incarnation = packet[1] };
+			memcpy(n.sender, peer.public_key, 8);
+			memcpy(n.target, self.public_key, 8);
+			memcpy(n.subject, packet[2] & 1 ? self.public_key : peer.public_key, 8);
+			memcpy(&n.subject_incarnation, packet + 3, 24);
+			mesh_packet_note_encode(&n, pair, packet);
+			mesh_core_packet(c, now, ifindex, &from, packet, PACKET_NOTE_SIZE, (int64_t)now);
+			break;
+		}
+		case 7: { /* what a member of the mesh passes on, with a good signature or without */
+			uint8_t statement[STATEMENT_MAX_SIZE];
+			struct mesh_packet_state m = { .incarnation = packet[0],
+				.age_ms = packet[1],
+				.statement = packet + 2,
+				.statement_size = length };
+			memcpy(m.sender, peer.public_key, 8);
+			memcpy(m.target, self.public_key, 8);
+			if (packet[2] & 1 && length > 40) {
+				struct mesh_statement s = { .incarnation = packet[3],
+					.seq = packet[4],
+					.name = "peer",
+					.link_count = packet[5] % MESH_GRAPH_LINKS };
+				memcpy(s.public_key, packet[2] & 2 ? self.public_key : peer.public_key, 32);
+				memcpy(s.links[0].interface, packet + 6, 16);
+				m.statement = statement;
+				m.statement_size = mesh_statement_encode(&s, peer.secret_key, statement);
+			}
+			uint8_t out[PACKET_MAX_SIZE];
+			size_t out_size = mesh_packet_state_encode(&m, pair, out);
+			mesh_core_packet(c, now, ifindex, &from, out, out_size, (int64_t)now);
+			break;
+		}
 		case 5:
 			if (packet[0] & 1)
 				mesh_core_interface_remove(c, now, ifindex, "fuzz");
@@ -126,6 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3 + length;
 	}
 	mesh_core_tick(c, now + CORE_SECOND);
+	static struct mesh_graph_node graph[16];
+	mesh_core_graph(c, now + CORE_SECOND, graph, 16);
 	mesh_core_destroy(c);
 	return 0;
 }

@@ -181,7 +181,7 @@ static void test_packets(void **state)
 	memcpy(e.sender, a.public_key, 8);
 	mesh_packet_echo_encode(&e, ab, echo_packet);
 	assert_int_equal(mesh_packet_kind(echo_packet, sizeof echo_packet), PACKET_ECHO);
-	assert_true(mesh_packet_echo_sender(echo_packet, sizeof echo_packet, sender));
+	assert_true(mesh_packet_sender(echo_packet, sizeof echo_packet, sender));
 	assert_memory_equal(sender, a.public_key, 8);
 	assert_int_equal(mesh_packet_echo_decode(echo_packet, sizeof echo_packet, ba, &back), 0);
 	assert_memory_equal(&e, &back, sizeof e);
