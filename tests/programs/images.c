@@ -1,6 +1,6 @@
 /* Images of every kind that compute programs use: storage images with layers, sampled ones with mip levels, a volume, views with
  * another format and with swizzles, immutable samplers, copies in all directions, clears; several images and a buffer share one
- * memory. Some rounds, each of which depends on all before; prints a hash now and then and at the end.
+ * memory, and one of them the buffer's bytes. Some rounds, each of which depends on all before; prints a hash now and then and at the end.
  *   --rounds N (40)   --every N: rounds between readbacks (5) */
 #include "minivk.h"
 
@@ -46,11 +46,19 @@ static struct {
 		.mips = 1,
 		.layers = 1,
 		.usage = VK_IMAGE_USAGE_SAMPLED_BIT },
+	/* lies over the buffer: whoever was written last is what the memory holds */
+	{ .format = VK_FORMAT_R32_UINT,
+		.extent = { SIZE, SIZE, 1 },
+		.mips = 1,
+		.layers = 1,
+		.flags = VK_IMAGE_CREATE_ALIAS_BIT,
+		.usage = VK_IMAGE_USAGE_STORAGE_BIT },
 };
-enum { STATE, COLOUR, TEXTURE, VOLUME, IMAGES };
+enum { STATE, COLOUR, TEXTURE, VOLUME, OVERLAY, IMAGES };
 
 static VkDeviceMemory memory;
 static VkBuffer beside; /* in the same memory */
+static bool overlaid;   /* OVERLAY is what their bytes hold */
 static struct minivk_buffer upload, back;
 static VkImageView views[6];
 static VkSampler nearest, linear;
@@ -92,7 +100,7 @@ static void make_images(void)
 	vkGetPhysicalDeviceProperties(v.physical, &properties);
 	for (uint32_t i = 0; i < IMAGES; i++) {
 		const VkImageCreateInfo info = { .sType = VK_STRUCTURE_TYPE_IMAGE_CREATE_INFO,
-			.pNext = images[i].flags ? &list : NULL,
+			.pNext = images[i].flags & VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT ? &list : NULL,
 			.flags = images[i].flags,
 			.imageType = images[i].extent.depth > 1 ? VK_IMAGE_TYPE_3D : VK_IMAGE_TYPE_2D,
 			.format = images[i].format,
@@ -107,7 +115,10 @@ static void make_images(void)
 		VK(vkCreateImage(v.device, &info, NULL, &images[i].image));
 		vkGetImageMemoryRequirements(v.device, images[i].image, &need);
 		images[i].offset = align_up(align_up(end, properties.limits.bufferImageGranularity), need.alignment);
-		end = images[i].offset + need.size;
+		if (i == OVERLAY)
+			images[i].offset = 0;
+		else
+			end = images[i].offset + need.size;
 		bits &= need.memoryTypeBits;
 	}
 	const VkMemoryAllocateInfo allocate = {
@@ -264,7 +275,7 @@ static void fill(void)
 	for (uint32_t i = 0; i < SIZE / 4 * SIZE / 4 * DEPTH; i++)
 		slices[i] = (float)(i * 37 % 1009) / 16;
 	VkCommandBuffer c = minivk_begin(&v);
-	for (uint32_t i = 0; i < IMAGES; i++)
+	for (uint32_t i = 0; i < OVERLAY; i++)
 		move(c, i, VK_IMAGE_LAYOUT_UNDEFINED,
 			i == VOLUME ? VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL : VK_IMAGE_LAYOUT_GENERAL);
 	const VkBufferImageCopy volume = { .imageSubresource = part(0, 0, 1), .imageExtent = images[VOLUME].extent };
@@ -289,6 +300,41 @@ static void fill(void)
 	minivk_run(&v, c);
 }
 
+/* A layer goes through the buffer that shares the memory, back into the next layer. */
+static void through_buffer(VkCommandBuffer c, uint32_t round)
+{
+	const VkBufferImageCopy out = { .imageSubresource = part(0, round % LAYERS, 1),
+		.imageExtent = images[STATE].extent };
+	VkBufferImageCopy in = out;
+	in.imageSubresource.baseArrayLayer = (round + 1) % LAYERS;
+	in.imageExtent.height = 8;
+	vkCmdCopyImageToBuffer(c, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, beside, 1, &out);
+	minivk_barrier(c);
+	vkCmdCopyBufferToImage(c, beside, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, 1, &in);
+	minivk_barrier(c);
+	overlaid = false;
+}
+
+/* Or through the image that lies over that buffer. */
+static void through_overlay(VkCommandBuffer c, uint32_t round)
+{
+	const VkClearColorValue value = { .uint32 = { round * 0x01010101u } };
+	const VkImageSubresourceRange all = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1 };
+	const VkImageCopy in = { part(0, round % LAYERS, 1), { 0, 16, 0 }, part(0, 0, 1), { 0, 16, 0 }, { SIZE, 32, 1 } };
+	const VkImageCopy out = { part(0, 0, 1), { 0, 12, 0 }, part(0, (round + 2) % LAYERS, 1), { 8, 40, 0 },
+		{ 24, 8, 1 } };
+	move(c, OVERLAY, VK_IMAGE_LAYOUT_UNDEFINED, VK_IMAGE_LAYOUT_GENERAL);
+	vkCmdClearColorImage(c, images[OVERLAY].image, VK_IMAGE_LAYOUT_GENERAL, &value, 1, &all);
+	minivk_barrier(c);
+	vkCmdCopyImage(
+		c, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, images[OVERLAY].image, VK_IMAGE_LAYOUT_GENERAL, 1, &in);
+	minivk_barrier(c);
+	vkCmdCopyImage(
+		c, images[OVERLAY].image, VK_IMAGE_LAYOUT_GENERAL, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, 1, &out);
+	minivk_barrier(c);
+	overlaid = true;
+}
+
 static void record_round(VkCommandBuffer c, uint32_t round)
 {
 	vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
@@ -308,16 +354,11 @@ static void record_round(VkCommandBuffer c, uint32_t round)
 	const VkClearColorValue colour = { .float32 = { (float)(round % 7) / 7, (float)(round % 5) / 5, 0.5f, 1 } };
 	const VkImageSubresourceRange smallest = { VK_IMAGE_ASPECT_COLOR_BIT, MIPS - 1, 1, 0, 1 };
 	vkCmdClearColorImage(c, images[TEXTURE].image, VK_IMAGE_LAYOUT_GENERAL, &colour, 1, &smallest);
-	/* A layer goes through the buffer that shares the memory, back into the next layer. */
-	const VkBufferImageCopy out = { .imageSubresource = part(0, round % LAYERS, 1),
-		.imageExtent = images[STATE].extent };
-	VkBufferImageCopy in = out;
-	in.imageSubresource.baseArrayLayer = (round + 1) % LAYERS;
-	in.imageExtent.height = 8;
-	vkCmdCopyImageToBuffer(c, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, beside, 1, &out);
-	minivk_barrier(c);
-	vkCmdCopyBufferToImage(c, beside, images[STATE].image, VK_IMAGE_LAYOUT_GENERAL, 1, &in);
-	minivk_barrier(c);
+	if (round % 4 == 3)
+		through_overlay(c, round);
+	through_buffer(c, round);
+	if (round % 4 == 1)
+		through_overlay(c, round);
 }
 
 static uint64_t read_back(void)
@@ -326,7 +367,7 @@ static uint64_t read_back(void)
 	VkDeviceSize at = 0;
 	minivk_barrier(c);
 	move(c, VOLUME, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL);
-	for (uint32_t i = 0; i < IMAGES; i++) {
+	for (uint32_t i = 0; i < (overlaid ? IMAGES : OVERLAY); i++) {
 		for (uint32_t mip = 0; mip < images[i].mips; mip++) {
 			VkBufferImageCopy region = { .bufferOffset = at,
 				.imageSubresource = part(mip, 0, images[i].layers),
@@ -340,12 +381,15 @@ static uint64_t read_back(void)
 				&region);
 		}
 	}
-	const VkBufferCopy buffer = { 0, at, WORDS * 4 };
+	/* Of the buffer what is not overlaid. */
+	const VkDeviceSize hidden = overlaid ? SIZE * SIZE * 4 : 0;
+	const VkBufferCopy buffer = { hidden, at, WORDS * 4 - hidden };
 	vkCmdCopyBuffer(c, beside, back.buffer, 1, &buffer);
+	at += buffer.size;
 	move(c, VOLUME, VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL);
 	minivk_barrier(c);
 	minivk_run(&v, c);
-	return minivk_fnv(back.mapped, at + WORDS * 4);
+	return minivk_fnv(back.mapped, at);
 }
 
 int main(int argc, char **argv)
