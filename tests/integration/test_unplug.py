@@ -39,6 +39,9 @@ class Unplug(LabCase):
     def test_crash(self):
         self.unplug_in_mid_run("crash", "mapped", "--rounds", "2500")
 
+    def test_silent_with_images(self):
+        self.unplug_in_mid_run("silent", "images", "--rounds", "4000")
+
     def test_driver_fails_without_unplug(self):
         words = ["signals", "--rounds", "2500"]
         run = self.run_on_mesh("alpha", *words)
