@@ -214,6 +214,19 @@ static void create_sampler(struct decoding *d)
 	add(d, VK_OBJECT_TYPE_SAMPLER, result, (uint64_t)sampler);
 }
 
+static void create_query_pool(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateQueryPool v;
+	VkQueryPool pool = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateQueryPool(&d->reader, &v))
+		malformed(d);
+	result = device->vk.vkCreateQueryPool(device->handle, v.pCreateInfo, NULL, &pool);
+	add(d, VK_OBJECT_TYPE_QUERY_POOL, result, (uint64_t)pool);
+}
+
 static void create_set_layout(struct decoding *d)
 {
 	const struct device *device = &d->x->device;
@@ -359,6 +372,9 @@ void apply_create(struct executor *x, const struct record_view *record)
 		break;
 	case WIRE_vkCreateSampler:
 		create_sampler(&d);
+		break;
+	case WIRE_vkCreateQueryPool:
+		create_query_pool(&d);
 		break;
 	case WIRE_vkCreateDescriptorSetLayout:
 		create_set_layout(&d);
@@ -596,6 +612,9 @@ static void destroy(struct executor *x, struct object *object)
 		break;
 	case VK_OBJECT_TYPE_SAMPLER:
 		vk->vkDestroySampler(device, (VkSampler)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_QUERY_POOL:
+		vk->vkDestroyQueryPool(device, (VkQueryPool)handle, NULL);
 		break;
 	case VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT:
 		vk->vkDestroyDescriptorSetLayout(device, (VkDescriptorSetLayout)handle, NULL);

@@ -1,4 +1,4 @@
-/* Core objects that are not offered: render passes, queries. The format properties, queue family and features tell so;
+/* Core objects that are not offered: render passes. The format properties, queue family and features tell so;
  * a program that creates one anyway learns it from the least wrong code that the call may return. */
 #include "migrate/icd/icd.h"
 
@@ -23,14 +23,6 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFramebuffer(VkDevice device, const VkFr
 {
 	(void)device, (void)info, (void)allocator;
 	*ret_framebuffer = VK_NULL_HANDLE;
-	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-}
-
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(
-	VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
-{
-	(void)device, (void)info, (void)allocator;
-	*ret_pool = VK_NULL_HANDLE;
 	return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
@@ -62,11 +54,6 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyFramebuffer(
 	VkDevice device, VkFramebuffer framebuffer, const VkAllocationCallbacks *allocator)
 {
 	(void)device, (void)framebuffer, (void)allocator;
-}
-
-VKAPI_ATTR void VKAPI_CALL icd_DestroyQueryPool(VkDevice device, VkQueryPool pool, const VkAllocationCallbacks *allocator)
-{
-	(void)device, (void)pool, (void)allocator;
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_DestroySamplerYcbcrConversion(

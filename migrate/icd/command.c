@@ -1,5 +1,6 @@
 /* Command pools, command buffers, and the recording of commands. Recording takes no lock: Vulkan synchronizes by pool. */
 #include "migrate/icd/command.h"
+#include "migrate/icd/query.h"
 #include "migrate/icd/stream.h"
 
 #include <stdlib.h>
@@ -57,6 +58,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 {
 	clear_bound(cb);
 	drop_layouts(cb);
+	icd_queries_clear(cb);
 	buf_clear(&cb->commands);
 	buf_clear(&cb->deps);
 	buf_clear(&cb->events);
@@ -71,6 +73,7 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 {
 	clear_bound(cb);
 	drop_layouts(cb);
+	icd_queries_clear(cb);
 	wire_writer_finish(&cb->writer);
 	buf_finish(&cb->commands);
 	buf_finish(&cb->deps);
@@ -80,6 +83,7 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	buf_finish(&cb->pushed_writes);
 	buf_finish(&cb->pushed_images);
 	buf_finish(&cb->layouts);
+	buf_finish(&cb->queries);
 	icd_ranges_finish(&cb->captures);
 	icd_ranges_finish(&cb->writes);
 	list_remove(&cb->link);
@@ -169,12 +173,13 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, co
 VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_queries_flush(cb);
 	icd_ranges_tidy(&cb->captures);
 	icd_ranges_tidy(&cb->writes);
 	clear_bound(cb);
 	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->images.failed || 		cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
+		cb->images.failed || cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
 		cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
@@ -542,6 +547,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents2KHR(
 VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32_t count, const VkCommandBuffer *buffers)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	icd_queries_flush(cb);
 	for (uint32_t i = 0; i < count; i++) {
 		struct icd_command_buffer *secondary = ICD_FROM(icd_command_buffer, buffers[i]);
 		icd_ranges_add_all(&cb->captures, &secondary->captures);

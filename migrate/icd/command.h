@@ -36,12 +36,13 @@ struct icd_command_buffer {
 	struct buf secondaries; /* struct icd_command_buffer *[] */
 	struct buf images;      /* struct icd_image_use[]: what it leaves in images, in order */
 	struct buf layouts;     /* struct icd_pipeline_layout *[], referenced */
+	struct buf queries;     /* struct icd_query_use[]: written or reset since the last copies */
 	/* Bound state while recording. */
 	const struct icd_pipeline *pipeline;
-	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */
-	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
+	struct icd_set *sets[ICD_MAX_SETS];      /* NULL: none */
+	struct icd_set *pushed[ICD_MAX_SETS];    /* owned */
 	struct buf pushed_writes, pushed_images; /* scratch: VkWriteDescriptorSet[], VkDescriptorImageInfo[] */
-	bool changed;                         /* since the last dispatch was analysed */
+	bool changed;                            /* since the last dispatch was analysed */
 };
 
 /* analysis.c */

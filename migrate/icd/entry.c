@@ -5,7 +5,7 @@
 
 #define ICD_EXPORT __attribute__((visibility("default")))
 
-/* Stands for core functions that can only be called with objects that nobody can create here (render passes, queries). */
+/* Stands for core functions that can only be called with objects that nobody can create here (render passes). */
 static void absent(void)
 {
 }

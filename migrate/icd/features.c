@@ -84,6 +84,7 @@ static const struct feature_field vulkan12_fields[] = {
 	REAL(S, scalarBlockLayout),
 	REAL(S, uniformBufferStandardLayout),
 	REAL(S, shaderSubgroupExtendedTypes),
+	ALWAYS(S, hostQueryReset),
 	ALWAYS(S, timelineSemaphore),
 	REAL(S, vulkanMemoryModel),
 	REAL(S, vulkanMemoryModelDeviceScope),
@@ -127,6 +128,9 @@ static const struct feature_field subgroup_types_fields[] = { REAL(S, shaderSubg
 #undef S
 #define S VkPhysicalDeviceTimelineSemaphoreFeatures
 static const struct feature_field timeline_fields[] = { ALWAYS(S, timelineSemaphore) };
+#undef S
+#define S VkPhysicalDeviceHostQueryResetFeatures
+static const struct feature_field query_reset_fields[] = { ALWAYS(S, hostQueryReset) };
 #undef S
 #define S VkPhysicalDeviceVulkanMemoryModelFeatures
 static const struct feature_field memory_model_fields[] = {
@@ -253,7 +257,7 @@ static const struct feature_struct structs[] = {
 	NOTHING(DESCRIPTOR_INDEXING_FEATURES, DescriptorIndexingFeatures, runtimeDescriptorArray),
 	NOTHING(IMAGELESS_FRAMEBUFFER_FEATURES, ImagelessFramebufferFeatures, imagelessFramebuffer),
 	NOTHING(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts),
-	NOTHING(HOST_QUERY_RESET_FEATURES, HostQueryResetFeatures, hostQueryReset),
+	ENTRY(HOST_QUERY_RESET_FEATURES, ANY, HostQueryResetFeatures, hostQueryReset, query_reset_fields),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
 	NOTHING(ROBUSTNESS_2_FEATURES_EXT, Robustness2FeaturesEXT, nullDescriptor),

@@ -57,6 +57,7 @@ struct icd_physical {
 	VkPhysicalDeviceProperties properties;
 	VkPhysicalDeviceMemoryProperties memory;
 	struct description_buffer buffer;
+	VkQueueFamilyProperties family;
 	uint8_t device_uuid[VK_UUID_SIZE], driver_uuid[VK_UUID_SIZE];
 	bool extensions[ICD_EXTENSION_COUNT];
 	_Atomic uint64_t heap_used[ICD_HEAP_COUNT];

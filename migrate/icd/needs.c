@@ -55,6 +55,7 @@ static const struct {
 	[ICD_LIMIT_UNIFORM_ALIGN] = ALIGN(minUniformBufferOffsetAlignment),
 	[ICD_LIMIT_STORAGE_ALIGN] = ALIGN(minStorageBufferOffsetAlignment),
 	[ICD_LIMIT_TEXEL_ALIGN] = ALIGN(minTexelBufferOffsetAlignment),
+	[ICD_LIMIT_TIMESTAMPS] = MIN(timestampComputeAndGraphics),
 };
 
 struct icd_needs *icd_needs_create(void)

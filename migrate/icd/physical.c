@@ -78,6 +78,20 @@ static void init_memory(struct icd_physical *p)
 	};
 }
 
+/* One queue. Its timestamps are the real one's, where every GPU that says the same has them, too. */
+static void init_family(struct icd_physical *p, const VkPhysicalDeviceLimits *limits)
+{
+	size_t size = 0;
+	const VkQueueFamilyProperties *real = description_find(&p->description, DESCRIPTION_QUEUE, 0, &size);
+	p->family = (VkQueueFamilyProperties){
+		.queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT,
+		.queueCount = 1,
+		.timestampValidBits =
+			real && size >= sizeof(*real) && limits->timestampComputeAndGraphics ? real->timestampValidBits : 0,
+		.minImageTransferGranularity = { 1, 1, 1 },
+	};
+}
+
 static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProperties *real)
 {
 	VkPhysicalDeviceProperties *v = &p->properties;
@@ -93,7 +107,7 @@ static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProper
 	l->minMemoryMapAlignment = 4096;
 	l->bufferImageGranularity = 1; /* images are elsewhere in truth */
 	l->sparseAddressSpaceSize = 0;
-	l->timestampComputeAndGraphics = VK_FALSE;
+	l->timestampComputeAndGraphics = p->family.timestampValidBits > 0;
 	v->sparseProperties = (VkPhysicalDeviceSparseProperties){ 0 };
 }
 
@@ -120,6 +134,7 @@ int icd_physical_init(struct icd_physical *p, struct icd_instance *instance, con
 	uuid_of(p->driver_uuid, "driver", TBMESH_VERSION, "");
 	init_extensions(p, real->properties.apiVersion);
 	init_memory(p);
+	init_family(p, &real->properties.limits);
 	init_properties(p, &real->properties);
 	return 0;
 }
@@ -235,18 +250,11 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceSparseImageFormatProperties2(VkP
 	*count = 0;
 }
 
-static const VkQueueFamilyProperties queue_family = {
-	.queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT,
-	.queueCount = 1,
-	.minImageTransferGranularity = { 1, 1, 1 },
-};
-
 VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties(
 	VkPhysicalDevice physical, uint32_t *count, VkQueueFamilyProperties *properties)
 {
-	(void)physical;
 	if (properties && *count > 0)
-		properties[0] = queue_family;
+		properties[0] = ICD_FROM(icd_physical, physical)->family;
 	if (!properties || *count > 1)
 		*count = 1;
 }
@@ -254,9 +262,8 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties(
 VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceQueueFamilyProperties2(
 	VkPhysicalDevice physical, uint32_t *count, VkQueueFamilyProperties2 *properties)
 {
-	(void)physical;
 	if (properties && *count > 0)
-		properties[0].queueFamilyProperties = queue_family;
+		properties[0].queueFamilyProperties = ICD_FROM(icd_physical, physical)->family;
 	if (!properties || *count > 1)
 		*count = 1;
 }
@@ -310,7 +317,7 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceExternalSemaphoreProperties(VkPh
 	properties->externalSemaphoreFeatures = 0;
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceToolProperties(
+VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceToolPropertiesEXT(
 	VkPhysicalDevice physical, uint32_t *count, VkPhysicalDeviceToolProperties *properties)
 {
 	(void)physical, (void)properties;

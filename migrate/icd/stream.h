@@ -80,6 +80,7 @@ enum icd_limit {
 	ICD_LIMIT_UNIFORM_ALIGN,
 	ICD_LIMIT_STORAGE_ALIGN,
 	ICD_LIMIT_TEXEL_ALIGN,
+	ICD_LIMIT_TIMESTAMPS, /* 1: must be there */
 	ICD_LIMIT_ENUM_COUNT,
 };
 struct icd_needs *icd_needs_create(void);

@@ -1,0 +1,300 @@
+/* Timestamps. See query.h. */
+#include "migrate/icd/query.h"
+#include "migrate/icd/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_REGIONS 64u
+
+static void pool_free(VkDevice device, struct icd_query_pool *p)
+{
+	icd_DestroyBuffer(device, p->buffer, NULL);
+	icd_FreeMemory(device, p->memory, NULL);
+	free(p);
+}
+
+static VkResult make_buffer(VkDevice device, struct icd_query_pool *p)
+{
+	const VkBufferCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = (VkDeviceSize)p->count * ICD_QUERY_BYTES,
+		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+	};
+	VkResult result = icd_CreateBuffer(device, &info, NULL, &p->buffer);
+	if (result != VK_SUCCESS)
+		return result;
+	VkMemoryRequirements needs;
+	icd_GetBufferMemoryRequirements(device, p->buffer, &needs);
+	const VkMemoryAllocateInfo allocate = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.allocationSize = needs.size,
+		.memoryTypeIndex = MEMORY_HOST_CACHED,
+	};
+	result = icd_AllocateMemory(device, &allocate, NULL, &p->memory);
+	if (result == VK_SUCCESS)
+		result = icd_BindBufferMemory(device, p->buffer, p->memory, 0);
+	void *map;
+	return result == VK_SUCCESS ? icd_MapMemory(device, p->memory, 0, VK_WHOLE_SIZE, 0, &map) : result;
+}
+
+/* Pipeline statistics would need their feature. An occlusion query cannot be begun on this queue, but its pool can be made. */
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(
+	VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
+{
+	(void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	*ret_pool = VK_NULL_HANDLE;
+	if (info->queryType != VK_QUERY_TYPE_TIMESTAMP && info->queryType != VK_QUERY_TYPE_OCCLUSION)
+		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	struct icd_query_pool *p = icd_object_create(sizeof(*p));
+	if (!p)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	p->object.id = icd_new_id(d);
+	p->count = info->queryCount;
+	VkResult result = make_buffer(device, p);
+	if (result == VK_SUCCESS) {
+		if (info->queryType == VK_QUERY_TYPE_TIMESTAMP)
+			icd_need_limit(d, ICD_LIMIT_TIMESTAMPS, 1);
+		wire_encode_vkCreateQueryPool(icd_record_begin(d), info, p->object.id);
+		result = icd_record_end(d, RECORD_CREATE, p->object.id, 0);
+	}
+	if (result != VK_SUCCESS) {
+		pool_free(device, p);
+		return result == VK_ERROR_OUT_OF_HOST_MEMORY ? result : VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	}
+	*ret_pool = ICD_HANDLE(VkQueryPool, p);
+	return VK_SUCCESS;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_DestroyQueryPool(VkDevice device, VkQueryPool pool, const VkAllocationCallbacks *allocator)
+{
+	(void)allocator;
+	struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
+	if (!p)
+		return;
+	icd_record_plain(ICD_FROM(icd_device, device), RECORD_DESTROY, p->object.id);
+	pool_free(device, p);
+}
+
+/* Recording */
+
+static struct icd_query_use *uses(const struct icd_command_buffer *cb, size_t *ret_count)
+{
+	*ret_count = cb->queries.size / sizeof(struct icd_query_use);
+	return (struct icd_query_use *)(void *)cb->queries.data;
+}
+
+void icd_queries_clear(struct icd_command_buffer *cb)
+{
+	size_t count;
+	struct icd_query_use *all = uses(cb, &count);
+	for (size_t i = 0; i < count; i++)
+		free(all[i].states);
+	buf_clear(&cb->queries);
+}
+
+/* The pool's states in this recording; NULL when out of memory. */
+static uint8_t *states_of(struct icd_command_buffer *cb, struct icd_query_pool *pool)
+{
+	size_t count;
+	const struct icd_query_use *all = uses(cb, &count);
+	for (size_t i = 0; i < count; i++)
+		if (all[i].pool == pool)
+			return all[i].states;
+	const struct icd_query_use use = { pool, calloc(pool->count, 1) };
+	if (use.states)
+		buf_append(&cb->queries, &use, sizeof(use));
+	if (!use.states || cb->queries.failed) {
+		cb->failed = true;
+		free(use.states);
+		return NULL;
+	}
+	return use.states;
+}
+
+/* Between what the program's commands, fills and copies of ours do to the same bytes. */
+static void transfer_barrier(struct icd_command_buffer *cb)
+{
+	const VkAccessFlags access = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+	const VkMemoryBarrier memory = {
+		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = access, .dstAccessMask = access
+	};
+	wire_encode_vkCmdPipelineBarrier(&cb->writer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1,
+		&memory, 0, NULL, 0, NULL);
+}
+
+/* The next run of written queries from *first on; false: none. */
+static bool next_written(const struct icd_query_use *use, uint32_t *first, uint32_t *ret_count)
+{
+	uint32_t end;
+	while (*first < use->pool->count && use->states[*first] != ICD_QUERY_WRITTEN)
+		++*first;
+	for (end = *first; end < use->pool->count && use->states[end] == ICD_QUERY_WRITTEN;)
+		end++;
+	*ret_count = end - *first;
+	return end > *first;
+}
+
+static void flush_pool(struct icd_command_buffer *cb, const struct icd_query_use *use)
+{
+	const struct icd_query_pool *p = use->pool;
+	uint32_t first = 0, count;
+	for (; next_written(use, &first, &count); first += count) {
+		const VkDeviceSize offset = (VkDeviceSize)first * ICD_QUERY_BYTES;
+		icd_analyse_write(cb, ICD_FROM(icd_buffer, p->buffer), offset, (VkDeviceSize)count * ICD_QUERY_BYTES);
+		wire_encode_vkCmdCopyQueryPoolResults(&cb->writer, ICD_HANDLE(VkQueryPool, p), first, count, p->buffer,
+			offset, ICD_QUERY_BYTES,
+			VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT);
+	}
+}
+
+void icd_queries_flush(struct icd_command_buffer *cb)
+{
+	size_t count;
+	const struct icd_query_use *all = uses(cb, &count);
+	if (count == 0)
+		return;
+	transfer_barrier(cb);
+	for (size_t i = 0; i < count; i++)
+		flush_pool(cb, &all[i]);
+	transfer_barrier(cb);
+	icd_queries_clear(cb); /* the next write of one of them resets it by itself */
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdResetQueryPool(VkCommandBuffer handle, VkQueryPool pool, uint32_t first, uint32_t count)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
+	const VkDeviceSize offset = (VkDeviceSize)first * ICD_QUERY_BYTES, size = (VkDeviceSize)count * ICD_QUERY_BYTES;
+	uint8_t *states = states_of(cb, p);
+	if (!states)
+		return;
+	memset(states + first, ICD_QUERY_RESET, count);
+	transfer_barrier(cb);
+	icd_analyse_write(cb, ICD_FROM(icd_buffer, p->buffer), offset, size);
+	wire_encode_vkCmdResetQueryPool(&cb->writer, pool, first, count);
+	wire_encode_vkCmdFillBuffer(&cb->writer, p->buffer, offset, size, 0);
+}
+
+static void write_timestamp(struct icd_command_buffer *cb, VkPipelineStageFlagBits stage, VkQueryPool pool, uint32_t query)
+{
+	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
+	if (!states)
+		return;
+	/* Reset by another recording, by the host, or on another executor: the pool at hand need not know. */
+	if (states[query] == ICD_QUERY_UNKNOWN)
+		wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, 1);
+	states[query] = ICD_QUERY_WRITTEN;
+	wire_encode_vkCmdWriteTimestamp(&cb->writer, stage, pool, query);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdWriteTimestamp(
+	VkCommandBuffer handle, VkPipelineStageFlagBits stage, VkQueryPool pool, uint32_t query)
+{
+	write_timestamp(ICD_FROM(icd_command_buffer, handle), stage, pool, query);
+}
+
+/* The stages that the new masks add are parts of the old ones; the end of everything is behind each of them. */
+VKAPI_ATTR void VKAPI_CALL icd_CmdWriteTimestamp2KHR(
+	VkCommandBuffer handle, VkPipelineStageFlags2 stage, VkQueryPool pool, uint32_t query)
+{
+	VkPipelineStageFlagBits old = stage >> 32 ? VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT : (VkPipelineStageFlagBits)stage;
+	write_timestamp(ICD_FROM(icd_command_buffer, handle), old ? old : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, pool, query);
+}
+
+static void copy_flush(
+	struct icd_command_buffer *cb, VkBuffer source, VkBuffer target, uint32_t *count, const VkBufferCopy *regions)
+{
+	if (*count)
+		wire_encode_vkCmdCopyBuffer(&cb->writer, source, target, *count, regions);
+	*count = 0;
+}
+
+/* Words are little-endian: the lower halves are what 32-bit results are. A query that is not available yields 0. */
+VKAPI_ATTR void VKAPI_CALL icd_CmdCopyQueryPoolResults(VkCommandBuffer handle, VkQueryPool pool, uint32_t first,
+	uint32_t count, VkBuffer target, VkDeviceSize offset, VkDeviceSize stride, VkQueryResultFlags flags)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
+	const VkDeviceSize word = flags & VK_QUERY_RESULT_64_BIT ? 8 : 4;
+	const bool availability = flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT;
+	VkBufferCopy regions[COPY_REGIONS];
+	uint32_t made = 0;
+	icd_queries_flush(cb);
+	icd_analyse_read(cb, ICD_FROM(icd_buffer, p->buffer), (VkDeviceSize)first * ICD_QUERY_BYTES,
+		(VkDeviceSize)count * ICD_QUERY_BYTES);
+	for (uint32_t i = 0; i < count; i++) {
+		const VkDeviceSize from = (VkDeviceSize)(first + i) * ICD_QUERY_BYTES, to = offset + i * stride;
+		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), to, availability ? 2 * word : word);
+		regions[made++] = (VkBufferCopy){ from, to, word };
+		if (availability)
+			regions[made++] = (VkBufferCopy){ from + 8, to + word, word };
+		if (made + 2 > COPY_REGIONS)
+			copy_flush(cb, p->buffer, target, &made, regions);
+	}
+	copy_flush(cb, p->buffer, target, &made, regions);
+}
+
+/* The host's side */
+
+VKAPI_ATTR void VKAPI_CALL icd_ResetQueryPool(VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count)
+{
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
+	pthread_mutex_lock(&d->mutex);
+	memset(ICD_FROM(icd_memory, p->memory)->map + (size_t)first * ICD_QUERY_BYTES, 0, (size_t)count * ICD_QUERY_BYTES);
+	pthread_mutex_unlock(&d->mutex);
+}
+
+static bool available(const uint64_t *words, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!words[2 * i + 1])
+			return false;
+	return true;
+}
+
+static void put(unsigned char *at, uint64_t value, bool wide)
+{
+	if (wide)
+		memcpy(at, &value, sizeof(value));
+	else
+		memcpy(at, &(uint32_t){ (uint32_t)value }, sizeof(uint32_t));
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_GetQueryPoolResults(VkDevice device, VkQueryPool pool, uint32_t first, uint32_t count,
+	size_t size, void *data, VkDeviceSize stride, VkQueryResultFlags flags)
+{
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
+	const uint64_t *words = (const uint64_t *)(void *)ICD_FROM(icd_memory, p->memory)->map + 2 * (size_t)first;
+	const bool wide = flags & VK_QUERY_RESULT_64_BIT;
+	const size_t word = wide ? 8 : 4;
+	pthread_mutex_lock(&d->mutex);
+	for (;;) {
+		uint32_t seen = ring_sequence(&d->stream.delivery);
+		icd_drain(d);
+		if (icd_lost(d) || !(flags & VK_QUERY_RESULT_WAIT_BIT) || available(words, count))
+			break;
+		pthread_mutex_unlock(&d->mutex);
+		icd_sleep(d, seen, UINT64_MAX);
+		pthread_mutex_lock(&d->mutex);
+	}
+	bool all = true;
+	for (uint32_t i = 0; i < count && !icd_lost(d); i++) {
+		unsigned char *at = (unsigned char *)data + i * stride;
+		bool there = words[2 * i + 1];
+		all = all && there;
+		if ((size_t)(at - (unsigned char *)data) + word > size)
+			break;
+		if (there || (flags & VK_QUERY_RESULT_PARTIAL_BIT))
+			put(at, words[2 * i], wide);
+		if (flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT)
+			put(at + word, there, wide);
+	}
+	pthread_mutex_unlock(&d->mutex);
+	if (icd_lost(d))
+		return VK_ERROR_DEVICE_LOST;
+	return all ? VK_SUCCESS : VK_NOT_READY;
+}

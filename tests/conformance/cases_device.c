@@ -1,0 +1,420 @@
+/* Instance, physical device, device, memory, private data, and the codes of what is not there. */
+#include "conformance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void case_instance(void)
+{
+	uint32_t version = 0, count = 0;
+	OK(VK(EnumerateInstanceVersion)(&version));
+	say("instance: at least 1.2: %d", version >= VK_API_VERSION_1_2);
+	OK(VK(EnumerateInstanceExtensionProperties)(NULL, &count, NULL));
+	VkExtensionProperties *extensions = calloc(count + 1, sizeof(*extensions));
+	OK(VK(EnumerateInstanceExtensionProperties)(NULL, &count, extensions));
+	bool utils = false, properties2 = false, external = false, groups = false;
+	for (uint32_t i = 0; i < count; i++) {
+		utils |= strcmp(extensions[i].extensionName, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) == 0;
+		properties2 |=
+			strcmp(extensions[i].extensionName, VK_KHR_GET_PHYSICAL_DEVICE_PROPERTIES_2_EXTENSION_NAME) == 0;
+		external |= strcmp(extensions[i].extensionName, VK_KHR_EXTERNAL_MEMORY_CAPABILITIES_EXTENSION_NAME) == 0;
+		groups |= strcmp(extensions[i].extensionName, VK_KHR_DEVICE_GROUP_CREATION_EXTENSION_NAME) == 0;
+	}
+	free(extensions);
+	say("instance: debug utils %d, properties2 %d, device groups %d", utils, properties2, groups);
+	OK(VK(EnumerateInstanceLayerProperties)(&count, NULL));
+
+	const char *enabled[8];
+	uint32_t enabled_count = 0;
+	if (utils)
+		enabled[enabled_count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+	if (properties2)
+		enabled[enabled_count++] = VK_KHR_GET_PHYSICAL_DEVICE_PROPERTIES_2_EXTENSION_NAME;
+	if (groups)
+		enabled[enabled_count++] = VK_KHR_DEVICE_GROUP_CREATION_EXTENSION_NAME;
+	if (external) {
+		enabled[enabled_count++] = VK_KHR_EXTERNAL_MEMORY_CAPABILITIES_EXTENSION_NAME;
+		enabled[enabled_count++] = VK_KHR_EXTERNAL_SEMAPHORE_CAPABILITIES_EXTENSION_NAME;
+		enabled[enabled_count++] = VK_KHR_EXTERNAL_FENCE_CAPABILITIES_EXTENSION_NAME;
+	}
+	const VkApplicationInfo app = { .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+		.pApplicationName = "conformance",
+		.apiVersion = VK_API_VERSION_1_2 };
+	VkInstanceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+		.pApplicationInfo = &app,
+		.enabledExtensionCount = enabled_count,
+		.ppEnabledExtensionNames = enabled };
+	OK(VK(CreateInstance)(&info, NULL, &w.instance));
+	if (w.valid_only)
+		return;
+	const char *unknown = "VK_TBMESH_unknown";
+	VkInstance none;
+	info.enabledExtensionCount = 1;
+	info.ppEnabledExtensionNames = &unknown;
+	say("instance: an unknown extension: %d", VK(CreateInstance)(&info, NULL, &none));
+}
+
+static void list_extensions(void)
+{
+	static VkExtensionProperties all[512];
+	static const char *const made[] = {
+#define ICD_EXTENSION(name, spec, promoted) VK_##spec##_EXTENSION_NAME,
+#define ICD_LOCAL_EXTENSION(name, spec) VK_##spec##_EXTENSION_NAME,
+#include "migrate/icd/extensions.h"
+	};
+	uint32_t count = 0, one = 1;
+	OK(VK(EnumerateDeviceExtensionProperties)(w.physical, NULL, &count, NULL));
+	say("extensions: the first of several: %d", VK(EnumerateDeviceExtensionProperties)(w.physical, NULL, &one, all));
+	count = 512;
+	OK(VK(EnumerateDeviceExtensionProperties)(w.physical, NULL, &count, all));
+	for (size_t m = 0; m < sizeof(made) / sizeof(made[0]); m++)
+		for (uint32_t i = 0; i < count; i++)
+			if (strcmp(all[i].extensionName, made[m]) == 0)
+				w.offered[w.offered_count++] = made[m];
+	remark("%u of the %zu extensions that tbmesh knows are here", w.offered_count, sizeof(made) / sizeof(made[0]));
+	uint32_t layers = 7;
+	OK(VK(EnumerateDeviceLayerProperties)(w.physical, &layers, NULL));
+}
+
+static void compare_old_and_new(void)
+{
+	VkPhysicalDeviceProperties properties;
+	VkPhysicalDeviceProperties2 properties2 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 };
+	VkPhysicalDeviceFeatures features;
+	VkPhysicalDeviceFeatures2 features2 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 };
+	VkPhysicalDeviceMemoryProperties2 memory2 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2 };
+	VkFormatProperties format;
+	VkFormatProperties2 format2 = { .sType = VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_2 };
+	VK(GetPhysicalDeviceProperties)(w.physical, &properties);
+	VK(GetPhysicalDeviceProperties2)(w.physical, &properties2);
+	say("properties: same name and limits: %d",
+		strcmp(properties.deviceName, properties2.properties.deviceName) == 0 &&
+			properties.limits.maxStorageBufferRange == properties2.properties.limits.maxStorageBufferRange);
+	VK(GetPhysicalDeviceFeatures)(w.physical, &features);
+	VK(GetPhysicalDeviceFeatures2)(w.physical, &features2);
+	say("features: the same: %d, int64 %d, float64 %d, int16 %d, robust %d",
+		memcmp(&features, &features2.features, sizeof(features)) == 0, features.shaderInt64, features.shaderFloat64,
+		features.shaderInt16, features.robustBufferAccess);
+	VK(GetPhysicalDeviceMemoryProperties)(w.physical, &w.memory);
+	VK(GetPhysicalDeviceMemoryProperties2)(w.physical, &memory2);
+	say("memory: the same: %d",
+		memory2.memoryProperties.memoryTypeCount == w.memory.memoryTypeCount &&
+			memory2.memoryProperties.memoryHeapCount == w.memory.memoryHeapCount);
+	const VkFormatFeatureFlags texels = VK_FORMAT_FEATURE_UNIFORM_TEXEL_BUFFER_BIT |
+		VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT;
+	uint32_t texel_formats = 0;
+	for (VkFormat f = VK_FORMAT_UNDEFINED + 1; f <= VK_FORMAT_ASTC_12x12_SRGB_BLOCK; f++) {
+		VK(GetPhysicalDeviceFormatProperties)(w.physical, f, &format);
+		VK(GetPhysicalDeviceFormatProperties2)(w.physical, f, &format2);
+		if (memcmp(&format, &format2.formatProperties, sizeof(format)) != 0)
+			say("format %d: not the same", f);
+		texel_formats = texel_formats * 31 + (format.bufferFeatures & texels);
+	}
+	say("formats: texel buffers %08x", texel_formats);
+	if (HAS(GetPhysicalDeviceFeatures2KHR))
+		VK(GetPhysicalDeviceFeatures2KHR)(w.physical, &features2);
+	if (HAS(GetPhysicalDeviceProperties2KHR))
+		VK(GetPhysicalDeviceProperties2KHR)(w.physical, &properties2);
+	if (HAS(GetPhysicalDeviceMemoryProperties2KHR))
+		VK(GetPhysicalDeviceMemoryProperties2KHR)(w.physical, &memory2);
+	if (HAS(GetPhysicalDeviceFormatProperties2KHR))
+		VK(GetPhysicalDeviceFormatProperties2KHR)(w.physical, VK_FORMAT_R32_UINT, &format2);
+}
+
+/* Of a format that no driver here has, and of none that is sparse. */
+static void ask_for_images(void)
+{
+	const VkFormat format = VK_FORMAT_ASTC_8x8_SRGB_BLOCK;
+	const VkPhysicalDeviceImageFormatInfo2 info = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_FORMAT_INFO_2,
+		.format = format,
+		.type = VK_IMAGE_TYPE_2D,
+		.usage = VK_IMAGE_USAGE_STORAGE_BIT };
+	const VkPhysicalDeviceSparseImageFormatInfo2 sparse = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SPARSE_IMAGE_FORMAT_INFO_2,
+		.format = VK_FORMAT_R8G8B8A8_UNORM,
+		.type = VK_IMAGE_TYPE_2D,
+		.samples = VK_SAMPLE_COUNT_1_BIT,
+		.usage = VK_IMAGE_USAGE_SAMPLED_BIT
+	};
+	VkImageFormatProperties properties;
+	VkImageFormatProperties2 properties2 = { .sType = VK_STRUCTURE_TYPE_IMAGE_FORMAT_PROPERTIES_2 };
+	uint32_t count = 5;
+	say("image format: %d %d",
+		VK(GetPhysicalDeviceImageFormatProperties)(w.physical, format, VK_IMAGE_TYPE_2D, VK_IMAGE_TILING_OPTIMAL,
+			VK_IMAGE_USAGE_STORAGE_BIT, 0, &properties),
+		VK(GetPhysicalDeviceImageFormatProperties2)(w.physical, &info, &properties2));
+	if (HAS(GetPhysicalDeviceImageFormatProperties2KHR))
+		VK(GetPhysicalDeviceImageFormatProperties2KHR)(w.physical, &info, &properties2);
+	VK(GetPhysicalDeviceSparseImageFormatProperties)
+	(w.physical, sparse.format, sparse.type, sparse.samples, sparse.usage, sparse.tiling, &count, NULL);
+	say("sparse formats: %u", count);
+	VK(GetPhysicalDeviceSparseImageFormatProperties2)(w.physical, &sparse, &count, NULL);
+	if (HAS(GetPhysicalDeviceSparseImageFormatProperties2KHR))
+		VK(GetPhysicalDeviceSparseImageFormatProperties2KHR)(w.physical, &sparse, &count, NULL);
+	say("sparse formats: %u", count);
+}
+
+static void ask_for_external(void)
+{
+	const VkPhysicalDeviceExternalBufferInfo buffer = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
+		.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT };
+	const VkPhysicalDeviceExternalFenceInfo fence = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_FENCE_INFO,
+		.handleType = VK_EXTERNAL_FENCE_HANDLE_TYPE_SYNC_FD_BIT };
+	const VkPhysicalDeviceExternalSemaphoreInfo semaphore = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_SEMAPHORE_INFO,
+		.handleType = VK_EXTERNAL_SEMAPHORE_HANDLE_TYPE_OPAQUE_FD_BIT
+	};
+	VkExternalBufferProperties buffers = { .sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES };
+	VkExternalFenceProperties fences = { .sType = VK_STRUCTURE_TYPE_EXTERNAL_FENCE_PROPERTIES };
+	VkExternalSemaphoreProperties semaphores = { .sType = VK_STRUCTURE_TYPE_EXTERNAL_SEMAPHORE_PROPERTIES };
+	VK(GetPhysicalDeviceExternalBufferProperties)(w.physical, &buffer, &buffers);
+	VK(GetPhysicalDeviceExternalFenceProperties)(w.physical, &fence, &fences);
+	VK(GetPhysicalDeviceExternalSemaphoreProperties)(w.physical, &semaphore, &semaphores);
+	remark("external buffers 0x%x, fences 0x%x, semaphores 0x%x",
+		buffers.externalMemoryProperties.externalMemoryFeatures, fences.externalFenceFeatures,
+		semaphores.externalSemaphoreFeatures);
+	if (HAS(GetPhysicalDeviceExternalBufferPropertiesKHR))
+		VK(GetPhysicalDeviceExternalBufferPropertiesKHR)(w.physical, &buffer, &buffers);
+	if (HAS(GetPhysicalDeviceExternalFencePropertiesKHR))
+		VK(GetPhysicalDeviceExternalFencePropertiesKHR)(w.physical, &fence, &fences);
+	if (HAS(GetPhysicalDeviceExternalSemaphorePropertiesKHR))
+		VK(GetPhysicalDeviceExternalSemaphorePropertiesKHR)(w.physical, &semaphore, &semaphores);
+}
+
+void case_physical(void)
+{
+	VkPhysicalDevice all[16];
+	VkPhysicalDeviceGroupProperties groups[16];
+	uint32_t count = 16, group_count = 16;
+	for (uint32_t i = 0; i < 16; i++)
+		groups[i] = (VkPhysicalDeviceGroupProperties){ .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_GROUP_PROPERTIES };
+	OK(VK(EnumeratePhysicalDevices)(w.instance, &count, all));
+	OK(VK(EnumeratePhysicalDeviceGroups)(w.instance, &group_count, groups));
+	if (count == 0) {
+		fprintf(stderr, "no Vulkan device\n");
+		exit(1);
+	}
+	w.physical = all[0];
+	for (uint32_t i = 0; i < group_count; i++)
+		if (groups[i].physicalDevices[0] == w.physical)
+			say("its group: %u, memory apart %d", groups[i].physicalDeviceCount, groups[i].subsetAllocation);
+	VK(GetInstanceProcAddr)(w.instance, "vkCreateDevice");
+	say("no such instance function: %d", !VK(GetInstanceProcAddr)(w.instance, "vkNoSuchFunction"));
+	VkPhysicalDeviceProperties properties;
+	VK(GetPhysicalDeviceProperties)(w.physical, &properties);
+	w.tbmesh = strncmp(properties.deviceName, "tbmesh:", 7) == 0;
+	list_extensions();
+	compare_old_and_new();
+	ask_for_images();
+	ask_for_external();
+
+	VkQueueFamilyProperties families[16];
+	VkQueueFamilyProperties2 families2[16];
+	for (uint32_t i = 0; i < 16; i++)
+		families2[i] = (VkQueueFamilyProperties2){ .sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2 };
+	count = 16;
+	VK(GetPhysicalDeviceQueueFamilyProperties)(w.physical, &count, families);
+	while (w.family < count && !(families[w.family].queueFlags & VK_QUEUE_COMPUTE_BIT))
+		w.family++;
+	VK(GetPhysicalDeviceQueueFamilyProperties2)(w.physical, &count, families2);
+	if (HAS(GetPhysicalDeviceQueueFamilyProperties2KHR))
+		VK(GetPhysicalDeviceQueueFamilyProperties2KHR)(w.physical, &count, families2);
+	say("queue family: computes %d, the same %d, bits of a timestamp %u", w.family < count,
+		families2[w.family].queueFamilyProperties.queueFlags == families[w.family].queueFlags,
+		families[w.family].timestampValidBits);
+	uint32_t tools = 0;
+	if (HAS(GetPhysicalDeviceToolPropertiesEXT))
+		remark("tools: %d", VK(GetPhysicalDeviceToolPropertiesEXT)(w.physical, &tools, NULL));
+}
+
+static void refused_devices(VkDeviceCreateInfo info)
+{
+	const char *unknown = "VK_TBMESH_unknown";
+	VkDevice none;
+	VkPhysicalDeviceFeatures features = { .shaderResourceResidency = VK_TRUE };
+	info.pNext = NULL;
+	info.enabledExtensionCount = 1;
+	info.ppEnabledExtensionNames = &unknown;
+	say("device: an unknown extension: %d", VK(CreateDevice)(w.physical, &info, NULL, &none));
+	info.enabledExtensionCount = 0;
+	info.pEnabledFeatures = &features;
+	say("device: a feature that is not there: %d", VK(CreateDevice)(w.physical, &info, NULL, &none));
+}
+
+void case_device(void)
+{
+	const float priority = 1.0f;
+	const VkDeviceQueueCreateInfo queue = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+		.queueFamilyIndex = w.family,
+		.queueCount = 1,
+		.pQueuePriorities = &priority };
+	VkPhysicalDeviceVulkan12Features v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES };
+	VkPhysicalDeviceSynchronization2Features sync2 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SYNCHRONIZATION_2_FEATURES, .pNext = &v12
+	};
+	VkPhysicalDeviceMaintenance4Features maintenance4 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES, .pNext = &sync2
+	};
+	VkPhysicalDevicePrivateDataFeatures private_data = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRIVATE_DATA_FEATURES, .pNext = &maintenance4
+	};
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &private_data };
+	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
+	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
+		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
+	v12 = (VkPhysicalDeviceVulkan12Features){
+		.sType = v12.sType, .timelineSemaphore = VK_TRUE, .hostQueryReset = VK_TRUE, .shaderInt8 = v12.shaderInt8
+	};
+	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE };
+	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+		.pNext = &all,
+		.queueCreateInfoCount = 1,
+		.pQueueCreateInfos = &queue,
+		.enabledExtensionCount = w.offered_count,
+		.ppEnabledExtensionNames = w.offered };
+	if (!w.valid_only)
+		refused_devices(info);
+	OK(VK(CreateDevice)(w.physical, &info, NULL, &w.device));
+}
+
+void case_memory(void)
+{
+	VkQueue again;
+	const VkDeviceQueueInfo2 queue_info = { .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_INFO_2,
+		.queueFamilyIndex = w.family };
+	VK(GetDeviceQueue)(w.device, w.family, 0, &w.queue);
+	VK(GetDeviceQueue2)(w.device, &queue_info, &again);
+	say("queue: the same %d; no such device function: %d", again == w.queue,
+		!VK(GetDeviceProcAddr)(w.device, "vkCmdNoSuchFunction"));
+	const VkCommandPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+		.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+		.queueFamilyIndex = w.family };
+	OK(VK(CreateCommandPool)(w.device, &pool, NULL, &w.pool));
+
+	/* A group of one device: neither peers nor, without lazily allocated memory, a commitment that may be asked for. */
+	VkPeerMemoryFeatureFlags peers = 0;
+	if (!w.valid_only) {
+		VK(GetDeviceGroupPeerMemoryFeatures)(w.device, 0, 0, 0, &peers);
+		if (HAS(GetDeviceGroupPeerMemoryFeaturesKHR))
+			VK(GetDeviceGroupPeerMemoryFeaturesKHR)(w.device, 0, 0, 0, &peers);
+	}
+
+	const VkBufferUsageFlags usage =
+		VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+	w.source = make_buffer(BYTES, true, usage);
+	w.target = make_buffer(BYTES, false, usage);
+	w.back = make_buffer(BYTES, true, usage);
+	w.texels = make_buffer(BYTES, true, VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
+	w.block = make_buffer(256, true, VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		w.source.map[i] = i * 2654435761u;
+		w.texels.map[i] = i * i;
+	}
+	for (uint32_t i = 0; i < 4; i++)
+		w.block.map[i] = 1000 * i;
+	const VkMappedMemoryRange range = {
+		.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, .memory = w.source.memory, .size = VK_WHOLE_SIZE
+	};
+	OK(VK(FlushMappedMemoryRanges)(w.device, 1, &range));
+	OK(VK(InvalidateMappedMemoryRanges)(w.device, 1, &range));
+	VK(UnmapMemory)(w.device, w.source.memory);
+	OK(VK(MapMemory)(w.device, w.source.memory, 0, VK_WHOLE_SIZE, 0, (void **)&w.source.map));
+	say("memory: mapped again %08x", sum(w.source.map, COUNT));
+	void *part = NULL;
+	VK(UnmapMemory)(w.device, w.back.memory);
+	OK(VK(MapMemory)(w.device, w.back.memory, 256, 256, 0, &part));
+	memset(part, 0x5a, 256);
+	VK(UnmapMemory)(w.device, w.back.memory);
+	OK(VK(MapMemory)(w.device, w.back.memory, 0, VK_WHOLE_SIZE, 0, (void **)&w.back.map));
+	say("memory: mapped in part %08x %08x", w.back.map[63], w.back.map[64]);
+	const VkBufferViewCreateInfo view = { .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+		.buffer = w.texels.buffer,
+		.format = VK_FORMAT_R32_UINT,
+		.range = VK_WHOLE_SIZE };
+	OK(VK(CreateBufferView)(w.device, &view, NULL, &w.texel_view));
+
+	if (w.valid_only)
+		return;
+	VkDeviceSize committed = 0;
+	VK(GetDeviceMemoryCommitment)(w.device, w.target.memory, &committed);
+	const VkDeviceMemoryOpaqueCaptureAddressInfo capture = {
+		.sType = VK_STRUCTURE_TYPE_DEVICE_MEMORY_OPAQUE_CAPTURE_ADDRESS_INFO, .memory = w.target.memory
+	};
+	const VkBufferDeviceAddressInfo address = { .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+		.buffer = w.target.buffer };
+	VK(GetDeviceMemoryOpaqueCaptureAddress)(w.device, &capture);
+	VK(GetBufferOpaqueCaptureAddress)(w.device, &address);
+	VK(GetBufferDeviceAddress)(w.device, &address);
+	const VkMemoryAllocateInfo too_much = { .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+		.allocationSize = 1ull << 50 };
+	VkDeviceMemory none;
+	say("memory: far too much: %d", VK(AllocateMemory)(w.device, &too_much, NULL, &none));
+}
+
+void case_private_data(void)
+{
+	if (HAS(CreatePrivateDataSlotEXT)) {
+		const VkPrivateDataSlotCreateInfo info = { .sType = VK_STRUCTURE_TYPE_PRIVATE_DATA_SLOT_CREATE_INFO };
+		const uint64_t object = (uint64_t)w.target.buffer;
+		VkPrivateDataSlot slots[2];
+		uint64_t data[3] = { 1, 1, 1 };
+		for (uint32_t i = 0; i < 2; i++)
+			OK(VK(CreatePrivateDataSlotEXT)(w.device, &info, NULL, &slots[i]));
+		OK(VK(SetPrivateDataEXT)(w.device, VK_OBJECT_TYPE_BUFFER, object, slots[0], 41));
+		OK(VK(SetPrivateDataEXT)(w.device, VK_OBJECT_TYPE_BUFFER, object, slots[0], 42));
+		VK(GetPrivateDataEXT)(w.device, VK_OBJECT_TYPE_BUFFER, object, slots[0], &data[0]);
+		VK(GetPrivateDataEXT)(w.device, VK_OBJECT_TYPE_BUFFER, object, slots[1], &data[1]);
+		VK(GetPrivateDataEXT)
+		(w.device, VK_OBJECT_TYPE_DEVICE_MEMORY, (uint64_t)w.target.memory, slots[0], &data[2]);
+		say("private data: %d %d %d", (int)data[0], (int)data[1], (int)data[2]);
+		for (uint32_t i = 0; i < 2; i++)
+			VK(DestroyPrivateDataSlotEXT)(w.device, slots[i], NULL);
+	}
+	/* Names are the loader's or a layer's affair; they must not disturb. */
+	PFN_vkSetDebugUtilsObjectNameEXT name =
+		(PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(w.instance, "vkSetDebugUtilsObjectNameEXT");
+	if (!name)
+		return;
+	const VkDebugUtilsObjectNameInfoEXT names[] = {
+		{ .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+			.objectType = VK_OBJECT_TYPE_BUFFER,
+			.objectHandle = (uint64_t)w.target.buffer,
+			.pObjectName = "target" },
+		{ .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+			.objectType = VK_OBJECT_TYPE_QUEUE,
+			.objectHandle = (uint64_t)(uintptr_t)w.queue,
+			.pObjectName = "the queue" },
+	};
+	say("names: %d %d", name(w.device, &names[0]), name(w.device, &names[1]));
+}
+
+/* What the driver does not offer, or not all of: a code that the call may return, or what asks for it is not there. Other drivers
+ * have some of it. */
+void case_absent(void)
+{
+	VK(DestroyRenderPass)(w.device, VK_NULL_HANDLE, NULL);
+	VK(DestroyFramebuffer)(w.device, VK_NULL_HANDLE, NULL);
+	VK(DestroySamplerYcbcrConversion)(w.device, VK_NULL_HANDLE, NULL);
+	if (w.valid_only || !w.tbmesh)
+		return;
+	const VkRenderPassCreateInfo pass_info = { .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO };
+	const VkRenderPassCreateInfo2 pass_info2 = { .sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO_2 };
+	const VkFramebufferCreateInfo framebuffer_info = { .sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO };
+	const VkSamplerYcbcrConversionCreateInfo ycbcr_info = {
+		.sType = VK_STRUCTURE_TYPE_SAMPLER_YCBCR_CONVERSION_CREATE_INFO
+	};
+	const VkGraphicsPipelineCreateInfo graphics_info = { .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO };
+	VkRenderPass pass;
+	VkFramebuffer framebuffer;
+	VkSamplerYcbcrConversion ycbcr;
+	VkPipeline pipeline;
+	const VkResult none = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+	expect(VK(CreateRenderPass)(w.device, &pass_info, NULL, &pass) == none, "render passes are refused");
+	expect(VK(CreateRenderPass2)(w.device, &pass_info2, NULL, &pass) == none, "render passes are refused");
+	expect(VK(CreateFramebuffer)(w.device, &framebuffer_info, NULL, &framebuffer) == none, "framebuffers are refused");
+	expect(VK(CreateSamplerYcbcrConversion)(w.device, &ycbcr_info, NULL, &ycbcr) == none, "conversions are refused");
+	expect(VK(CreateGraphicsPipelines)(w.device, VK_NULL_HANDLE, 1, &graphics_info, NULL, &pipeline) == none,
+		"graphics pipelines are refused");
+}
