@@ -221,10 +221,11 @@ static void create_query_pool(struct decoding *d)
 	VkQueryPool pool = VK_NULL_HANDLE;
 	VkResult result;
 
-	if (!wire_decode_vkCreateQueryPool(&d->reader, &v))
+	if (!wire_decode_vkCreateQueryPool(&d->reader, &v) ||
+		(v.pCreateInfo->queryType != VK_QUERY_TYPE_TIMESTAMP && v.pCreateInfo->queryType != VK_QUERY_TYPE_OCCLUSION))
 		malformed(d);
 	result = device->vk.vkCreateQueryPool(device->handle, v.pCreateInfo, NULL, &pool);
-	add(d, VK_OBJECT_TYPE_QUERY_POOL, result, (uint64_t)pool);
+	add(d, VK_OBJECT_TYPE_QUERY_POOL, result, (uint64_t)pool)->size = v.pCreateInfo->queryCount;
 }
 
 static void create_set_layout(struct decoding *d)

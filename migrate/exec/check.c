@@ -293,6 +293,26 @@ static bool check_image_copies(
 	return true;
 }
 
+static bool check_queries(struct recording *r, uint32_t first, uint32_t count)
+{
+	const struct object *pool = named_at(r->named, 0);
+
+	return pool && within(first, count, pool->size) ? true : fault(r, "queries that their pool has not");
+}
+
+/* Of the only kind that is recorded: 64 bits and their availability, back to back. */
+static bool check_query_copies(struct recording *r, const struct wire_vkCmdCopyQueryPoolResults *v)
+{
+	const struct object *buffer = named_at(r->named, 1);
+
+	if (!check_queries(r, v->firstQuery, v->queryCount))
+		return false;
+	if (!buffer || v->stride < 16 || v->queryCount > buffer->size / v->stride || v->dstOffset % 8 || v->stride % 8 ||
+		!within(v->dstOffset, v->stride * v->queryCount, buffer->size))
+		return fault(r, "query results beyond the end of a buffer");
+	return true;
+}
+
 bool check_command(struct recording *r, unsigned command, const void *parameters)
 {
 	switch ((enum wire_command)command) {
@@ -357,6 +377,19 @@ bool check_command(struct recording *r, unsigned command, const void *parameters
 	}
 	case WIRE_vkCmdExecuteCommands:
 		return check_secondaries(r);
+	case WIRE_vkCmdResetQueryPool: {
+		const struct wire_vkCmdResetQueryPool *v = parameters;
+
+		return check_queries(r, v->firstQuery, v->queryCount);
+	}
+	case WIRE_vkCmdWriteTimestamp:
+		return check_queries(r, ((const struct wire_vkCmdWriteTimestamp *)parameters)->query, 1);
+	case WIRE_vkCmdCopyQueryPoolResults:
+		return check_query_copies(r, parameters);
+	case WIRE_vkCmdBeginQuery:
+	case WIRE_vkCmdEndQuery:
+	case WIRE_vkCmdWriteTimestamp2:
+		return fault(r, "a query command that no driver of ours records");
 	case WIRE_vkCmdCopyBufferToImage: {
 		const struct wire_vkCmdCopyBufferToImage *v = parameters;
 

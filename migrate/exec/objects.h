@@ -21,7 +21,7 @@ struct object {
 	bool usable;
 	bool primary;          /* command buffer: level */
 	uint64_t handle;       /* the real one; 0: none was made */
-	VkDeviceSize size;     /* buffer: bytes */
+	VkDeviceSize size;     /* buffer: bytes; query pool: queries */
 	uint64_t bound, offset; /* buffer: where it is, id of the memory; 0 not bound */
 	struct image *image;    /* owned */
 	struct memory *memory; /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
