@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 
+from .dawn import Dawn
 from .errors import Missing, TryError
+from .ffmpeg import Ffmpeg
+from .gfxreconstruct import Gfxreconstruct
 from .llama import Llama
 from .program import setup
 from .stage import GPUS, TOP, WAYS, Stage
 from .trial import Trial
+from .vulkaninfo import Vulkaninfo
 
-PROGRAMS = [Llama]
+PROGRAMS = [Llama, Ffmpeg, Gfxreconstruct, Vulkaninfo, Dawn]
 SKIP = 77
 
 
@@ -79,7 +83,7 @@ def try_program(args):
                 trial.play(args.ways, args.kills, args.pair)
             except TryError as error:
                 if isinstance(error, Missing):
-                    raise
+                    raise Missing(f"{args.name} on {gpu}: {error}") from None
                 trial.wrong.append(f"{gpu}: {error}")
             right += trial.right
             wrong += trial.wrong

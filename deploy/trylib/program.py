@@ -46,7 +46,8 @@ def install_npm(place, packages):
 class Program:
     name = ""
     text = ""
-    debian = []  # packages
+    debian = []       # packages
+    is_short = False  # over before anybody could disturb it
 
     def __init__(self, place, args):
         """place: its own directory, for installed things and models; args: of the command line."""
@@ -59,8 +60,11 @@ class Program:
     def install(self):
         setup("install_packages", *self.debian)
 
+    def prepare(self, stage, gpu):
+        """Once a GPU, in front of its first run."""
+
     def before_run(self):
-        pass
+        """In front of each run."""
 
     def command(self):
         raise NotImplementedError
@@ -76,6 +80,10 @@ class Program:
 
     def summary(self, result):
         return f"{len(result.splitlines())} lines"
+
+    def remark(self, result):
+        """What else to tell of a run under tbmesh."""
+        return ""
 
     def difference(self, expected, got):
         """None, or where the results differ."""

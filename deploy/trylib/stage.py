@@ -8,12 +8,13 @@ import subprocess
 import threading
 import time
 
-from .errors import TryError
+from .errors import Missing, TryError
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 LAB = os.path.join(TOP, "deploy", "lab")
 HOME = "alpha"  # where programs are started
 GPUS = {"egpu": "alpha", "card": "beta"}
+SKIP = 77
 WAYS = ["lost", "silent", "hang", "crash"]
 PLUG_TIMEOUT_S = 20
 TAIL, TAIL_WIDTH = 25, 300  # lines and characters of a program's last words that an error shows
@@ -60,6 +61,8 @@ class Run:
         self.seconds = time.monotonic() - self.began
         for reader in self.readers:
             reader.join(10)
+        if status == SKIP:
+            raise Missing(self.last_words())
         if status != 0:
             raise TryError(f"it ended with {status}; its last words:\n{self.last_words()}")
 
@@ -110,7 +113,7 @@ class Run:
 class Stage:
     def __init__(self, directory, build, timeout_s, mode):
         self.environment = dict(os.environ, TBMESH_BUILD=build, TBMESH_LAB_DIR=directory)
-        self.timeout_s, self.mode = timeout_s, mode
+        self.build, self.timeout_s, self.mode = build, timeout_s, mode
 
     def lab(self, *words, check=True):
         done = subprocess.run([LAB, *words], capture_output=True, text=True, env=self.environment, timeout=120, check=False)
