@@ -16,8 +16,8 @@ class Ffmpeg(Program):
 
     def command(self):
         chain = f"format=yuv420p,hwupload,{self.args.filter},hwdownload,format=yuv420p"
-        return ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-init_hw_device", "vulkan=card:0", "-filter_hw_device", "card",
-                "-f", "lavfi", "-i", f"testsrc2=s={self.args.size}:r=25", "-frames:v", str(self.args.frames), "-vf", chain,
+        return ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-init_hw_device", "vulkan=card:0",
+                "-filter_hw_device", "card", "-f", "lavfi", "-i", f"testsrc2=s={self.args.size}:r=25", "-frames:v", str(self.args.frames), "-vf", chain,
                 "-f", "framemd5", "-flush_packets", "1", "-"]
 
     def summary(self, result):

@@ -35,6 +35,7 @@ class Gfxreconstruct(Program):
         return ["gfxrecon-replay", "-m", "remap", "--log-level", "warning", self.capture]
 
     def check(self, run):
-        wrong = [line for line in run.out + run.errors if "[gfxrecon] ERROR" in line or "[gfxrecon] FATAL" in line or "fatal error" in line]
+        bad = ("[gfxrecon] ERROR", "[gfxrecon] FATAL", "fatal error")
+        wrong = [line for line in run.out + run.errors if any(word in line for word in bad)]
         if wrong:
             raise TryError("".join(wrong))
