@@ -17,6 +17,8 @@ enum frame_kind {
 	FRAME_LOG = 5,    /* a = log position of the first byte; payload: log bytes (records may be split); remote only */
 	FRAME_BYE = 6,
 	FRAME_RECORD_PART = 7, /* a = size of the whole record, b = offset of this part */
+	FRAME_KNOWN =
+		8, /* a = memory id, b = offset; payload: 64-bit hashes of the checkpoint's blocks from there, 0 not known */
 	/* executor → session */
 	FRAME_READY = 16,     /* VkDevice is there; payload: GPU name */
 	FRAME_STARTED = 17,   /* seed applied; a = bytes of memory received */
@@ -25,6 +27,8 @@ enum frame_kind {
 	FRAME_DONE = 20,      /* a = seq, b = nonce as the GPU wrote it */
 	FRAME_ALLOCATED = 21, /* a = memory id, b = VkResult as uint32 */
 	FRAME_LOST = 22,      /* a = VkResult as uint32; payload: text */
+	FRAME_HASHES =
+		24, /* a = seq, b = memory id, c = offset; payload: 64-bit hashes of blocks (of the window that follows) */
 	FRAME_HEARTBEAT = 23, /* a = counter, b = seq that the GPU works on (0: idle) */
 };
 

@@ -1,6 +1,7 @@
 /* SUBMIT: the program's command buffers between uploads and nonce, and the windows of a COMMIT behind them. */
 #include <string.h>
 
+#include "migrate/exec/blocks.h"
 #include "migrate/exec/executor.h"
 
 static void append(struct executor *x, VkCommandBuffer buffer)
@@ -100,14 +101,16 @@ static void end_tail(struct executor *x, struct job *job)
 
 static void submit_windows(struct executor *x, uint64_t seq, uint64_t nonce, bool host_visible)
 {
-	for (uint32_t index = 1; !commit_is_empty(&x->commit, host_visible); index++) {
+	bool final = false;
+
+	for (uint32_t index = 1; !final; index++) {
 		struct job *job = jobs_take(&x->jobs);
 
 		job->seq = seq;
 		begin_tail(x, job);
 		commit_record_window(&x->commit, job, nonce, index, host_visible);
 		end_tail(x, job);
-		job->final = commit_is_empty(&x->commit, host_visible);
+		final = job->final = commit_is_empty(&x->commit, host_visible);
 		jobs_submit(&x->jobs, job, &job->tail, 1);
 	}
 }
@@ -117,7 +120,8 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	struct record_submit submit;
 	uint32_t size;
 	const unsigned char *payload = record_payload(record, &size);
-	bool returns, host_visible;
+	bool returns, host_visible, hashes;
+	bool final;
 	struct job *job;
 
 	if (record->header.subject != x->next_seq)
@@ -151,16 +155,21 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	store_images(x, job, submit.flags & SUBMIT_COMMIT);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
 		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
-	if (returns)
+	hashes = returns && !host_visible && blocks_wanted(&x->commit) && blocks_record(&x->commit, job, submit.nonce);
+	if (!hashes && returns)
 		commit_record_window(&x->commit, job, submit.nonce, 0, host_visible);
 	end_tail(x, job);
 	append(x, job->tail);
 	if (x->submit.failed)
 		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
-	job->final = !returns || commit_is_empty(&x->commit, host_visible);
+	final = job->final = !returns || (!hashes && commit_is_empty(&x->commit, host_visible));
 	jobs_submit(&x->jobs, job, (const VkCommandBuffer *)x->submit.data,
 		(uint32_t)(x->submit.size / sizeof(VkCommandBuffer)));
-	if (returns)
+	if (hashes) {
+		jobs_wait_ticket(&x->jobs, x->jobs.last_ticket);
+		blocks_drop_unchanged(&x->commit);
+	}
+	if (!final)
 		submit_windows(x, record->header.subject, submit.nonce, host_visible);
 	x->next_seq++;
 }

@@ -100,8 +100,7 @@ static struct window *make_window(struct commit *c)
 	return w;
 }
 
-/* A window that nobody reads any more. */
-static struct window *take_window(struct commit *c)
+struct window *commit_take_window(struct commit *c)
 {
 	struct jobs *j = c->jobs;
 	struct window *w = NULL;
@@ -119,6 +118,13 @@ static struct window *take_window(struct commit *c)
 	w->size = 0;
 	w->piece_count = 0;
 	return w;
+}
+
+void commit_give_window(struct commit *c, struct window *w)
+{
+	pthread_mutex_lock(&c->jobs->mutex);
+	list_append(&c->jobs->free_windows, &w->link);
+	pthread_mutex_unlock(&c->jobs->mutex);
 }
 
 /* Takes spans of m from the last one on, so that those left keep their places. */
@@ -139,7 +145,7 @@ static void gather_memory(struct commit *c, struct job *job, struct window *w, s
 			count = 0;
 		}
 		regions[count++] = (VkBufferCopy){ span->begin, w->size, size };
-		w->pieces[w->piece_count++] = (struct window_piece){ m->id, span->begin, (uint32_t)size };
+		w->pieces[w->piece_count++] = (struct window_piece){ m->id, span->begin, (uint32_t)size, false };
 		w->size += (uint32_t)size;
 		span->begin += size;
 		if (span->begin == span->end)
@@ -164,7 +170,7 @@ static void barrier(const struct device *d, VkCommandBuffer cb, VkPipelineStageF
 }
 
 /* gathered → sums and out → words: each behind the one before, so that the words vouch for the bytes. */
-static void record_hash(struct commit *c, struct job *job, const struct window *w, uint64_t nonce)
+void commit_record_hash(struct commit *c, struct job *job, const struct window *w, uint64_t nonce)
 {
 	const struct device *d = c->jobs->device;
 	const struct hash_push push = {
@@ -199,14 +205,14 @@ bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uin
 
 	if (commit_is_empty(c, host_visible))
 		return false;
-	w = take_window(c);
+	w = commit_take_window(c);
 	w->index = index;
 	while (!commit_is_empty(c, host_visible) && w->size < WINDOW_BYTES && w->piece_count < WINDOW_PIECES) {
 		struct list *first = list_empty(&c->dirty_host) ? c->dirty.next : c->dirty_host.next;
 
 		gather_memory(c, job, w, list_entry(first, struct memory, dirty_link));
 	}
-	record_hash(c, job, w, nonce + index + 1);
+	commit_record_hash(c, job, w, nonce + index + 1);
 	job->window = w;
 	return true;
 }

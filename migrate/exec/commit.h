@@ -19,6 +19,7 @@ struct window_piece {
 	uint64_t memory; /* id */
 	uint64_t offset;
 	uint32_t size; /* bytes, multiple of 4 */
+	bool hashes;   /* not bytes of the memory but hashes of its blocks from there on */
 };
 
 struct window {
@@ -33,6 +34,7 @@ struct window {
 	uint32_t size;  /* bytes */
 	uint32_t piece_count;
 	struct window_piece pieces[WINDOW_PIECES];
+	struct memory *memories[WINDOW_PIECES]; /* of hashes: whose */
 };
 
 struct commit {
@@ -41,7 +43,15 @@ struct commit {
 	VkPipelineLayout layout;
 	VkPipeline pipeline; /* made for the first window */
 	VkDescriptorPool pool;
-	unsigned window_count;         /* made so far */
+	unsigned window_count; /* made so far */
+	/* blocks.c */
+	VkDescriptorSetLayout blocks_set_layout;
+	VkPipelineLayout blocks_layout;
+	VkPipeline blocks_pipeline; /* made for the first hashes */
+	VkDescriptorPool blocks_pool;
+	struct window *hashed;         /* window of the last hashes */
+	uint64_t total, known, same;   /* blocks in it: all, with a hash in the checkpoint, with the same one */
+	unsigned skip, backoff;        /* COMMITs to go without hashing; how many it were last */
 	struct list dirty, dirty_host; /* memories with something to return: what the program cannot see, what it can */
 };
 
@@ -50,6 +60,10 @@ void commit_init(struct commit *c, struct jobs *j);
 void commit_note_write(struct commit *c, struct memory *m, uint64_t begin, uint64_t end);
 /* The memory is freed: nothing of it is returned. */
 void commit_forget(struct commit *c, struct memory *m);
+/* For blocks.c: a window that nobody reads any more; the hash and nonce of one that is filled, behind its filling. */
+struct window *commit_take_window(struct commit *c);
+void commit_give_window(struct commit *c, struct window *w); /* unused */
+void commit_record_hash(struct commit *c, struct job *job, const struct window *w, uint64_t nonce);
 /* host_visible: of what the program can see alone (RETURN).
  * Records the next window of what is noted into the tail of a job, behind everything before. False: nothing is left. */
 bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index, bool host_visible);

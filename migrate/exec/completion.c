@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "migrate/exec/blocks.h"
 #include "migrate/exec/commit.h"
 #include "migrate/exec/jobs.h"
 #include "migrate/exec/link.h"
@@ -33,10 +34,11 @@ static void report_window(struct jobs *j, const struct job *job)
 		for (uint32_t done = 0; done < piece->size;) {
 			uint32_t size = piece->size - done < FRAME_MAX_PAYLOAD ? piece->size - done : FRAME_MAX_PAYLOAD;
 			struct frame_header result = {
-				.kind = FRAME_RESULT,
+				.kind = piece->hashes ? FRAME_HASHES : FRAME_RESULT,
 				.a = job->seq,
 				.b = piece->memory,
-				.c = piece->offset + done,
+				.c = piece->offset +
+					(piece->hashes ? (uint64_t)done / sizeof(uint64_t) * BLOCK_BYTES : done),
 			};
 
 			link_send(j->link, &result, bytes, size);

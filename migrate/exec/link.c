@@ -268,6 +268,7 @@ static void handle_frame(struct link *l, const struct frame_header *header, cons
 	case FRAME_RECORDS:
 	case FRAME_RECORD_PART:
 	case FRAME_MEMORY:
+	case FRAME_KNOWN:
 	case FRAME_START:
 		queue_seed(l, header, payload);
 		return;

@@ -88,6 +88,7 @@ void memory_destroy(struct memory *m, const struct device *d)
 	list_remove(&m->dirty_link);
 	range_set_finish(&m->received);
 	range_set_finish(&m->dirty);
+	free(m->hashes);
 	d->vk.vkDestroyBuffer(d->handle, m->whole, NULL);
 	d->vk.vkFreeMemory(d->handle, m->handle, NULL);
 	free(m);

@@ -26,6 +26,7 @@ struct memory {
 	struct list images;        /* struct image that are bound to it */
 	bool aliased;              /* an image shares bytes with something else */
 	struct list dirty_link;    /* in the list of memories whose dirty is not empty */
+	uint64_t *hashes;          /* owned; of each block in the checkpoint, 0 not known; NULL: none known. See blocks.h */
 	uint64_t last_ticket;      /* the last job that touches `whole` */
 	uint64_t write_stamp;      /* see upload.h */
 };

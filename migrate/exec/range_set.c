@@ -51,6 +51,33 @@ bool range_set_add(struct range_set *s, uint64_t begin, uint64_t end)
 	return true;
 }
 
+bool range_set_cut(struct range_set *s, uint64_t begin, uint64_t end)
+{
+	size_t first = first_touching(s, begin), past;
+
+	if (first < s->count && s->spans[first].end == begin)
+		first++;
+	if (first < s->count && s->spans[first].begin < begin && s->spans[first].end > end) {
+		uint64_t rest = s->spans[first].end;
+
+		s->spans[first].end = begin;
+		if (range_set_add(s, end, rest))
+			return true;
+		s->spans[first].end = rest;
+		return false;
+	}
+	if (first < s->count && s->spans[first].begin < begin)
+		s->spans[first++].end = begin;
+	past = first;
+	while (past < s->count && s->spans[past].end <= end)
+		past++;
+	if (past < s->count && s->spans[past].begin < end)
+		s->spans[past].begin = end;
+	memmove(s->spans + first, s->spans + past, (s->count - past) * sizeof(*s->spans));
+	s->count -= past - first;
+	return true;
+}
+
 void range_set_clear(struct range_set *s)
 {
 	s->count = 0;

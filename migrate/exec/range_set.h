@@ -18,6 +18,8 @@ struct range_set {
 
 /* Adds [begin, end), begin < end. False when out of memory; the set is unchanged then. */
 bool range_set_add(struct range_set *s, uint64_t begin, uint64_t end);
+/* Takes away what of the set lies in [begin, end). False when out of memory; the set is unchanged then. */
+bool range_set_cut(struct range_set *s, uint64_t begin, uint64_t end);
 void range_set_clear(struct range_set *s); /* keeps the memory */
 void range_set_finish(struct range_set *s);
 

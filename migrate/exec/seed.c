@@ -1,6 +1,8 @@
 /* The seed: a checkpoint's objects and memory, and where the log goes on. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "migrate/exec/blocks.h"
 #include "migrate/exec/executor.h"
 
 static void apply_seed_record(struct executor *x, const unsigned char *bytes, const struct record_header *header)
@@ -76,6 +78,21 @@ static void seed_memory(struct executor *x, const struct seed_frame *frame)
 	x->seed_bytes += run.size;
 }
 
+/* Hashes of blocks as the checkpoint has them. */
+static void seed_hashes(struct executor *x, const struct seed_frame *frame)
+{
+	uint64_t count = frame->header.size / sizeof(uint64_t);
+	uint64_t *hashes = malloc(frame->header.size + 1);
+
+	if (!hashes)
+		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory");
+	memcpy(hashes, frame->payload, count * sizeof(*hashes));
+	if (!blocks_know(executor_memory(x, frame->header.a), frame->header.b, hashes, count))
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed has hashes of blocks that memory %llu does not have",
+			(unsigned long long)frame->header.a);
+	free(hashes);
+}
+
 /* Bytes that were not sent are zero. */
 static void zero_gaps(struct executor *x, struct memory *memory)
 {
@@ -133,6 +150,9 @@ void executor_seed(struct executor *x)
 			break;
 		case FRAME_MEMORY:
 			seed_memory(x, frame);
+			break;
+		case FRAME_KNOWN:
+			seed_hashes(x, frame);
 			break;
 		case FRAME_START:
 			start(x, frame);

@@ -88,6 +88,32 @@ void core_result(struct session_core *c, uint64_t now_ns, const struct frame_hea
 	}
 }
 
+void core_hashes(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
+{
+	const struct submission *s = next_submission(c, now_ns, h->a);
+	int error = -EBADMSG;
+
+	if (!s)
+		return;
+	if (s->commit && h->size && h->size % sizeof(uint64_t) == 0) {
+		buf_clear(&c->scratch); /* aligned */
+		buf_append(&c->scratch, payload, h->size);
+		error = c->scratch.failed
+			? -ENOMEM
+			: state_hash(&c->state, h->b, h->c, (const uint64_t *)(const void *)c->scratch.data,
+				  h->size / sizeof(uint64_t));
+	}
+	if (error == -ENOMEM) {
+		core_give_up(c, now_ns, "out of memory");
+	} else if (error < 0) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it hashes blocks that nobody asked for");
+	} else {
+		window_hash_update(&c->window.hash, payload, h->size);
+		c->window.words += h->size / 4;
+		c->progress_ns = now_ns;
+	}
+}
+
 void core_window(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
 {
 	const struct submission *s = next_submission(c, now_ns, h->a);

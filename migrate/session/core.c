@@ -402,6 +402,12 @@ void session_core_frame(
 			return;
 		}
 		break;
+	case FRAME_HASHES:
+		if (c->phase == SESSION_RUN) {
+			core_hashes(c, now_ns, h, payload);
+			return;
+		}
+		break;
 	case FRAME_WINDOW:
 		if (c->phase == SESSION_RUN) {
 			core_window(c, now_ns, h, payload);
@@ -536,4 +542,9 @@ int session_core_seed_records(const struct session_core *c, graph_record_fn *fn,
 int session_core_seed_memory(const struct session_core *c, uint64_t max_block, state_block_fn *fn, void *ctx)
 {
 	return state_walk(&c->state, max_block, fn, ctx);
+}
+
+int session_core_seed_hashes(const struct session_core *c, uint64_t max_bytes, state_block_fn *fn, void *ctx)
+{
+	return state_walk_hashes(&c->state, max_bytes, fn, ctx);
 }

@@ -163,6 +163,7 @@ int session_core_needs(const struct session_core *c, graph_record_fn *fn, void *
 /* See ops->seed. */
 int session_core_seed_records(const struct session_core *c, graph_record_fn *fn, void *ctx);
 int session_core_seed_memory(const struct session_core *c, uint64_t max_block, state_block_fn *fn, void *ctx);
+int session_core_seed_hashes(const struct session_core *c, uint64_t max_bytes, state_block_fn *fn, void *ctx);
 
 const char *session_phase_name(enum session_phase phase);
 const char *session_loss_name(enum session_loss loss); /* in words */

@@ -113,6 +113,7 @@ void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq); /* se
 
 /* commit.c: frames about submissions, in RUN. */
 void core_result(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
+void core_hashes(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_window(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_done(struct session_core *c, uint64_t now_ns, const struct frame_header *h);
 

@@ -239,6 +239,11 @@ static int send_block(void *ctx, uint64_t id, uint64_t offset, const unsigned ch
 	return send_frame(e, FRAME_MEMORY, id, offset, bytes, size);
 }
 
+static int send_hashes(void *ctx, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size)
+{
+	return send_frame(ctx, FRAME_KNOWN, id, offset, bytes, size);
+}
+
 /* All but START. The needs are records, too, and come first. */
 static int send_state(struct epoch *e)
 {
@@ -258,6 +263,8 @@ static int send_state(struct epoch *e)
 	buf_finish(&r.buf);
 	if (!error)
 		error = session_core_seed_memory(e->host->core, FRAME_MAX_PAYLOAD, send_block, e);
+	if (!error)
+		error = session_core_seed_hashes(e->host->core, FRAME_MAX_PAYLOAD, send_hashes, e);
 	return error;
 }
 

@@ -111,3 +111,25 @@ int ranges_take(struct ranges *r, uint64_t start, uint64_t end)
 	}
 	return 0;
 }
+
+int ranges_cut(struct ranges *r, uint64_t start, uint64_t end, uint64_t *ret_bytes)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = lower(r, start); i < r->count && r->at[i].start < end;) {
+		uint64_t from = r->at[i].start > start ? r->at[i].start : start,
+			 to = r->at[i].end < end ? r->at[i].end : end;
+		int error;
+
+		if (from >= to) { /* touches */
+			i++;
+			continue;
+		}
+		error = ranges_take(r, from, to);
+		if (error < 0)
+			return error;
+		bytes += to - from;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}

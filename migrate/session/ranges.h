@@ -18,6 +18,8 @@ void ranges_finish(struct ranges *r);
 void ranges_clear(struct ranges *r);                            /* keeps the memory */
 int ranges_add(struct ranges *r, uint64_t start, uint64_t end); /* 0 or -ENOMEM */
 int ranges_add_all(struct ranges *r, const struct ranges *other);
+/* Takes away what of the set lies in [start, end), and says how much it was. 0 or -ENOMEM. */
+int ranges_cut(struct ranges *r, uint64_t start, uint64_t end, uint64_t *ret_bytes);
 /* Takes away a part that must lie wholly in one range of the set. 0, -ENOENT if it does not, -ENOMEM. */
 int ranges_take(struct ranges *r, uint64_t start, uint64_t end);
 

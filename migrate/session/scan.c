@@ -195,7 +195,7 @@ static int scan_record(struct session_core *c, uint64_t position, const struct r
 	case RECORD_FREE:
 	case RECORD_WRITE:
 		m = state_find(&c->state, h->subject);
-		if (!m || m->freed_at != UINT64_MAX)
+		if (!m || m->freed_at != UINT64_MAX || (h->kind == RECORD_WRITE && !m->host_visible))
 			return -EBADMSG;
 		if (h->kind == RECORD_FREE)
 			m->freed_at = position;

@@ -10,6 +10,8 @@ static void memory_destroy(struct state_memory *m)
 	free(m->bytes);
 	free(m->written);
 	free(m->staging);
+	free(m->hashes);
+	free(m->fresh);
 	free(m->view);
 	free(m->differs);
 	free(m->told);
@@ -117,6 +119,7 @@ int state_begin(struct state *s, uint64_t end, bool host_visible)
 {
 	s->missing_bytes = 0;
 	s->end = end;
+	s->staged = false;
 	map_for_each(&s->memories, slot) {
 		struct state_memory *m = slot->value;
 		int error;
@@ -152,8 +155,60 @@ int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes
 			return -ENOMEM;
 	}
 	memcpy(m->staging + offset, bytes, size);
+	s->staged = true;
 	s->missing_bytes -= size;
 	return 0;
+}
+
+static void forget_fresh(struct state_memory *m)
+{
+	free(m->fresh);
+	m->fresh = NULL;
+}
+
+int state_hash(struct state *s, uint64_t id, uint64_t offset, const uint64_t *hashes, uint64_t count)
+{
+	struct state_memory *m = state_find(s, id);
+	uint64_t first = offset / STATE_BLOCK;
+
+	if (!m || m->host_visible || s->staged || offset % STATE_BLOCK || first > block_count(m) ||
+		count > block_count(m) - first)
+		return -EBADMSG;
+	if (!m->hashes)
+		m->hashes = calloc(block_count(m), sizeof(*m->hashes));
+	if (!m->fresh)
+		m->fresh = calloc(block_count(m), sizeof(*m->fresh));
+	if (!m->hashes || !m->fresh)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t block = first + i, start = block * STATE_BLOCK, cut;
+		int error;
+
+		if (m->fresh[block])
+			return -EBADMSG;
+		m->fresh[block] = hashes[i];
+		if (!hashes[i] || hashes[i] != m->hashes[block])
+			continue;
+		error = ranges_cut(&m->missing, start, start + STATE_BLOCK, &cut);
+		s->missing_bytes -= error < 0 ? 0 : cut;
+		if (error == 0)
+			error = ranges_cut(&m->returned, start, start + STATE_BLOCK, &cut);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+/* What is returned has the hashes that came with it, or none. */
+static void commit_hashes(struct state_memory *m)
+{
+	for (size_t i = 0; i < m->returned.count && m->hashes; i++) {
+		uint64_t last = (m->returned.at[i].end - 1) / STATE_BLOCK;
+
+		for (uint64_t block = m->returned.at[i].start / STATE_BLOCK; block <= last; block++)
+			m->hashes[block] = m->fresh ? m->fresh[block] : 0;
+	}
+	forget_fresh(m);
 }
 
 /* --- relaxed mode: views --- */
@@ -329,6 +384,7 @@ int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 		struct state_memory *m = slot->value;
 		int error = 0;
 
+		commit_hashes(m);
 		if ((m->view || m->told) && m->returned.count)
 			error = return_memory(m, s->end, changed, ctx);
 		if (error == 0 && m->view)
@@ -357,6 +413,7 @@ void state_abandon(struct state *s)
 		ranges_clear(&m->dirty);
 		ranges_clear(&m->returned);
 		ranges_clear(&m->missing);
+		forget_fresh(m);
 		if (m->told)
 			free(m->view);
 		else
@@ -389,6 +446,25 @@ int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, vo
 				block++;
 			end = block * STATE_BLOCK < m->size ? block * STATE_BLOCK : m->size;
 			error = fn(ctx, m->id, start, m->bytes + start, end - start);
+			if (error)
+				return error;
+		}
+	}
+	return 0;
+}
+
+int state_walk_hashes(const struct state *s, uint64_t max_bytes, state_block_fn *fn, void *ctx)
+{
+	map_for_each(&s->memories, slot) {
+		const struct state_memory *m = slot->value;
+		uint64_t most = max_bytes / sizeof(*m->hashes), count;
+
+		for (uint64_t block = 0; m->committed && m->hashes && block < block_count(m); block += count) {
+			int error;
+
+			count = block_count(m) - block < most ? block_count(m) - block : most;
+			error = fn(ctx, m->id, block * STATE_BLOCK, (const unsigned char *)(m->hashes + block),
+				count * sizeof(*m->hashes));
 			if (error)
 				return error;
 		}

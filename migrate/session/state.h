@@ -32,6 +32,8 @@ struct state_memory {
 	struct ranges dirty;      /* may have been written since it was last returned, by submissions this epoch has done */
 	struct ranges returned;   /* this commit's ranges: what it must bring back … */
 	struct ranges missing;    /* … and what of it has not come yet */
+	uint64_t *hashes; /* owned; of each block of the checkpoint, as its executor said; 0 not known; NULL: none known */
+	uint64_t *fresh;  /* owned; the same of the commit under way */
 	/* relaxed mode, host-visible memory only (proto/README.md §1.9) */
 	unsigned char *view; /* owned; the device's bytes at the last RETURN or COMMIT; NULL: those of the checkpoint */
 	uint64_t *differs;   /* a bit for each block in which the view may differ from the checkpoint; NULL without a view */
@@ -42,6 +44,7 @@ struct state {
 	struct map memories; /* (id, 0) → struct state_memory, owned */
 	uint64_t size_bytes; /* of committed memories */
 	uint64_t missing_bytes;
+	bool staged;  /* bytes of this commit have come */
 	uint64_t end; /* of the submission whose commit is under way */
 };
 
@@ -62,6 +65,9 @@ int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size);
 int state_begin(struct state *s, uint64_t end, bool host_visible);
 /* Bytes of a result. 0, -EBADMSG (not asked for, twice, not of whole words), -ENOMEM. */
 int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes, uint64_t size);
+/* Hashes of `count` blocks of device-local memory, before any bytes: those with the checkpoint's hash are as in the checkpoint, and
+ * nothing of them comes. 0, -EBADMSG (no such blocks, too late, or twice), -ENOMEM. */
+int state_hash(struct state *s, uint64_t id, uint64_t offset, const uint64_t *hashes, uint64_t count);
 /* After the WRITEs up to here: what has come becomes the checkpoint. changed is called before that for each range of
  * host-visible memory: `before` and `now` are size bytes; non-zero stops (the checkpoint is torn then: the caller must end). */
 typedef int state_changed_fn(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
@@ -84,5 +90,7 @@ bool state_settle(struct state *s);
  * max_block (≥ STATE_BLOCK) bytes. Changes nothing. Non-zero from fn is returned. */
 typedef int state_block_fn(void *ctx, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size);
 int state_walk(const struct state *s, uint64_t max_block, state_block_fn *fn, void *ctx);
+/* The known hashes of committed memory, as bytes; offset is that of the first block. */
+int state_walk_hashes(const struct state *s, uint64_t max_bytes, state_block_fn *fn, void *ctx);
 
 #endif

@@ -13,6 +13,8 @@
 struct device_memory {
 	uint64_t size;
 	bool host_visible;
+	uint64_t unchanged; /* bits of the commit under way */
+	uint64_t *hashes;   /* of blocks in the checkpoint, 0 not known */
 	unsigned char *bytes;
 };
 struct descriptor {
@@ -92,6 +94,7 @@ void device_destroy(struct device *d)
 		struct device_memory *m = slot->value;
 
 		free(m->bytes);
+		free(m->hashes);
 		free(m);
 	}
 	map_finish(&d->memories);
@@ -179,6 +182,7 @@ static void allocate(struct device *d, const struct record_header *h)
 	m->size = a->size_bytes;
 	m->host_visible = a->memory_class != MEMORY_DEVICE_LOCAL;
 	m->bytes = calloc(1, m->size);
+	m->hashes = calloc(m->size / STATE_BLOCK + 1, sizeof(*m->hashes));
 	map_put(&d->memories, h->subject, 0, m);
 	push_simple(d, FRAME_ALLOCATED, h->subject, 0);
 }
@@ -251,8 +255,10 @@ static void destroy(struct device *d, const struct record_header *h)
 	if (h->kind == RECORD_FREE) {
 		struct device_memory *m = map_take(&d->memories, h->subject, 0);
 
-		if (m)
+		if (m) {
 			free(m->bytes);
+			free(m->hashes);
+		}
 		free(m);
 	} else {
 		struct device_object *o = map_take(&d->objects, h->subject, 0);
@@ -384,6 +390,59 @@ static void send_piece(struct sending *s, const struct record_range *r, const un
 		end_window(s);
 }
 
+static uint64_t block_hash(const struct device_memory *m, uint64_t block)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (uint64_t i = block * STATE_BLOCK; i < m->size && i < (block + 1) * STATE_BLOCK; i++)
+		hash = (hash ^ m->bytes[i]) * 0x100000001b3u;
+	return hash;
+}
+
+/* Sends the hashes of the range's blocks that were not sent yet; what is unchanged in the range goes out of it. Ranges of the model are smaller
+ * than two blocks: what is left is one piece. */
+static void send_hashes(struct sending *s, struct record_range *range, uint64_t *sent_memory, uint64_t *next_block)
+{
+	struct device_memory *m = map_get(&s->d->memories, range->memory, 0);
+	uint64_t first = range->offset / STATE_BLOCK, last = (range->offset + range->size - 1) / STATE_BLOCK;
+
+	if (*sent_memory != range->memory)
+		*next_block = 0;
+	*sent_memory = range->memory;
+	for (uint64_t block = first; block <= last; block++) {
+		uint64_t hash = block_hash(m, block), sent = hash, end = range->offset + range->size;
+		struct frame_header h = { sizeof(hash), FRAME_HASHES, s->d->seq, range->memory, block * STATE_BLOCK };
+		bool same = m->hashes[block] == hash;
+
+		if (block >= *next_block) {
+			window_hash_update(&s->hash, &hash, sizeof(hash));
+			s->window.word_count += 2;
+			if (s->strikes && (s->d->fate == FATE_STALE_BYTES || s->d->fate == FATE_BAD_BYTES)) {
+				sent = m->hashes[block] ? m->hashes[block] : 1;
+				s->d->lied |= sent != hash;
+			}
+			device_push(s->d, &h, &sent);
+			*next_block = block + 1;
+			m->hashes[block] = hash;
+			if (same)
+				m->unchanged |= 1ull << block;
+			else
+				m->unchanged &= ~(1ull << block);
+		}
+		if (!(m->unchanged >> block & 1))
+			continue;
+		if (range->offset >= block * STATE_BLOCK && end <= (block + 1) * STATE_BLOCK)
+			range->size = 0;
+		else if (block == first)
+			*range = (struct record_range){ range->memory, (block + 1) * STATE_BLOCK,
+				end - (block + 1) * STATE_BLOCK };
+		else
+			range->size = block * STATE_BLOCK - range->offset;
+		if (!range->size)
+			return;
+	}
+}
+
 /* Leaves only what was not returned: after a RETURN, what the program cannot see. */
 static void forget_dirty(struct device *d, bool host_visible)
 {
@@ -407,13 +466,27 @@ static void send_commit(struct device *d, uint64_t nonce, bool host_visible)
 	struct choices *c = &d->world->choices;
 	struct sending s = { .d = d, .nonce = nonce };
 	size_t count;
-	const struct record_range *ranges = united(d, &count);
+	struct record_range *ranges = united(d, &count);
+	uint64_t hashed_memory = 0, next_block = 0;
+	bool hashes = !host_visible && one_in(c, 2);
 	bool garbage = d->fate >= FATE_BAD_DONE_NONCE && d->fate <= FATE_EARLY_DONE;
 
 	if (garbage && d->fate_at-- == 0)
 		d->struck = true;
 	s.strikes = d->struck;
 	window_hash_init(&s.hash, nonce + 1);
+	for (size_t i = 0; i < count; i++) {
+		struct device_memory *m = map_get(&d->memories, ranges[i].memory, 0);
+
+		if (m->host_visible)
+			continue;
+		if (hashes)
+			send_hashes(&s, &ranges[i], &hashed_memory, &next_block);
+		else
+			memset(m->hashes, 0, (m->size / STATE_BLOCK + 1) * sizeof(*m->hashes) * !host_visible);
+	}
+	if (hashes && one_in(c, 2))
+		end_window(&s);
 	for (size_t i = 0; i < count; i++) {
 		const struct device_memory *m = map_get(&d->memories, ranges[i].memory, 0);
 
@@ -516,6 +589,17 @@ void device_seed_block(struct device *d, uint64_t id, uint64_t offset, const uns
 		world_fail(d->world, "executor: seed of no memory %llu", (unsigned long long)id);
 	memcpy(m->bytes + offset, bytes, size);
 	d->seed_bytes += size;
+}
+
+void device_seed_hashes(struct device *d, uint64_t id, uint64_t offset, const unsigned char *hashes, uint64_t size)
+{
+	struct device_memory *m = map_get(&d->memories, id, 0);
+
+	if (d->dead)
+		return;
+	if (!m || m->host_visible)
+		world_fail(d->world, "executor: hashes of no memory %llu", (unsigned long long)id);
+	memcpy(m->hashes + offset / STATE_BLOCK, hashes, size);
 }
 
 const unsigned char *device_bytes(const struct device *d, uint64_t memory)

@@ -140,6 +140,7 @@ struct device *device_create(struct world *w, uint64_t epoch, enum fate fate, un
 void device_destroy(struct device *d);
 void device_seed_record(struct device *d, const struct record_header *record);
 void device_seed_block(struct device *d, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size);
+void device_seed_hashes(struct device *d, uint64_t id, uint64_t offset, const unsigned char *hashes, uint64_t size);
 void device_start(struct device *d, uint64_t position, uint64_t seq);
 const unsigned char *device_bytes(const struct device *d, uint64_t memory); /* NULL: it has no such memory */
 void device_step(struct device *d);                                         /* runs the next record of the log, if any */

@@ -181,6 +181,14 @@ static int give_block(void *ctx, uint64_t id, uint64_t offset, const unsigned ch
 	return 0;
 }
 
+static int give_hashes(void *ctx, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size)
+{
+	struct world *w = ctx;
+
+	device_seed_hashes(w->device, id, offset, bytes, size);
+	return 0;
+}
+
 /* One step of the sender of the current epoch. Between them anything may happen. */
 static void send_seed(struct world *w)
 {
@@ -198,6 +206,7 @@ static void send_seed(struct world *w)
 		break;
 	case SEED_RECORDS:
 		session_core_seed_memory(w->core, STATE_BLOCK, give_block, w);
+		session_core_seed_hashes(w->core, 64, give_hashes, w);
 		d->stage = SEED_MEMORY;
 		break;
 	case SEED_MEMORY:
