@@ -60,13 +60,14 @@ static void note_images(struct executor *x, const unsigned char *ids, uint32_t c
 	}
 }
 
-/* Behind the program's commands: images go where their state belongs, all of them or those whose bytes others may write next. */
-static void store_images(struct executor *x, struct job *job, bool all)
+/* Behind the program's commands: images go where their state belongs: all of them, or those that are returned now (host_visible: in memory
+ * that the program can see), and those whose bytes others may write next. */
+static void store_images(struct executor *x, struct job *job, bool all, bool host_visible)
 {
 	bool stored = false;
 
 	list_for_each_safe(image, &x->dirty_images, struct image, dirty_link) {
-		if (!all && !image->memory->aliased)
+		if (!all && !image->memory->aliased && !(host_visible && image->memory->host_visible))
 			continue;
 		if (stored && image->memory->aliased)
 			device_full_barrier(&x->device, job->tail);
@@ -152,7 +153,7 @@ void apply_submit(struct executor *x, const struct record_view *record)
 	job->seq = record->header.subject;
 	job->has_nonce = true;
 	begin_tail(x, job);
-	store_images(x, job, submit.flags & SUBMIT_COMMIT);
+	store_images(x, job, submit.flags & SUBMIT_COMMIT, returns);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
 		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
 	hashes = returns && !host_visible && blocks_wanted(&x->commit) && blocks_record(&x->commit, job, submit.nonce);
