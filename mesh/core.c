@@ -13,6 +13,7 @@
 #define BEACON_PERIOD CORE_SECOND
 #define BEACON_BURST 8u /* the first ones, 100 ms apart */
 #define BEACON_BURST_PERIOD (100 * CORE_MS)
+#define USE_AGE (2 * CORE_SECOND)
 #define PEER_UNSEEN (60 * CORE_SECOND)   /* a peer that never answered is forgotten */
 #define PEER_FORGET (3600 * CORE_SECOND) /* a dead one */
 #define FLAP_WINDOW (60 * CORE_SECOND)   /* as many deaths as downs_ns holds in this time: damped */
@@ -721,6 +722,11 @@ void mesh_core_link_read(uint64_t now_ns, const struct mesh_core_link *l, struct
 		ret->negotiated_tx_bps = l->interface->negotiated_tx_bps;
 	}
 	mesh_rtt_read(&l->rtt, now_ns, &ret->rtt);
+	mesh_rtt_read(&l->rtt_loaded, now_ns, &ret->rtt_loaded);
+	if (l->use_ns && now_ns - l->use_ns < USE_AGE) {
+		ret->use_up_bps = l->use_up_bps;
+		ret->use_down_bps = l->use_down_bps;
+	}
 	ret->up = read_bandwidth(now_ns, &l->up, ret->negotiated_tx_bps);
 	ret->down = read_bandwidth(now_ns, &l->down, ret->negotiated_rx_bps);
 }

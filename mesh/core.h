@@ -50,7 +50,8 @@ struct mesh_core_interface {
 };
 
 struct mesh_core_bandwidth {
-	uint64_t bps; /* 0: not measured */
+	uint64_t bps;     /* 0: not measured */
+	uint64_t top_bps; /* what traffic must come near to, to be taken for a measurement */
 	uint64_t at_ns;
 	enum mesh_bandwidth_source source;
 };
@@ -59,6 +60,7 @@ struct mesh_core_pending {
 	uint64_t nonce; /* 0: free */
 	uint64_t sent_ns;
 	bool burst;
+	uint64_t ping; /* somebody waits for it: mesh_core_ping; 0 nobody */
 };
 
 struct mesh_core_link {
@@ -86,6 +88,10 @@ struct mesh_core_link {
 	uint64_t next_burst_ns; /* next echo of the burst under way, or start of the next one */
 	struct mesh_rtt_burst burst;
 	struct mesh_rtt_window rtt, rtt_loaded;
+	uint64_t burst_ns; /* start of the burst under way */
+	/* What the kernel counts on its interface. */
+	uint64_t use_up_bps, use_down_bps, use_ns; /* use_ns: when that was; 0 never */
+	uint64_t busy_ns;                          /* last time that it was more than LOADED_BPS */
 	struct mesh_core_bandwidth up, down;
 };
 
@@ -109,6 +115,7 @@ struct mesh_core_peer {
 	size_t aggregate_links;                  /* up when it was measured */
 	uint64_t probe_due_ns;                   /* 0: not due */
 	unsigned probe_failures, probe_unsteady; /* in a row */
+	uint64_t probe_end_ns;                   /* of the last one: what it sent is nobody's traffic */
 	/* Indirect check: questions to others under way, and who answered last. */
 	uint64_t ask_nonces[4];
 	size_t next_ask;
@@ -135,7 +142,8 @@ struct mesh_core_ops {
 	void (*probe)(void *ctx,
 		const struct mesh_core_peer *p); /* measure its up links; ends with mesh_core_probe_done or _failed */
 	void (*recheck)(void *ctx);              /* each heartbeat: read the carriers again */
-	void (*event)(void *ctx, const struct mesh_event *e); /* calls nothing here */
+	void (*pinged)(void *ctx, uint64_t token, int64_t rtt_ns); /* < 0: no answer; calls nothing here */
+	void (*event)(void *ctx, const struct mesh_event *e);      /* calls nothing here */
 	void (*warning)(void *ctx, const char *subject, const char *text);
 };
 struct mesh_core_config {
@@ -185,6 +193,11 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
 /* The peer asks: is this node free for a probe now? If so it counts as busy until mesh_core_probe_done, _failed or 5 s. */
 bool mesh_core_probe_accept(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
+
+/* One echo at once; `pinged` tells of it within a second or so. link_id NULL: the best one. -ENOENT no such link,
+ * -EHOSTUNREACH none is up. */
+int mesh_core_ping(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *link_id, uint64_t token,
+	const struct mesh_core_link **ret_link);
 
 /* What this node tells the whole mesh of its host. */
 void mesh_core_describe(

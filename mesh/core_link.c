@@ -1,6 +1,7 @@
 /* One link: echoes, round trips, liveness. */
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #define BURST_PERIOD (10 * CORE_SECOND)
 #define BURST_INTERVAL (MESH_BURST_INTERVAL_MS * CORE_MS)
 #define BURST_SETTLE (200 * CORE_MS) /* for the last replies */
+#define BUSY_HOLD CORE_SECOND        /* so long after the last traffic a link counts as loaded */
+#define LOADED_AGE (2 * CORE_SECOND) /* a link that begins to carry traffic is measured at once, unless it just was */
 #define BETTER_RATIO 0.8             /* better: by 20 % … */
 #define BETTER_US 50.0               /* … and by 50 µs */
 
@@ -114,6 +117,15 @@ struct mesh_core_link *mesh_core_link_add(struct mesh_core *c, struct mesh_core_
 	return l;
 }
 
+/* Nobody will answer it any more. */
+static void give_up(struct mesh_core *c, struct mesh_core_pending *e)
+{
+	uint64_t ping = e->ping;
+	*e = (struct mesh_core_pending){ 0 };
+	if (ping)
+		c->ops->pinged(c->ctx, ping, -1);
+}
+
 static void set_state(struct mesh_core_link *l, enum mesh_link_state to)
 {
 	assert(link_moves[l->state].allowed[to]);
@@ -122,12 +134,26 @@ static void set_state(struct mesh_core_link *l, enum mesh_link_state to)
 	l->state = to;
 }
 
+struct mesh_rtt_window *mesh_core_link_window(const struct mesh_core *c, struct mesh_core_link *l)
+{
+	return l->busy_ns && c->now_ns - l->busy_ns < BUSY_HOLD ? &l->rtt_loaded : &l->rtt;
+}
+
+void mesh_core_link_busy(struct mesh_core *c, struct mesh_core_link *l)
+{
+	bool fresh = l->rtt_loaded.count && c->now_ns - l->rtt_loaded.updated_ns < LOADED_AGE;
+	bool began = !l->busy_ns || c->now_ns - l->busy_ns >= BUSY_HOLD;
+	l->busy_ns = c->now_ns;
+	if (began && !fresh && !l->bursting && l->next_burst_ns > c->now_ns)
+		l->next_burst_ns = c->now_ns;
+}
+
 static void start_burst(struct mesh_core *c, struct mesh_core_link *l)
 {
 	c->burster = l;
 	l->bursting = true;
 	l->burst_left = l->rtt.count ? BURST : FIRST_BURST;
-	l->next_burst_ns = c->now_ns;
+	l->next_burst_ns = l->burst_ns = c->now_ns;
 	mesh_rtt_burst_start(&l->burst);
 }
 
@@ -173,8 +199,11 @@ void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const ch
 	l->down_ns = c->now_ns;
 	l->bursting = false;
 	end_burst(c, l);
-	memset(l->pending, 0, sizeof l->pending);
+	for (size_t i = 0; i < CORE_PENDING; i++)
+		give_up(c, &l->pending[i]);
 	memset(&l->rtt, 0, sizeof l->rtt); /* a cable that comes back is measured anew */
+	memset(&l->rtt_loaded, 0, sizeof l->rtt_loaded);
+	l->busy_ns = l->use_ns = l->use_up_bps = l->use_down_bps = 0;
 	l->up = l->down = (struct mesh_core_bandwidth){ 0 };
 	snprintf(fields[0].value, sizeof fields[0].value, "%s", l->peer->name);
 	snprintf(fields[1].value, sizeof fields[1].value, "%s", why);
@@ -194,25 +223,51 @@ static void fill_echo(const struct mesh_core *c, const struct mesh_core_peer *p,
 	e->incarnation = c->config.incarnation;
 }
 
-void mesh_core_link_ask(struct mesh_core *c, struct mesh_core_link *l, bool burst)
+static int ask(struct mesh_core *c, struct mesh_core_link *l, bool burst, uint64_t ping)
 {
 	struct mesh_packet_echo e = { .nonce = c->ops->random(c->ctx) | 1 };
 	uint8_t packet[PACKET_ECHO_SIZE];
 	int64_t offset;
 	if (!can_send(l))
-		return;
+		return -ENETDOWN;
 	fill_echo(c, l->peer, &e);
 	c->ops->clock(c->ctx, &e.t1_ns, &offset);
 	mesh_packet_echo_encode(&e, l->peer->pair_key, packet);
-	if (c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet) < 0)
-		return;
+	int r = c->ops->send(c->ctx, l->ifindex, &l->local, &l->address, packet, sizeof packet);
+	if (r < 0)
+		return r;
 	struct mesh_core_pending *slot = &l->pending[l->next_pending];
 	l->next_pending = (l->next_pending + 1) % CORE_PENDING;
-	if (slot->nonce)
-		mesh_rtt_echo_done(&l->rtt, false);
+	if (slot->nonce) {
+		mesh_rtt_echo_done(mesh_core_link_window(c, l), false);
+		give_up(c, slot);
+	}
 	if (!burst)
 		l->asked_ns = c->now_ns;
-	*slot = (struct mesh_core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst };
+	*slot = (struct mesh_core_pending){ .nonce = e.nonce, .sent_ns = c->now_ns, .burst = burst, .ping = ping };
+	return 0;
+}
+
+void mesh_core_link_ask(struct mesh_core *c, struct mesh_core_link *l, bool burst)
+{
+	(void)ask(c, l, burst, 0); /* what was not sent is not answered: that is seen */
+}
+
+int mesh_core_ping(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *link_id, uint64_t token,
+	const struct mesh_core_link **ret_link)
+{
+	struct mesh_core_link *found = link_id ? NULL : p->best;
+	c->now_ns = now_ns;
+	list_for_each(l, &p->links, struct mesh_core_link, link) {
+		if (link_id && strcmp(l->id, link_id) == 0)
+			found = l;
+	}
+	if (!found || found->state == MESH_LINK_DOWN)
+		return found || !link_id ? -EHOSTUNREACH : -ENOENT;
+	int r = ask(c, found, false, token);
+	if (r == 0)
+		*ret_link = found;
+	return r;
 }
 
 void mesh_core_link_goodbye(struct mesh_core *c, struct mesh_core_link *l)
@@ -232,7 +287,7 @@ static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 		return;
 	if (!l->bursting) {
 		if (c->burster || c->probing == l->peer)
-			return; /* these are the times of an idle link */
+			return; /* a probe is no load that anybody would ask about */
 		start_burst(c, l);
 	}
 	if (l->burst_left) {
@@ -242,7 +297,8 @@ static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 		l->next_burst_ns = c->now_ns + (l->burst_left ? BURST_INTERVAL : BURST_SETTLE);
 		return;
 	}
-	mesh_rtt_burst_commit(&l->burst, &l->rtt, c->now_ns);
+	/* One counter above the mark while it went on, and the whole burst was under load. */
+	mesh_rtt_burst_commit(&l->burst, l->busy_ns && l->busy_ns >= l->burst_ns ? &l->rtt_loaded : &l->rtt, c->now_ns);
 	mesh_core_graph_changed(c);
 	l->bursting = false;
 	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
@@ -252,9 +308,9 @@ void mesh_core_link_tick(struct mesh_core *c, struct mesh_core_link *l, bool hea
 {
 	for (size_t i = 0; i < CORE_PENDING; i++) {
 		if (l->pending[i].nonce && c->now_ns - l->pending[i].sent_ns >= ECHO_LOST) {
-			l->pending[i].nonce = 0;
+			give_up(c, &l->pending[i]);
 			if (l->state != MESH_LINK_DOWN)
-				mesh_rtt_echo_done(&l->rtt, false);
+				mesh_rtt_echo_done(mesh_core_link_window(c, l), false);
 		}
 	}
 	uint64_t silent = c->now_ns - l->heard_ns;
@@ -320,12 +376,15 @@ static void answered(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifi
 	if (!asked)
 		return;
 	asked->nonce = 0;
-	mesh_rtt_echo_done(&l->rtt, true);
+	int64_t rtt_ns = (received_ns - e->t1_ns) - (e->t3_ns - e->t2_ns);
+	if (asked->ping) /* a clock that was set meanwhile says nothing */
+		c->ops->pinged(c->ctx, asked->ping, rtt_ns > 0 ? rtt_ns : (int64_t)(c->now_ns - asked->sent_ns));
+	mesh_rtt_echo_done(mesh_core_link_window(c, l), true);
 	l->heard_ns = l->answered_ns = l->hint_ns = p->heard_ns = c->now_ns;
 	if (asked->burst && l->bursting) {
 		int64_t realtime, offset;
 		c->ops->clock(c->ctx, &realtime, &offset);
-		mesh_rtt_burst_add(&l->burst, (received_ns - e->t1_ns) - (e->t3_ns - e->t2_ns), offset, e->clock_offset_ns);
+		mesh_rtt_burst_add(&l->burst, rtt_ns, offset, e->clock_offset_ns);
 	}
 	if (l->state != MESH_LINK_UP) {
 		link_up(c, l);

@@ -99,6 +99,9 @@ struct mesh_core_link *mesh_core_link_add(struct mesh_core *c, struct mesh_core_
 void mesh_core_link_remove(struct mesh_core *c, struct mesh_core_link *l);
 void mesh_core_link_name(struct mesh_core_link *l);
 void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const char *why); /* does not evaluate the peer */
+/* The round trips that what happens on the link now belongs to. */
+struct mesh_rtt_window *mesh_core_link_window(const struct mesh_core *c, struct mesh_core_link *l);
+void mesh_core_link_busy(struct mesh_core *c, struct mesh_core_link *l); /* it carries traffic */
 void mesh_core_link_ask(struct mesh_core *c, struct mesh_core_link *l, bool burst);
 void mesh_core_link_goodbye(struct mesh_core *c, struct mesh_core_link *l);
 void mesh_core_link_tick(struct mesh_core *c, struct mesh_core_link *l, bool heartbeat);

@@ -12,6 +12,8 @@
 #define PROBE_LIMIT (20 * CORE_SECOND)
 #define ACCEPT_LIMIT (5 * CORE_SECOND)
 #define BUSY_BPS UINT64_C(200000000)
+#define LOADED_BPS UINT64_C(20000000)
+#define PROBE_ECHO (600 * CORE_MS) /* so long after a probe the counters may still tell of it */
 #define RETRY (2 * CORE_SECOND)
 #define RETRY_DOUBLINGS 5u
 
@@ -30,8 +32,10 @@ void mesh_core_probe_want(struct mesh_core *c, struct mesh_core_peer *p, uint64_
 
 void mesh_core_probe_forget(struct mesh_core *c, const struct mesh_core_peer *p)
 {
-	if (c->probing == p)
-		c->probing = NULL;
+	if (c->probing != p)
+		return;
+	c->probing->probe_end_ns = c->now_ns;
+	c->probing = NULL;
 }
 
 static void earn(struct mesh_core *c)
@@ -96,7 +100,9 @@ void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_co
 static void measured(struct mesh_core *c, struct mesh_core_bandwidth *b, uint64_t bps, bool unsteady)
 {
 	if (bps > (unsteady ? b->bps : 0))
-		*b = (struct mesh_core_bandwidth){ .bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE };
+		*b = (struct mesh_core_bandwidth){
+			.bps = bps, .top_bps = bps, .at_ns = c->now_ns, .source = MESH_SOURCE_PROBE
+		};
 }
 
 static bool same(const struct in6_addr *a, const struct in6_addr *b)
@@ -148,29 +154,37 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 	p->probe_due_ns = now_ns + (found != mesh_core_links_up(p) ? RETRY : unsteady ? UNSTEADY_AGE << doublings : OLD_AGE);
 }
 
+/* Real traffic proves at least so much; less than what is known proves nothing. As long as it comes near, it is the better
+ * measurement: newer, longer, and on the data's own way. */
+static void learn(struct mesh_core_bandwidth *b, uint64_t bps, uint64_t now_ns)
+{
+	if (bps <= BUSY_BPS || bps < b->top_bps / 10 * 9)
+		return;
+	b->top_bps = bps > b->top_bps ? bps : b->top_bps;
+	b->bps = bps;
+	b->at_ns = now_ns;
+	b->source = MESH_SOURCE_TRAFFIC;
+}
+
 void mesh_core_traffic(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, uint64_t up_bps, uint64_t down_bps)
 {
 	c->now_ns = now_ns;
 	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		bool probing = c->probing == p || (p->probe_end_ns && now_ns - p->probe_end_ns < PROBE_ECHO);
 		list_for_each(l, &p->links, struct mesh_core_link, link) {
-			if (!l->interface || l->ifindex != ifindex || l->state != MESH_LINK_UP)
+			if (!l->interface || l->ifindex != ifindex || l->state == MESH_LINK_DOWN)
 				continue;
-			struct {
-				struct mesh_core_bandwidth *known;
-				uint64_t bps;
-			} sides[2] = { { &l->up, up_bps }, { &l->down, down_bps } };
-			for (size_t s = 0; s < 2; s++) {
-				/* Real traffic proves at least so much; less proves nothing. */
-				if (sides[s].bps > BUSY_BPS && sides[s].bps > sides[s].known->bps)
-					*sides[s].known = (struct mesh_core_bandwidth){
-						.bps = sides[s].bps, .at_ns = now_ns, .source = MESH_SOURCE_TRAFFIC
-					};
-				else if (sides[s].known->bps && sides[s].bps > sides[s].known->bps / 10 * 9)
-					sides[s].known->at_ns = now_ns;
-			}
+			l->use_up_bps = up_bps;
+			l->use_down_bps = down_bps;
+			l->use_ns = now_ns;
+			if (probing)
+				continue; /* what a probe sends is counted by itself */
+			if (up_bps + down_bps > LOADED_BPS)
+				mesh_core_link_busy(c, l);
+			learn(&l->up, up_bps, now_ns);
+			learn(&l->down, down_bps, now_ns);
 			/* Whoever uses the link is not disturbed; what it does is a measurement, too. */
-			if (up_bps + down_bps > BUSY_BPS && p->probe_due_ns && p->probe_due_ns < now_ns + RETRY &&
-				c->probing != p)
+			if (up_bps + down_bps > BUSY_BPS && p->probe_due_ns && p->probe_due_ns < now_ns + RETRY)
 				p->probe_due_ns = now_ns + RETRY;
 		}
 	}

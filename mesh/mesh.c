@@ -157,6 +157,13 @@ static void on_probe(void *ctx, const struct mesh_core_peer *p)
 	mesh_probe_ask(((struct mesh *)ctx)->probe, p);
 }
 
+static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
+{
+	struct mesh *m = ctx;
+	if (m->callbacks.pinged)
+		m->callbacks.pinged(m->ctx, token, rtt_ns < 0 ? -1 : (double)rtt_ns / 1000);
+}
+
 static void on_recheck(void *ctx)
 {
 	mesh_port_recheck(ctx);
@@ -172,6 +179,7 @@ static const struct mesh_core_ops mesh_core_ops = {
 	.route = on_route,
 	.probe = on_probe,
 	.recheck = on_recheck,
+	.pinged = on_pinged,
 	.event = on_event,
 	.warning = on_warning,
 };
@@ -421,6 +429,20 @@ int mesh_static_peer_add(struct mesh *m, const char *text)
 	}
 	int r = mesh_core_static_add(m->core, time_monotonic_ns(), &a);
 	mesh_rearm(m);
+	return r;
+}
+
+int mesh_ping(struct mesh *m, const char *peer, const char *link_id, uint64_t token, struct mesh_link_info *ret)
+{
+	struct mesh_peer_info info;
+	const struct mesh_core_link *l;
+	int r = mesh_peer(m, peer, &info);
+	struct mesh_core_peer *p = r == 0 ? mesh_core_peer_find(m->core, info.id) : NULL;
+	if (!p)
+		return -ENOENT;
+	r = mesh_core_ping(m->core, time_monotonic_ns(), p, link_id, token, &l);
+	if (r == 0)
+		mesh_core_link_read(time_monotonic_ns(), l, ret);
 	return r;
 }
 

@@ -151,6 +151,7 @@ struct mesh_callbacks { /* each may be NULL */
 	void (*message)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
 	void (*warning)(void *ctx, const char *subject, const char *text);
+	void (*pinged)(void *ctx, uint64_t token, double rtt_us); /* of mesh_ping; < 0: no answer. Calls nothing here */
 };
 struct mesh_config { /* copied */
 	const struct mesh_identity *identity;
@@ -179,6 +180,10 @@ int mesh_interface_add(struct mesh *m, const struct mesh_interface *i);
 void mesh_interface_remove(struct mesh *m, unsigned ifindex);
 /* A peer beyond the links: numeric address, "[…]:port" or without port. -EINVAL. */
 int mesh_static_peer_add(struct mesh *m, const char *address);
+
+/* One echo at once over one link, NULL: the best; `pinged` tells of it within about a second, unless the peer is forgotten
+ * before. ret: the link that it took. -ENOENT: no such peer or link, -EHOSTUNREACH: it is down. */
+int mesh_ping(struct mesh *m, const char *peer, const char *link_id, uint64_t token, struct mesh_link_info *ret);
 
 /* Each fills at most max entries and returns how many there are. Peers sorted by name, links by id. */
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max);

@@ -12,7 +12,7 @@
 
 #define MTU 65520u /* what thunderbolt-net takes at most, less two bytes that people leave */
 #define SET_UP_AGAIN_NS (2 * CORE_SECOND)
-#define TRAFFIC_PERIOD_NS CORE_SECOND
+#define TRAFFIC_PERIOD_NS (250 * CORE_MS)
 
 struct mesh_port *mesh_port_find(struct mesh *m, unsigned ifindex)
 {

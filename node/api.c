@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "node/arena.h"
 #include "node/node.h"
+#include "node/ping.h"
 #include "node/placement.h"
 #include "node/view.h"
 #include "node/workload.h"
@@ -208,6 +209,9 @@ static void handle_view(struct api *c, const struct api_route *from, const Tbmes
 	} else if (request->body_case == TBMESH__REQUEST__BODY_LINKS) {
 		reply.body_case = TBMESH__REPLY__BODY_LINKS;
 		reply.links = body = view_links(n, &a);
+	} else if (request->body_case == TBMESH__REQUEST__BODY_TOPOLOGY) {
+		reply.body_case = TBMESH__REPLY__BODY_TOPOLOGY;
+		reply.topology = body = view_topology(n, &a);
 	} else if (request->body_case == TBMESH__REQUEST__BODY_GPUS) {
 		reply.body_case = TBMESH__REPLY__BODY_GPUS;
 		reply.gpus = body = view_gpus(n, &a);
@@ -250,7 +254,11 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	case TBMESH__REQUEST__BODY_GPUS:
 	case TBMESH__REQUEST__BODY_WORKLOADS:
 	case TBMESH__REQUEST__BODY_BEST:
+	case TBMESH__REQUEST__BODY_TOPOLOGY:
 		handle_view(c, &from, request);
+		break;
+	case TBMESH__REQUEST__BODY_PING:
+		ping_start(c->node, &from, request->id, request->ping);
 		break;
 	case TBMESH__REQUEST__BODY_EVENTS:
 		handle_events(c, &from, request->id, request->events);

@@ -16,6 +16,7 @@
 #include "node/api.h"
 #include "node/interface.h"
 #include "node/peer.h"
+#include "node/ping.h"
 #include "node/placement.h"
 #include "node/session_files.h"
 #include "node/workload.h"
@@ -255,8 +256,13 @@ static void mesh_warning(void *ctx, const char *subject, const char *text)
 	node_warn(ctx, subject, text);
 }
 
+static void mesh_pinged(void *ctx, uint64_t token, double rtt_us)
+{
+	ping_answered(ctx, token, rtt_us);
+}
+
 static const struct mesh_callbacks mesh_callbacks = {
-	.event = mesh_event_seen, .message = mesh_message, .warning = mesh_warning
+	.event = mesh_event_seen, .message = mesh_message, .warning = mesh_warning, .pinged = mesh_pinged
 };
 
 static void executors_changed(void *ctx)
@@ -422,12 +428,13 @@ static int create_parts(struct node *n)
 	n->zmq = zctx_create();
 	n->interfaces = interfaces_create();
 	n->peers = peers_create();
+	n->pings = pings_create();
 	n->events = event_log_create(n->paths.event_number, event_added, n);
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
-	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->events || !n->inventory || !n->workloads ||
-		!n->placement)
+	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->events || !n->inventory ||
+		!n->workloads || !n->placement)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->probe = gpu_probe_create(n->loop, &n->paths, probed, n);
@@ -519,6 +526,7 @@ void node_finish(struct node *n)
 	interfaces_destroy(n->interfaces);
 	inventory_destroy(n->inventory);
 	peers_destroy(n->peers);
+	pings_destroy(n->pings);
 	event_log_destroy(n->events);
 	if (n->loop) {
 		loop_timer_destroy(n->tick);

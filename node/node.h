@@ -20,6 +20,7 @@
 struct api;
 struct interfaces;
 struct peers;
+struct pings;
 struct placement;
 struct workloads;
 
@@ -44,6 +45,7 @@ struct node {
 	struct device_watch devices;
 	struct interfaces *interfaces; /* Thunderbolt network devices */
 	struct peers *peers;
+	struct pings *pings; /* who waits for an echo */
 	struct workloads *workloads;
 	struct placement *placement;
 	struct api *api;

@@ -162,11 +162,68 @@ Tbmesh__LinkList *view_links(struct node *n, struct arena *a)
 		m->negotiated_rx_bps = l->negotiated_rx_bps;
 		m->negotiated_tx_bps = l->negotiated_tx_bps;
 		m->rtt = fill_rtt(&l->rtt, a);
+		m->rtt_loaded = fill_rtt(&l->rtt_loaded, a);
+		m->use_up_bps = l->use_up_bps;
+		m->use_down_bps = l->use_down_bps;
 		m->up = fill_bandwidth(&l->up, a);
 		m->down = fill_bandwidth(&l->down, a);
 	}
 	list->links = pointers(a, out, sizeof *out, count);
 	list->n_links = count;
+	return list;
+}
+
+static Tbmesh__TopologyLink **topology_links(const struct mesh_graph_node *n, struct arena *a)
+{
+	Tbmesh__TopologyLink *out = arena_alloc(a, (n->link_count + 1) * sizeof *out);
+	for (size_t i = 0; out && i < n->link_count; i++) {
+		const struct mesh_graph_link *l = &n->links[i];
+		tbmesh__topology_link__init(&out[i]);
+		out[i].neighbour = arena_text(a, l->neighbour);
+		out[i].interface = arena_text(a, l->interface);
+		out[i].state = (char *)mesh_link_state_name(l->state);
+		out[i].p50_us = l->p50_us;
+		out[i].p99_us = l->p99_us;
+		out[i].up_bps = l->up_bps;
+		out[i].down_bps = l->down_bps;
+		out[i].up_source = (char *)mesh_bandwidth_source_name(l->up_source);
+		out[i].down_source = (char *)mesh_bandwidth_source_name(l->down_source);
+		out[i].confirmed = l->confirmed;
+	}
+	return out ? pointers(a, out, sizeof *out, n->link_count) : NULL;
+}
+
+Tbmesh__Topology *view_topology(struct node *n, struct arena *a)
+{
+	size_t max = mesh_graph(n->mesh, NULL, 0);
+	Tbmesh__Topology *list = arena_alloc(a, sizeof *list);
+	Tbmesh__TopologyNode *out = arena_alloc(a, (max + 1) * sizeof *out);
+	struct mesh_graph_node *nodes = arena_alloc(a, (max + 1) * sizeof *nodes);
+	if (!list || !out || !nodes)
+		return NULL;
+	size_t count = mesh_graph(n->mesh, nodes, max);
+	tbmesh__topology__init(list);
+	for (size_t i = 0; i < count; i++) {
+		Tbmesh__TopologyNode *m = &out[i];
+		const struct mesh_graph_node *g = &nodes[i];
+		tbmesh__topology_node__init(m);
+		m->node_id = (char *)g->id;
+		m->name = (char *)g->name;
+		m->incarnation = g->incarnation;
+		m->seq = g->seq;
+		m->age_ms = g->age_ms;
+		m->reached = g->hops != MESH_UNREACHABLE;
+		m->hops = m->reached ? g->hops : 0;
+		m->path_us = g->path_us;
+		m->via = (char *)g->via;
+		m->gpus = g->gpus;
+		m->cpu_load_percent = g->cpu_load_percent;
+		m->memory_free_bytes = g->memory_free_bytes;
+		m->links = topology_links(g, a);
+		m->n_links = m->links ? g->link_count : 0;
+	}
+	list->nodes = pointers(a, out, sizeof *out, count);
+	list->n_nodes = list->nodes ? count : 0;
 	return list;
 }
 

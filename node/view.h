@@ -12,10 +12,12 @@ struct Tbmesh__GpuList;
 struct Tbmesh__LinkList;
 struct Tbmesh__NodeStatus;
 struct Tbmesh__PeerList;
+struct Tbmesh__Topology;
 
 struct Tbmesh__NodeStatus *view_status(struct node *n, struct arena *a);
 struct Tbmesh__PeerList *view_peers(struct node *n, struct arena *a);
 struct Tbmesh__LinkList *view_links(struct node *n, struct arena *a);
+struct Tbmesh__Topology *view_topology(struct node *n, struct arena *a);
 struct Tbmesh__GpuList *view_gpus(struct node *n, struct arena *a);
 struct Tbmesh__BestReply *view_best(
 	struct node *n, const struct Tbmesh__BestRequest *r, struct arena *a); /* NULL: bad criterion */

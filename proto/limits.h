@@ -10,6 +10,7 @@
 #define MESSAGE_MAX_ITEMS 1024u /* elements of any repeated field but the next ones */
 #define MESSAGE_MAX_EVENTS 4096u
 #define MESSAGE_MAX_NEEDS 4096u
+#define MESSAGE_MAX_NODES 2048u       /* of a topology */
 #define MESSAGE_MAX_PATHS 16u         /* of a bandwidth probe */
 #define MESSAGE_MAX_BLOB (512u << 10) /* bytes of a GPU description (gpu/description.h) */
 #define MESSAGE_MAX_BYTES_FIELD 64u   /* bytes of any other bytes field: uuids */

@@ -43,6 +43,7 @@ static const struct {
 } item_caps[] = {
 	{ "events", MESSAGE_MAX_EVENTS },
 	{ "needs", MESSAGE_MAX_NEEDS },
+	{ "nodes", MESSAGE_MAX_NODES },
 	{ "paths", MESSAGE_MAX_PATHS },
 	{ "rates", MESSAGE_MAX_PATHS },
 };
@@ -83,6 +84,9 @@ static const struct {
 	{ "Peer", "state", { "up", "suspect", "dead" } },
 	{ "Workload", "state", { "starting", "running", "moving", "finished", "lost" } },
 	{ "Bandwidth", "source", { "probe", "traffic", "negotiated" } },
+	{ "TopologyLink", "state", { "up", "suspect" } },
+	{ "TopologyLink", "up_source", { "probe", "traffic", "negotiated" } },
+	{ "TopologyLink", "down_source", { "probe", "traffic", "negotiated" } },
 };
 
 /* Length of the UTF-8 character at text, 0 if it is none or a control character. RFC 3629; NUL ends the text, so no read passes it. */

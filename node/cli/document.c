@@ -36,10 +36,10 @@ json_t *document_create(const char *schema)
 	return o;
 }
 
-static void set_rtt(json_t *o, const Tbmesh__Rtt *r)
+static void set_rtt(json_t *o, const char *key, const Tbmesh__Rtt *r)
 {
 	if (!r || r->samples == 0) {
-		json_object_set_new(o, "rtt", json_null());
+		json_object_set_new(o, key, json_null());
 		return;
 	}
 	json_t *m = json_object();
@@ -50,7 +50,7 @@ static void set_rtt(json_t *o, const Tbmesh__Rtt *r)
 	set_real(m, "loss", r->loss);
 	set_number(m, "samples", r->samples);
 	set_number(m, "age_ms", r->age_ms);
-	json_object_set_new(o, "rtt", m);
+	json_object_set_new(o, key, m);
 }
 
 static void set_bandwidth(json_t *o, const char *key, const Tbmesh__Bandwidth *b)
@@ -96,7 +96,7 @@ json_t *document_peers(const Tbmesh__PeerList *l)
 		set_text(m, "state", p->state);
 		set_number(m, "incarnation", p->incarnation);
 		set_number(m, "links_up", p->links_up);
-		set_rtt(m, p->rtt);
+		set_rtt(m, "rtt", p->rtt);
 		set_text(m, "best_link", p->best_link);
 		set_bandwidth(m, "aggregate_up", p->aggregate_up);
 		set_bandwidth(m, "aggregate_down", p->aggregate_down);
@@ -126,12 +126,55 @@ json_t *document_links(const Tbmesh__LinkList *l)
 		set_text(m, "state", k->state);
 		set_number(m, "negotiated_rx_bps", k->negotiated_rx_bps);
 		set_number(m, "negotiated_tx_bps", k->negotiated_tx_bps);
-		set_rtt(m, k->rtt);
+		set_rtt(m, "rtt", k->rtt);
+		set_rtt(m, "rtt_loaded", k->rtt_loaded);
+		set_number(m, "use_up_bps", k->use_up_bps);
+		set_number(m, "use_down_bps", k->use_down_bps);
 		set_bandwidth(m, "up", k->up);
 		set_bandwidth(m, "down", k->down);
 		json_array_append_new(list, m);
 	}
 	json_object_set_new(o, "links", list);
+	return o;
+}
+
+json_t *document_topology(const Tbmesh__Topology *t)
+{
+	json_t *o = document_create("tbmesh.topo/1"), *list = json_array();
+	for (size_t i = 0; i < t->n_nodes; i++) {
+		const Tbmesh__TopologyNode *n = t->nodes[i];
+		json_t *m = json_object(), *links = json_array();
+		set_text(m, "node_id", n->node_id);
+		set_text(m, "name", n->name);
+		set_number(m, "incarnation", n->incarnation);
+		set_number(m, "seq", n->seq);
+		set_number(m, "age_ms", n->age_ms);
+		json_object_set_new(m, "reached", json_boolean(n->reached));
+		set_number(m, "hops", n->hops);
+		set_real(m, "path_us", n->path_us);
+		set_text(m, "via", n->via);
+		set_number(m, "gpus", n->gpus);
+		set_number(m, "cpu_load_percent", n->cpu_load_percent);
+		set_number(m, "memory_free_bytes", n->memory_free_bytes);
+		for (size_t k = 0; k < n->n_links; k++) {
+			const Tbmesh__TopologyLink *l = n->links[k];
+			json_t *e = json_object();
+			set_text(e, "neighbour", l->neighbour);
+			set_text(e, "interface", l->interface);
+			set_text(e, "state", l->state);
+			set_real(e, "p50_us", l->p50_us);
+			set_real(e, "p99_us", l->p99_us);
+			set_number(e, "up_bps", l->up_bps);
+			set_number(e, "down_bps", l->down_bps);
+			set_text(e, "up_source", l->up_source);
+			set_text(e, "down_source", l->down_source);
+			json_object_set_new(e, "confirmed", json_boolean(l->confirmed));
+			json_array_append_new(links, e);
+		}
+		json_object_set_new(m, "links", links);
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "nodes", list);
 	return o;
 }
 

@@ -14,11 +14,14 @@ struct Tbmesh__GpuList;
 struct Tbmesh__LinkList;
 struct Tbmesh__NodeStatus;
 struct Tbmesh__PeerList;
+struct Tbmesh__PingReply;
+struct Tbmesh__Topology;
 struct Tbmesh__WorkloadList;
 
 json_t *document_create(const char *schema); /* { "schema": … } */
 json_t *document_status(const struct Tbmesh__NodeStatus *s);
 json_t *document_peers(const struct Tbmesh__PeerList *l);
+json_t *document_topology(const struct Tbmesh__Topology *t);
 json_t *document_links(const struct Tbmesh__LinkList *l);
 json_t *document_gpus(const struct Tbmesh__GpuList *l, const char *host);
 json_t *document_best(const struct Tbmesh__BestReply *r);
@@ -29,6 +32,8 @@ json_t *document_workloads(const struct Tbmesh__WorkloadList *l);
 void show_status(const struct Tbmesh__NodeStatus *s, FILE *out);
 void show_peers(const struct Tbmesh__PeerList *l, FILE *out, bool color);
 void show_links(const struct Tbmesh__LinkList *l, FILE *out, bool color);
+void show_topology(const struct Tbmesh__Topology *t, FILE *out);
+void show_topology_dot(const struct Tbmesh__Topology *t, FILE *out);
 void show_gpus(const struct Tbmesh__GpuList *l, const char *host, FILE *out, bool color);
 void show_best(const struct Tbmesh__BestReply *r, bool explain, FILE *out, bool color);
 void show_event(const struct Tbmesh__Event *e, FILE *out);

@@ -73,7 +73,7 @@ void show_peers(const Tbmesh__PeerList *l, FILE *out, bool color)
 void show_links(const Tbmesh__LinkList *l, FILE *out, bool color)
 {
 	static const char *const headers[] = { "LINK", "STATE", "INTERFACE", "CONTROLLER", ">NEGOTIATED", ">RTT p50", ">p99",
-		">UP", ">DOWN", "MEASURED" };
+		">LOADED p50", ">UP", ">DOWN", "MEASURED", ">IN USE" };
 	char text[FORMAT_SIZE];
 	if (l->n_links == 0) {
 		fputs("No links: no peer was found on a Thunderbolt interface.\n", out);
@@ -88,12 +88,14 @@ void show_links(const Tbmesh__LinkList *l, FILE *out, bool color)
 		table_cell(t, "%s", k->domain);
 		table_cell(t, "%s", format_bps(k->negotiated_tx_bps, text));
 		rtt_cells(t, k->rtt);
+		table_cell(t, "%s", k->rtt_loaded && k->rtt_loaded->samples ? format_us(k->rtt_loaded->p50_us, text) : "-");
 		table_cell(t, "%s", format_bps(bps_of(k->up), text));
 		table_cell(t, "%s", format_bps(bps_of(k->down), text));
 		if (k->up && k->up->bps)
 			table_cell(t, "%s, %s ago", k->up->source, format_age(k->up->age_ms, text));
 		else
 			table_cell(t, "not yet");
+		table_cell(t, "%s", format_bps(k->use_up_bps + k->use_down_bps, text));
 	}
 	finish(t, out, color);
 }

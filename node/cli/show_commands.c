@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/cli/document.h"
 #include "proto/messages.h"
@@ -69,15 +70,25 @@ static int run_peers(struct cli *c, int argc, char **argv)
 static int run_links(struct cli *c, int argc, char **argv)
 {
 	Tbmesh__Reply *reply;
-	int r = ask_list(c, &command_links, argc, argv, TBMESH__REQUEST__BODY_LINKS, TBMESH__REPLY__BODY_LINKS, &reply);
-	if (r != EXIT_OK)
-		return r;
-	if (c->json)
-		r = cli_print_json(document_links(reply->links));
-	else
-		show_links(reply->links, stdout, c->color);
-	message_free_reply(reply);
-	return r;
+	bool watch = argc > 1 && strcmp(argv[1], "--watch") == 0, screen = isatty(STDOUT_FILENO);
+	for (;;) {
+		int r = ask_list(c, &command_links, watch ? argc - 1 : argc, watch ? argv + 1 : argv,
+			TBMESH__REQUEST__BODY_LINKS, TBMESH__REPLY__BODY_LINKS, &reply);
+		if (r != EXIT_OK)
+			return r;
+		if (watch && screen && !c->json)
+			fputs("\033[H\033[J", stdout); /* home, clear: ECMA-48 */
+		if (c->json)
+			r = cli_print_json(document_links(reply->links));
+		else
+			show_links(reply->links, stdout, c->color);
+		message_free_reply(reply);
+		if (!watch || r != EXIT_OK || fflush(stdout) != 0)
+			return r;
+		if (!screen && !c->json)
+			fputc('\n', stdout);
+		sleep(1);
+	}
 }
 
 static int run_gpus(struct cli *c, int argc, char **argv)
@@ -311,8 +322,16 @@ const struct command command_links = {
 	.name = "links",
 	.summary = "every cable with its measurements",
 	.run = run_links,
-	.usage = "Usage: tbmesh links\n"
-		 "Lists links: one local interface to one peer address. UP is what this host sends.\n",
+	.usage = "Usage: tbmesh links [--watch]\n"
+		 "Lists links: one local interface to one peer address. UP is what this host sends. Round trips are told "
+		 "apart: while "
+		 "the\n"
+		 "link was idle, and while it carried traffic (LOADED). MEASURED says by what and when: a probe of its own, "
+		 "or the "
+		 "traffic\n"
+		 "that ran anyway. IN USE is what flows now, both ways.\n"
+		 "\n"
+		 "  --watch  each second anew, until ctrl-c; with --json one document a line\n",
 };
 const struct command command_gpus = {
 	.name = "gpus",

@@ -40,6 +40,11 @@ static void on_nothing(void *ctx)
 	(void)ctx;
 }
 
+static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
+{
+	(void)ctx, (void)token, (void)rtt_ns;
+}
+
 static void on_event(void *ctx, const struct mesh_event *e)
 {
 	(void)ctx, (void)e;
@@ -51,7 +56,7 @@ static void on_warning(void *ctx, const char *subject, const char *text)
 }
 
 static const struct mesh_core_ops ops = { on_random, on_clock, on_send, on_peer, on_peer, on_peer, on_peer, on_peer,
-	on_nothing, on_event, on_warning };
+	on_nothing, on_pinged, on_event, on_warning };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Two hosts, two cables: found, measured, listed; cables and nodes that go and come."""
 
+import json
 import unittest
 
 from labtest import LabCase, eventually, events, gpu_key, lab, main, on, tbmesh
@@ -34,6 +35,25 @@ class Mesh(LabCase):
             self.assertGreater(link["up"]["bps"], 10**8)
             self.assertLess(link["up"]["bps"], 6 * 10**9)  # shaped to 4 Gb/s
         self.assertGreater(beta["aggregate_up"]["bps"], 10**8)
+
+    def test_topology(self):
+        def whole():
+            nodes = {n["name"]: n for n in tbmesh("alpha", "topo")["nodes"]}
+            return set(nodes) == {"alpha", "beta"} and all(len(n["links"]) == 2 for n in nodes.values()) and nodes
+        eventually(whole, 10, "alpha has the whole graph")
+        nodes = whole()
+        self.assertEqual((nodes["alpha"]["hops"], nodes["beta"]["hops"]), (0, 1))
+        self.assertTrue(all(link["confirmed"] for n in nodes.values() for link in n["links"]))
+        self.assertIn("beta", on("alpha", "tbmesh", "topo"))
+        self.assertIn(" -- ", on("alpha", "tbmesh", "topo", "--dot"))
+
+    def test_ping(self):
+        lines = [json.loads(line) for line in
+                 on("alpha", "tbmesh", "--json", "ping", "-c", "20", "-i", "0.02", "beta").splitlines()]
+        self.assertEqual(len(lines), 21)
+        self.assertEqual(lines[-1]["received"], 20)
+        self.assertGreater(lines[-1]["p50_us"], 1)
+        self.assertLess(lines[-1]["p50_us"], 20000)
 
     def test_gpus(self):
         gpus = {g["key"]: g for g in tbmesh("alpha", "gpus")["gpus"]}

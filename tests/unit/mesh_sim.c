@@ -93,6 +93,11 @@ static void on_recheck(void *ctx)
 	(void)ctx;
 }
 
+static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
+{
+	(void)ctx, (void)token, (void)rtt_ns;
+}
+
 static void on_event(void *ctx, const struct mesh_event *e)
 {
 	struct sim_node *n = ctx;
@@ -113,7 +118,7 @@ static void on_warning(void *ctx, const char *subject, const char *text)
 }
 
 static const struct mesh_core_ops ops = { on_random, on_clock, on_send, on_admit, on_expel, on_restarted, on_route, on_probe,
-	on_recheck, on_event, on_warning };
+	on_recheck, on_pinged, on_event, on_warning };
 
 void sim_init(struct sim *s, uint64_t seed)
 {

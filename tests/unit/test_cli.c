@@ -130,6 +130,60 @@ static void test_peers(void **state)
 	free(text);
 }
 
+static void test_topology(void **state)
+{
+	(void)state;
+	char *text;
+	size_t size;
+	static Tbmesh__TopologyNode nodes[5];
+	static Tbmesh__TopologyLink links[8];
+	static const struct {
+		const char *id, *name, *via;
+		uint32_t hops, gpus, first, count;
+	} n[5] = { { "aaaa", "alpha", "", 0, 1, 0, 3 }, { "bbbb", "beta", "aaaa", 1, 0, 3, 2 },
+		{ "cccc", "gamma", "aaaa", 1, 2, 5, 3 }, { "dddd", "delta", "cccc", 2, 0, 8, 0 },
+		{ "eeee", "old", "", 0, 0, 8, 0 } };
+	static const char *const ends[8] = { "bbbb", "bbbb", "cccc", "aaaa", "cccc", "aaaa", "bbbb", "dddd" };
+	Tbmesh__TopologyNode *node_list[5];
+	Tbmesh__TopologyLink *link_list[8];
+	Tbmesh__Topology t = TBMESH__TOPOLOGY__INIT;
+	for (size_t i = 0; i < 8; i++) {
+		tbmesh__topology_link__init(&links[i]);
+		links[i].neighbour = (char *)ends[i];
+		links[i].interface = (char *)"thunderbolt0";
+		links[i].state = (char *)"up";
+		links[i].p50_us = 60 + (double)i;
+		links[i].up_bps = 19000000000;
+		links[i].down_bps = i % 2 ? 0 : 9000000000;
+		links[i].up_source = (char *)"probe";
+		links[i].confirmed = i != 7;
+		link_list[i] = &links[i];
+	}
+	for (size_t i = 0; i < 5; i++) {
+		tbmesh__topology_node__init(&nodes[i]);
+		nodes[i].node_id = (char *)n[i].id;
+		nodes[i].name = (char *)n[i].name;
+		nodes[i].via = (char *)n[i].via;
+		nodes[i].hops = n[i].hops;
+		nodes[i].gpus = n[i].gpus;
+		nodes[i].path_us = 60 * n[i].hops;
+		nodes[i].reached = i != 4;
+		nodes[i].age_ms = 12000;
+		nodes[i].links = link_list + n[i].first;
+		nodes[i].n_links = n[i].count;
+		node_list[i] = &nodes[i];
+	}
+	t.nodes = node_list;
+	t.n_nodes = 5;
+	golden_json("topo.json", document_topology(&t));
+	SHOWN(show_topology(&t, out));
+	golden("topo.txt", text);
+	free(text);
+	SHOWN(show_topology_dot(&t, out));
+	golden("topo.dot", text);
+	free(text);
+}
+
 static void test_links(void **state)
 {
 	(void)state;
@@ -156,6 +210,10 @@ static void test_links(void **state)
 	b.interface = (char *)"thunderbolt1";
 	l.links = list;
 	l.n_links = 2;
+	Tbmesh__Rtt loaded = rtt;
+	loaded.p50_us = 410;
+	a.rtt_loaded = &loaded;
+	a.use_up_bps = 18000000000;
 	golden_json("links.json", document_links(&l));
 	SHOWN(show_links(&l, out, false));
 	golden("links.txt", text);
@@ -334,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_peers),
 		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_topology),
 		cmocka_unit_test(test_gpus),
 		cmocka_unit_test(test_best),
 		cmocka_unit_test(test_events),

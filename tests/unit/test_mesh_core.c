@@ -531,6 +531,50 @@ static void test_real_traffic_counts(void **state)
 	assert_int_equal(info.up.bps, 5000000000);
 }
 
+/* Counters say when a link carries something: what is measured then is kept apart. */
+static void test_idle_and_loaded_are_told_apart(void **state)
+{
+	(void)state;
+	struct sim_node *a, *b;
+	struct sim_cable *c;
+	struct mesh_link_info info;
+	pair(&a, &b, &c, NULL);
+	struct mesh_core_link *l = link_of(sim_peer(a, b));
+	struct mesh_core_probe_rate rate = { l->local, l->address.ip, 10000000000, 10000000000 };
+	mesh_core_probe_done(a->core, s->now_ns, sim_peer(a, b), &rate, 1, 0, 0, CORE_MS, false);
+	if (b->probing)
+		mesh_core_probe_done(b->core, s->now_ns, sim_peer(b, a), NULL, 0, 0, 0, CORE_MS, false);
+	sim_run(s, 2 * CORE_SECOND);
+	mesh_core_link_read(s->now_ns, l, &info);
+	assert_int_equal(info.rtt_loaded.samples, 0);
+	assert_true(info.rtt.p50_us < 101);
+	uint64_t idle = info.rtt.samples;
+	c->delay_ns = 2 * CORE_MS; /* queues fill */
+	for (int i = 0; i < 12; i++) {
+		mesh_core_traffic(a->core, s->now_ns, 1, 9500000000, 1000);
+		a->next_ns = s->now_ns; /* as the shell does after each call */
+		sim_run(s, 250 * CORE_MS);
+	}
+	mesh_core_link_read(s->now_ns, l, &info);
+	assert_int_equal(info.use_up_bps, 9500000000);
+	assert_int_equal(info.rtt.samples, idle);
+	assert_true(info.rtt.p50_us < 101);
+	assert_true(info.rtt_loaded.samples >= 12 && info.rtt_loaded.p50_us > 3900);
+	/* As near to the probe's number as that: the traffic is the better measurement, for its own direction. */
+	assert_int_equal(info.up.source, MESH_SOURCE_TRAFFIC);
+	assert_int_equal(info.up.bps, 9500000000);
+	assert_int_equal(info.down.source, MESH_SOURCE_PROBE);
+	assert_int_equal(info.down.bps, 10000000000);
+	/* Never down step by step: what is compared with stays. */
+	mesh_core_traffic(a->core, s->now_ns, 1, 8600000000, 1000);
+	mesh_core_link_read(s->now_ns, l, &info);
+	assert_int_equal(info.up.bps, 9500000000);
+	c->delay_ns = 50000;
+	sim_run(s, 30 * CORE_SECOND);
+	mesh_core_link_read(s->now_ns, l, &info);
+	assert_true(info.rtt.samples > idle && info.rtt.p50_us < 101 && info.use_up_bps == 0);
+}
+
 static void test_speed_changes_are_told(void **state)
 {
 	(void)state;
@@ -649,6 +693,7 @@ int main(void)
 		T(test_probes_never_take_more_than_one_percent),
 		T(test_aggregate_belongs_to_the_links_that_were_in_it),
 		T(test_real_traffic_counts),
+		T(test_idle_and_loaded_are_told_apart),
 		T(test_speed_changes_are_told),
 		T(test_random_troubles),
 	};

@@ -217,6 +217,11 @@ static void on_probe(void *ctx, const struct mesh_core_peer *p)
 			.at_ns = w->now_ns + PROBE_NS, .kind = EVENT_PROBE, .node = n->index, .other = index_of(w, p->id) });
 }
 
+static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
+{
+	(void)ctx, (void)token, (void)rtt_ns;
+}
+
 static void on_event(void *ctx, const struct mesh_event *e)
 {
 	struct world_node *n = ctx;
@@ -234,7 +239,7 @@ static void on_warning(void *ctx, const char *subject, const char *text)
 }
 
 static const struct mesh_core_ops ops = { on_random, on_clock, on_send, on_peer, on_peer, on_peer, on_peer, on_probe,
-	on_recheck, on_event, on_warning };
+	on_recheck, on_pinged, on_event, on_warning };
 
 /* ---- hosts and cables ---- */
 
