@@ -20,12 +20,12 @@ class Llama(Program):
         parser.add_argument("--model-mib", type=int, default=8, help="size of the model that is made (%(default)s)")
         parser.add_argument("--tokens", type=int, default=48, help="tokens to generate (%(default)s)")
         parser.add_argument("--prompt", default=PROMPT, help="what to go on from")
-        parser.add_argument("--release", default=VERSION, help="of @fugood/llama.node and its binary (%(default)s)")
+        parser.add_argument("--release", default=VERSION, help="of its prebuilt binary (%(default)s)")
 
     def install(self):
         super().install()
         place = os.path.join(self.place, self.args.release)
-        install_npm(place, {"@fugood/llama.node": self.args.release, "@fugood/node-llama-linux-x64-vulkan": self.args.release})
+        install_npm(place, {"@fugood/llama.node": VERSION, "@fugood/node-llama-linux-x64-vulkan": self.args.release})
         self.program = [os.path.join(os.path.dirname(os.path.realpath(__file__)), "llama.mjs"), place]
         self.model = os.path.abspath(self.args.model) if self.args.model else self.make_model()
         if not os.path.isfile(self.model):
