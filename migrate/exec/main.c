@@ -213,6 +213,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (options.probe)
 		return probe();
+	pipeline_cache_prepare(options.cache);
 	error = open_link(&options, &executor.link);
 	if (error) {
 		log_error("%s: %s", options.socket ? options.socket : "the listening socket", strerror(-error));

@@ -18,6 +18,9 @@ struct pipeline_cache {
 	size_t saved_size;
 };
 
+/* Before the driver is loaded: what it caches by itself stays below the directory, too, and bounded. Some drivers keep
+ * compiled code only there (lavapipe). NULL: as the environment says. */
+void pipeline_cache_prepare(const char *directory);
 /* directory: NULL, keep nothing. */
 void pipeline_cache_init(struct pipeline_cache *c, const struct device *d, const char *directory);
 /* Writes the file if pipelines were made since. Takes milliseconds: call it when there is nothing else to do. */

@@ -495,7 +495,21 @@ static void test_invalid_shader(void **state)
 	script_finish(&s);
 }
 
-/* Pipelines and checked shaders survive the executor in files. */
+/* Entries that the driver keeps by itself. */
+static int driver_files(const char *directory)
+{
+	char command[160], line[16] = "";
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "find %s/driver -type f | wc -l", directory);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(line, sizeof(line), pipe));
+	pclose(pipe);
+	return atoi(line);
+}
+
+/* Pipelines and checked shaders survive the executor in files: a later one compiles nothing. A damaged file is made anew. */
 static void test_cache(void **state)
 {
 	char directory[] = "/tmp/tbmesh-cache-XXXXXX", command[160];
@@ -503,16 +517,24 @@ static void test_cache(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct script s = { 0 };
 		struct player p;
+		int before = driver_files(directory);
 
+		if (i == 2) {
+			snprintf(command, sizeof(command), "for f in %s/*.pipelines; do printf damage >> $f; done",
+				directory);
+			assert_int_equal(system(command), 0);
+		}
 		player_start(&p, false, directory);
 		player_start_empty(&p);
 		run_cells(&p, &s, got);
 		usleep(i ? 0 : 900000);
 		assert_true(player_stop(&p));
 		script_finish(&s);
+		if (i)
+			assert_int_equal(driver_files(directory), before);
 	}
 	snprintf(command, sizeof(command), "ls %s/*.pipelines %s/*.shaders > /dev/null && rm -r %s", directory, directory,
 		directory);
