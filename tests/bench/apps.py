@@ -3,11 +3,21 @@
 Every figure is the median of pairs that ran one after the other; the first pair warms caches and does not count. `local` is alpha's
 own card, `cable` beta's over one cable; both are the same CPU driver, so they compare with the plain driver on alpha."""
 
+import argparse
 import os
 import re
 import shutil
 import statistics
+import subprocess
+import sys
 import time
+
+from lab_bench import TOP
+
+sys.path.insert(0, os.path.join(TOP, "deploy"))
+from trylib.errors import Missing, TryError  # noqa: E402: deploy/try's programs are benchmarks, too
+from trylib.llama import PROMPT, VERSION, Llama  # noqa: E402
+from trylib.stage import Stage  # noqa: E402
 
 PROGRAMS = {
     "xorshift": ["--rounds", "2000"],
@@ -19,6 +29,12 @@ PROGRAMS = {
 PAIRS = 3
 STATE_MIB = 1024
 SMALL_MIB = 64
+MODEL_MIB = 256
+TOKENS = 32
+LLAMA_PAIRS = 2
+LLAMA_TIMEOUT_S = 900
+LLAMA_PHASES = ["load", "prompt", "generation"]
+CARDS = {"local": "egpu", "cable": "card"}  # as deploy/try calls them
 
 
 class Apps:
@@ -28,6 +44,7 @@ class Apps:
         self.app_programs()
         self.app_calls()
         self.app_starts()
+        self.app_llama()
 
     def gpu_of(self, host):
         """the card of that host as `tbmesh run` takes it"""
@@ -35,7 +52,7 @@ class Apps:
 
     def modes(self):
         """(suffix of the figure's name, words for `tbmesh run`)"""
-        return [("", [])]
+        return [("", ["--mode", "strict"]), (":relaxed", ["--mode", "relaxed"])]
 
     def under(self, place, words):
         return ["tbmesh", "run", "--gpu", self.places[place], *words, "--"]
@@ -99,11 +116,51 @@ class Apps:
         self.emit(f"{name}:{place}{suffix}", ours, "us", base, "plain driver", "lower")
         self.emit(f"{name}_over_floor:{place}{suffix}", ours, "us", base + statistics.median(floors), "plain driver + hops", "lower")
 
+    # llama.cpp
+
+    def app_llama(self):
+        """llama.cpp as npm has it: load, prompt and generation, each beside the same on the card itself."""
+        place = os.path.join(os.path.expanduser("~"), ".cache", "tbmesh", "try", "llama")
+        if not self.model:
+            print("SKIP: llama on a given model: none was named (--model PATH)", file=sys.stderr)
+        for model in [self.model, None] if self.model else [None]:
+            args = argparse.Namespace(model=model, model_mib=MODEL_MIB, tokens=TOKENS, prompt=PROMPT, release=VERSION)
+            try:
+                os.makedirs(place, exist_ok=True)
+                program = Llama(place, args)
+                program.install()
+            except (Missing, TryError, OSError, subprocess.SubprocessError) as error:
+                print(f"SKIP: llama: {error}", file=sys.stderr)
+                return
+            name = os.path.splitext(os.path.basename(program.model))[0]
+            for where in CARDS:
+                for suffix, mode in self.modes():
+                    self.llama_pairs(program, name, where, suffix, mode[1])
+
+    def llama_pairs(self, program, name, where, suffix, mode):
+        stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode)
+        pairs = []
+        for turn in range(LLAMA_PAIRS + 1):
+            ours = stage.start(CARDS[where], program.command(), program.environment())
+            ours.finish(LLAMA_TIMEOUT_S)
+            program.check(ours)
+            plain = stage.plain(CARDS[where], program.command(), program.environment())
+            if ours.out != plain.out:
+                raise RuntimeError(f"llama {name} {where}: its output differs from the plain driver's")
+            if turn:
+                pairs.append((ours.spans(), plain.spans()))
+        for phase in LLAMA_PHASES:
+            ours, plain = sorted(((o[phase], p[phase]) for o, p in pairs), key=lambda x: x[0] / x[1])[len(pairs) // 2]
+            self.emit(f"apps_overhead:llama-{phase}:{name}:{where}{suffix}", ours, "s", plain, "plain driver", "lower")
+
     # starts
 
+    @staticmethod
+    def lab_directory():
+        return os.environ.get("TBMESH_LAB_DIR", "/run/tbmesh-lab")
+
     def caches(self):
-        lab = os.environ.get("TBMESH_LAB_DIR", "/run/tbmesh-lab")
-        return [os.path.join(lab, host, "var", "cache") for host in ("alpha", "beta")]
+        return [os.path.join(self.lab_directory(), host, "var", "cache") for host in ("alpha", "beta")]
 
     def app_starts(self):
         """From nothing to the first result: the whole of a short program, with empty and with filled pipeline caches. The plain
