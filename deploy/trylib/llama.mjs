@@ -22,5 +22,6 @@ await context.completion(
 		console.log(line({ token: piece.token, probabilities: piece.completion_probabilities }))
 	})
 phase('end')
+await new Promise((resolve) => setTimeout(resolve, 500)) // the last pieces may be told behind the completion's end
 console.log(`${count} tokens`)
 await context.release()
