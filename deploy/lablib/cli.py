@@ -211,7 +211,8 @@ def make_parser():
     c.add_argument("--shared-domain", action="store_true", help="all cables of a host on one controller")
     c.add_argument("--rate", help="shape each cable to this rate, e.g. 8gbit")
     c.add_argument("--gpu", action="append", default=[], metavar="HOST=KINDS",
-                   help="none, cpu, egpu, card, or egpu,cpu …; default: alpha egpu,cpu, beta card,cpu, others cpu")
+                   help="none, cpu, egpu, card, or egpu,cpu …; default: alpha egpu,cpu, beta card,cpu, others cpu. KIND@DRIVER: "
+                        "another driver behind it: lavapipe, lavapipe25, swiftshader (deploy/drivers)")
     c.add_argument("--build", help="build directory whose programs the hosts run (the newest, or TBMESH_BUILD)")
     c.add_argument("--set", action="append", default=[], metavar="'KEY = VALUE'", help="a line for each node's configuration")
     c.add_argument("--start", "--with-nodes", action="store_true", help="start tbmeshd on each host, all in one mesh")

@@ -1,13 +1,14 @@
-"""The GPUs of a host: copies of one CPU driver, of which some wear a recorded card (tests/fault/card.c) and can be taken away
+"""The GPUs of a host: copies of CPU drivers, of which some wear a recorded card (tests/fault/card.c) and can be taken away
 (tests/fault/fault.c). The loader makes one driver of each manifest, even when they name the same library."""
 
 import glob
 import os
 import re
 import struct
+import subprocess
 
 from .errors import LabError
-from .layout import DATA
+from .layout import DATA, TOP
 
 KINDS = {  # kind: (card, device tree); cpu is the plain driver
     "egpu": ("aorus5090", "aorus5090"),
@@ -23,20 +24,37 @@ def default_kinds(number):
     return [["egpu", "cpu"], ["card", "cpu"]][number] if number < 2 else ["cpu"]
 
 
+def kind_of(word):
+    return word.split("@")[0]
+
+
 def parse_kinds(text):
-    kinds = [] if text == "none" else text.replace("+", ",").split(",")
+    """["egpu@swiftshader", "cpu"] of "egpu@swiftshader,cpu"."""
+    words = [] if text == "none" else text.replace("+", ",").split(",")
+    kinds = [kind_of(word) for word in words]
     for kind in kinds:
         if kind not in KINDS:
             raise LabError(f"'{kind}' is no kind of GPU; there are none, {', '.join(KINDS)} (several: egpu,cpu)")
     if len(set(kinds)) != len(kinds) or {"egpu", "card"} <= set(kinds):
         raise LabError(f"'{text}': a host has at most one card or eGPU and one cpu")
-    return kinds
+    for word in words:
+        driver_of(word)
+    return words
 
 
-def cpu_driver():
-    """The Vulkan driver behind the cards: the manifest that TBMESH_LAB_DRIVER names, else lavapipe's."""
+def driver_of(word):
+    """The manifest of the Vulkan driver behind a GPU: what follows the @ (deploy/drivers), else the one that TBMESH_LAB_DRIVER names,
+    else lavapipe's."""
+    name = word.partition("@")[2]
+    if name and name != "lavapipe":
+        done = subprocess.run([os.path.join(TOP, "deploy", "drivers"), "--have", name], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LabError(done.stderr.strip())
+        if not done.stdout:
+            raise LabError(f"the driver {name} is not here; get it with: deploy/drivers {name}")
+        return done.stdout.split()[1]
     chosen = os.environ.get("TBMESH_LAB_DRIVER")
-    if chosen:
+    if chosen and not name:
         if not os.path.isfile(chosen):
             raise LabError(f"TBMESH_LAB_DRIVER names no Vulkan driver manifest: {chosen}")
         return os.path.realpath(chosen)
@@ -46,25 +64,38 @@ def cpu_driver():
     return found[0]
 
 
+def real_name(manifest):
+    """What the driver says of itself, as tests/fault/card.c compares it. The loader does not keep the order of manifests."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VK_") and k != "LD_PRELOAD"}
+    said = subprocess.run(["vulkaninfo", "--summary"], env={**environment, "VK_DRIVER_FILES": manifest, "NODEVICE_SELECT": "1"},
+                          capture_output=True, text=True, check=False).stdout
+    words = [re.search(rf"^\s*{key}\s*= ?(.*)$", said, re.M) for key in ("driverName", "driverInfo")]
+    if not all(words):
+        raise LabError(f"{manifest}: the driver has no device, or vulkaninfo (package vulkan-tools) is missing")
+    return " ".join(w[1].strip() for w in words)
+
+
 def read_card(name):
     with open(os.path.join(DATA, name + ".card"), encoding="utf-8") as file:
         return file.read()
 
 
-def make_gpus(kinds, folder):
+def make_gpus(words, folder):
     """Writes manifests, the cards file and the fault pages into folder; returns the GPUs' part of the state."""
     faults = os.path.join(folder, "faults")
     os.makedirs(faults)
     gpus, cards = [], ""
-    for number, kind in enumerate(sorted(kinds, key=lambda k: k == "cpu")):  # cards first: card.c counts from the front
+    drivers = [driver_of(word) for word in words]
+    for number, word in enumerate(sorted(words, key=lambda w: kind_of(w) == "cpu")):  # cards first: card.c counts from the front
+        kind, driver = kind_of(word), driver_of(word)
         manifest = os.path.join(folder, f"driver{number}.json")
-        os.symlink(cpu_driver(), manifest)
-        gpu = {"kind": kind, "manifest": manifest, "pci": None, "name": "cpu", "present": True, "tree": KINDS[kind][1]}
+        os.symlink(driver, manifest)
+        gpu = {"kind": kind, "manifest": manifest, "driver": driver, "pci": None, "name": "cpu", "present": True, "tree": KINDS[kind][1]}
         if KINDS[kind][0]:
             card = read_card(KINDS[kind][0])
             gpu["pci"] = re.search(r"^pci (\S+)$", card, re.M)[1]
             gpu["name"] = re.search(r"^name (.+)$", card, re.M)[1]
-            cards += card
+            cards += card + (f"real {real_name(driver)}\n" if len(set(drivers)) > 1 else "")
             with open(os.path.join(faults, gpu["pci"]), "wb") as page:
                 page.write(bytes(PAGE_SIZE))
         gpus.append(gpu)

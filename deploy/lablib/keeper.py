@@ -65,7 +65,8 @@ class Keeper:
     def save(self):
         self.layout.write_state(self.state)
 
-    def add_host(self, name, kinds):
+    def add_host(self, name, words):
+        kinds = [gpus.kind_of(word) for word in words]
         namespace = self.layout.namespace(name)
         folder = self.layout.gpu_dir(name)
         os.makedirs(folder)
@@ -73,7 +74,7 @@ class Keeper:
         hosts.configure_node(self.layout.root(name), name, self.plan["settings"])
         network.add_namespace(namespace)
         host = {"namespace": namespace, "root": self.layout.root(name), "gpu_dir": folder, "log": self.layout.node_log(name),
-                "machine": "desktop" if "card" in kinds else "nuc15", "gpus": gpus.make_gpus(kinds, folder), "node": None}
+                "machine": "desktop" if "card" in kinds else "nuc15", "gpus": gpus.make_gpus(words, folder), "node": None}
         self.state["hosts"][name] = host
         host["routers"] = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.layout.dir}/{name}/{n}")) for n in range(2)]
         self.beds[name] = bed.Bed()

@@ -2,10 +2,11 @@
  * heaps, and the three memory types of a discrete card, of which the DEVICE_LOCAL one cannot be mapped. The driver below
  * does all the work; software above that forgets to stage, or maps video memory, fails here as it would on the card.
  *
- * TBMESH_CARDS names a file of `key value` lines; a line `card` begins the next card. The n-th card is put on the n-th
- * physical device; devices behind the last card stay as they are. Keys: name, type (discrete, integrated), vendor, device,
- * pci (DDDD:BB:DD.F), memory, host-memory (bytes), driver-id (VkDriverId), driver-name, driver-info. What a card leaves out is
- * the driver's own: a card must not promise what the driver below cannot do, and to some programs a vendor is a promise. */
+ * TBMESH_CARDS names a file of `key value` lines; a line `card` begins the next card. Each card is put on the first physical
+ * device that has none yet; with the key `real`, on the first whose driver says that of itself ("NAME INFO"). Devices without
+ * a card stay as they are. Keys: name, type (discrete, integrated), vendor, device, pci (DDDD:BB:DD.F), memory, host-memory
+ * (bytes), driver-id (VkDriverId), driver-name, driver-info, real. What a card leaves out is the driver's own: a card must not
+ * promise what the driver below cannot do, and to some programs a vendor is a promise. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -43,6 +44,7 @@ struct card {
 	VkDeviceSize heap[CARD_HEAP_COUNT];
 	uint32_t driver_id; /* 0: the real one */
 	char driver_name[VK_MAX_DRIVER_NAME_SIZE], driver_info[VK_MAX_DRIVER_INFO_SIZE];
+	char real[VK_MAX_DRIVER_NAME_SIZE + VK_MAX_DRIVER_INFO_SIZE]; /* "" any */
 };
 
 struct instance {
@@ -59,6 +61,7 @@ struct instance {
 	pthread_mutex_t lock;
 	uint32_t seen_count;             /* under lock; physical devices in the order in which the driver first told them */
 	VkPhysicalDevice seen[CARD_MAX]; /* under lock */
+	const struct card *worn[CARD_MAX]; /* under lock; by the devices of seen, NULL none */
 };
 
 struct memory {
@@ -119,6 +122,8 @@ static void card_set(struct card *card, const char *key, const char *value)
 		snprintf(card->driver_name, sizeof(card->driver_name), "%s", value);
 	else if (!strcmp(key, "driver-info"))
 		snprintf(card->driver_info, sizeof(card->driver_info), "%s", value);
+	else if (!strcmp(key, "real"))
+		snprintf(card->real, sizeof(card->real), "%s", value);
 	else
 		fprintf(stderr, "VK_LAYER_TBMESH_card: unknown key '%s'\n", key);
 }
@@ -155,6 +160,29 @@ static void cards_read(void)
 	fclose(file);
 }
 
+static bool is_meant(struct instance *instance, const struct card *card, VkPhysicalDevice device)
+{
+	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES };
+	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &driver };
+	if (!card->real[0])
+		return true;
+	instance->properties2(device, &properties);
+	size_t length = strlen(driver.driverName);
+	return !strncmp(card->real, driver.driverName, length) &&
+		!strcmp(card->real + length + (card->real[length] == ' '), driver.driverInfo);
+}
+
+static void put_on(struct instance *instance, const struct card *card)
+{
+	for (uint32_t i = 0; i < instance->seen_count; i++) {
+		if (instance->worn[i] || !is_meant(instance, card, instance->seen[i]))
+			continue;
+		instance->worn[i] = card;
+		return;
+	}
+}
+
 static const struct card *card_of(struct instance *instance, VkPhysicalDevice device)
 {
 	const struct card *card = NULL;
@@ -164,10 +192,12 @@ static const struct card *card_of(struct instance *instance, VkPhysicalDevice de
 		VkResult result = instance->enumerate(instance->handle, &instance->seen_count, instance->seen);
 		if (result != VK_SUCCESS && result != VK_INCOMPLETE)
 			instance->seen_count = 0;
+		for (uint32_t i = 0; i < card_count; i++)
+			put_on(instance, &cards[i]);
 	}
-	for (uint32_t i = 0; i < instance->seen_count && i < card_count; i++)
+	for (uint32_t i = 0; i < instance->seen_count; i++)
 		if (instance->seen[i] == device)
-			card = &cards[i];
+			card = instance->worn[i];
 	pthread_mutex_unlock(&instance->lock);
 	return card;
 }
