@@ -175,18 +175,16 @@ void description_finish(struct description *d)
 	*d = (struct description){ 0 };
 }
 
-int description_with_host(struct buf *out, const void *bytes, size_t size, const char *host)
+int description_with_text(struct buf *out, const void *bytes, size_t size, enum description_text tag, const char *text)
 {
 	struct description_header header;
-	size_t start = out->size, length = strlen(host);
+	size_t start = out->size, length = strlen(text);
 	if (!check_entries(bytes, size))
 		return -EBADMSG;
-	const struct description_entry entry = {
-		.kind = DESCRIPTION_TEXT, .tag = DESCRIPTION_TEXT_HOST, .size = (uint32_t)length
-	};
+	const struct description_entry entry = { .kind = DESCRIPTION_TEXT, .tag = (uint32_t)tag, .size = (uint32_t)length };
 	buf_append(out, bytes, size);
 	buf_append(out, &entry, sizeof(entry));
-	buf_append(out, host, length);
+	buf_append(out, text, length);
 	buf_align(out, 8);
 	if (out->failed)
 		return -ENOMEM;

@@ -25,7 +25,12 @@ enum description_kind {
 	DESCRIPTION_TEXT = 7,       /* tag = enum description_text; UTF-8 without NUL */
 	DESCRIPTION_IMAGES = 8,     /* struct description_image[]: what of gpu/image.h's formats the device has */
 };
-enum description_text { DESCRIPTION_TEXT_GPU_ID = 1, DESCRIPTION_TEXT_HOST = 2 };
+enum description_text {
+	DESCRIPTION_TEXT_GPU_ID = 1,
+	DESCRIPTION_TEXT_HOST = 2,
+	DESCRIPTION_TEXT_NODE = 3,     /* id of the GPU's node: with the GPU's id, which GPU of the mesh it is */
+	DESCRIPTION_TEXT_PORTABLE = 4, /* how many GPUs it stands for, in decimal digits; without: the one */
+};
 
 struct description_header {
 	uint32_t magic, version, size, entry_count;
@@ -59,8 +64,12 @@ struct description { /* a parsed view; points into bytes that it owns */
 /* Takes a copy of bytes. 0, -EBADMSG (with no copy made) or -ENOMEM. */
 int description_parse(struct description *d, const void *bytes, size_t size);
 void description_finish(struct description *d);
-/* Appends to out a copy of a description (size bytes at an address aligned to 8, checked here) that says on which host the GPU is. 0, -EBADMSG or -ENOMEM. */
-int description_with_host(struct buf *out, const void *bytes, size_t size, const char *host);
+/* Appends to out a copy of a description (size bytes at an address aligned to 8, checked here) with one text more. 0, -EBADMSG or
+ * -ENOMEM. */
+int description_with_text(struct buf *out, const void *bytes, size_t size, enum description_text tag, const char *text);
+/* Appends to out what all of these have in common (count > 0), in the name of the first: features, extensions and formats of all of them;
+ * of each limit the one that all can hold; no subgroup operations where the subgroups differ in size. 0, -EBADMSG or -ENOMEM. */
+int description_in_common(struct buf *out, const struct description *const *all, size_t count);
 /* The struct of that sType, or NULL; at least `size` bytes long. */
 const void *description_struct(const struct description *d, VkStructureType type, size_t size);
 const void *description_find(const struct description *d, enum description_kind kind, uint32_t tag, size_t *ret_size);
@@ -76,8 +85,9 @@ int description_make_enabled(struct buf *out, VkPhysicalDevice device, const VkP
 	const char *const *extensions, uint32_t extension_count);
 
 /* Does this GPU have what the workload uses? needs: array of struct record_need payloads with texts resolved (kinds: enum
- * need_kind of proto/record.h). why: first reason against it, in words ("needs shaderInt64, which SwiftShader lacks"); "" when
- * there is none; may be NULL. 1 yes, 0 no. A need that is not understood counts as not met. */
+ * need_kind of proto/record.h). why: first reason against it, in words ("needs 16-bit storage, which it lacks"); "" when
+ * there is none; may be NULL. 1 yes, 0 no. A need that is not understood counts as not met. Words: what the workload needs or uses, and
+ * what "it", the GPU, has. */
 struct gpu_need {
 	uint32_t kind;
 	uint64_t a, b, c;

@@ -29,6 +29,19 @@ struct description_limit {
 	const char *name;
 }; /* in VkPhysicalDeviceLimits */
 
+/* What stands for several devices, of a member: the bits that both have; the smaller or greater number; what two ranges {from, to}
+ * share; VkShaderFloatControlsIndependence: NONE where they differ. */
+enum description_rule { COMMON_BOTH, COMMON_LEAST, COMMON_GREATEST, COMMON_RANGE, COMMON_INDEPENDENCE };
+enum description_kind_of_number { COMMON_U32, COMMON_I32, COMMON_U64, COMMON_F32 };
+/* Members that are not in the table describe the one device and no other: names, ids. */
+struct description_common {
+	VkStructureType type;
+	uint32_t offset, size; /* several numbers: an array */
+	enum description_kind_of_number kind;
+	enum description_rule rule;
+	const char *name;
+};
+
 enum description_enable { ENABLED_BY_VERSION, ENABLED_BY_EXTENSION, ENABLED_BY_MEMBER };
 /* One way to have a SPIR-V capability; any of several rows is enough. */
 struct description_capability {
@@ -47,6 +60,8 @@ extern const struct description_member description_members[];
 extern const size_t description_member_count;
 extern const struct description_limit description_limits[];
 extern const size_t description_limit_count;
+extern const struct description_common description_commons[];
+extern const size_t description_common_count;
 extern const struct description_capability description_capabilities[];
 extern const size_t description_capability_count;
 

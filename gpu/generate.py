@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes the tables of device descriptions from vk.xml: which structs to ask for and when, the names of their members, and
-what each SPIR-V capability needs.
+"""Writes the tables of device descriptions from vk.xml: which structs to ask for and when, the names of their members, what
+several devices have in common of each, and what each SPIR-V capability needs.
 
 usage: generate.py vk.xml structs.txt spirv.h OUTPUT.c
 """
@@ -48,6 +48,36 @@ def read_origins(root, aliases):
             elif extension and extension not in origin[1]:
                 origin[1].append(extension)
     return origins
+
+
+KINDS = {"uint32_t": "U32", "int32_t": "I32", "uint64_t": "U64", "VkDeviceSize": "U64", "size_t": "U64", "float": "F32"}
+
+
+def common_rule(member_type, limit, is_feature):
+    """(kind, rule) of a member: what a device has that stands for several; None: that of the first."""
+    limits = (limit or "").split(",")
+    if member_type == "VkBool32" or (member_type.endswith("Flags") and ("bitmask" in limits or is_feature)):
+        return "U32", "BOTH"
+    if member_type == "VkShaderFloatControlsIndependence":
+        return "U32", "INDEPENDENCE"
+    if member_type not in KINDS:
+        return None
+    if "max" in limits or "bits" in limits:
+        return KINDS[member_type], "LEAST"
+    if "min" in limits:
+        return KINDS[member_type], "GREATEST"
+    return (KINDS[member_type], "RANGE") if "range" in limits else None
+
+
+def common_lines(root, struct, stype, whole, path):
+    """Rows of description_commons: struct's members, which lie at path in the struct `whole`."""
+    element = root.find(f"types/type[@category='struct'][@name='{struct}']")
+    for member in element.findall("member"):
+        rule = common_rule(member.findtext("type"), member.get("limittype"), "Features" in struct)
+        if rule:
+            name = member.findtext("name")
+            yield (f"\t{{ {stype}, offsetof({whole}, {path}{name}), sizeof((({whole} *)0)->{path}{name}), COMMON_{rule[0]}, "
+                   f'COMMON_{rule[1]}, "{name}" }},')
 
 
 def capability_line(capability, enable):
@@ -116,6 +146,13 @@ def main(arguments):
     for _, member, _ in structs["VkPhysicalDeviceLimits"]:
         out.append(f'\t{{ offsetof(VkPhysicalDeviceLimits, {member}), "{member}" }},')
     out += ["};", "const size_t description_limit_count = sizeof(description_limits) / sizeof(description_limits[0]);", "",
+            "const struct description_common description_commons[] = {"]
+    properties2, features2 = "VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2", "VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2"
+    out += common_lines(root, "VkPhysicalDeviceLimits", properties2, "VkPhysicalDeviceProperties2", "properties.limits.")
+    out += common_lines(root, "VkPhysicalDeviceFeatures", features2, "VkPhysicalDeviceFeatures2", "features.")
+    for name in known:
+        out += common_lines(root, name, stypes[name], name, "")
+    out += ["};", "const size_t description_common_count = sizeof(description_commons) / sizeof(description_commons[0]);", "",
             "const struct description_capability description_capabilities[] = {"]
     for element in root.iterfind("spirvcapabilities/spirvcapability"):
         if element.get("name") in spirv_names:

@@ -218,7 +218,7 @@ static void inventory_changed(void *ctx)
 	struct node *n = ctx;
 	node_state_changed(n);
 	placement_inventory_changed(n->placement);
-	workloads_look_for_refuge(n->workloads);
+	workloads_look_for_targets(n->workloads);
 }
 
 static void description_wanted(void *ctx, const char *peer, const char *gpu)

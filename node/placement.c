@@ -17,7 +17,7 @@
 
 #define REFUSALS_MAX 64
 #define PEER_START_MS (EXECUTOR_READY_MS + 5000)
-#define PATIENCE_MS 3000       /* how long a CPU driver waits for a real GPU that may turn up */
+#define PATIENCE_MS 3000 /* how long a CPU driver waits for a real GPU that may turn up, and a portable offer for all */
 #define START_NS 2000000000ull /* a node that young has not heard all its peers */
 #define KNOWLEDGE_MS 15000     /* how long a request waits for the probe and for descriptions that are under way */
 
@@ -180,6 +180,54 @@ static void list_gpus(const struct policy_gpu *gpus, size_t count, char *text, s
 		length += (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? ", " : "", gpus[i].key);
 }
 
+static bool may_serve(const struct node *n, const struct policy_gpu *g)
+{
+	return g->active && g->description && (n->config.prefer_cpu_fallback || strcmp(g->type, "cpu") != 0);
+}
+
+/* What all GPUs share that could serve, in the name of the first. Returns how many, 0 when out of memory. */
+static size_t describe_common(
+	const struct node *n, const struct policy_gpu *gpus, size_t count, size_t first, struct buf *ret)
+{
+	__attribute__((cleanup(free_pointer))) const struct description **all = calloc(count + 1, sizeof *all);
+	size_t found = 0;
+	if (!all)
+		return 0;
+	all[found++] = gpus[first].description;
+	for (size_t i = 0; i < count; i++)
+		if (i != first && may_serve(n, &gpus[i]))
+			all[found++] = gpus[i].description;
+	return description_in_common(ret, all, found) < 0 ? 0 : found;
+}
+
+static void send_offer(struct job *j, const struct policy_gpu *gpus, size_t count, size_t best)
+{
+	struct node *n = j->owner->node;
+	const struct inventory_gpu *g = inventory_find(n->inventory, gpus[best].key);
+	Tbmesh__OfferReply body = TBMESH__OFFER_REPLY__INIT;
+	Tbmesh__Reply reply = TBMESH__REPLY__INIT;
+	struct buf common = { 0 };
+	body.gpu = (char *)g->key;
+	body.host = (char *)g->host;
+	body.node_id = g->peer[0] ? (char *)g->peer : n->identity.id;
+	body.description.data = g->description.bytes;
+	body.description.len = g->description.size;
+	if (j->request->offer->portable) {
+		body.stands_for = (uint32_t)describe_common(n, gpus, count, best, &common);
+		body.description.data = common.data;
+		body.description.len = common.size;
+	}
+	reply.id = j->request->id;
+	reply.body_case = TBMESH__REPLY__BODY_OFFER;
+	reply.offer = &body;
+	if (j->request->offer->portable && body.stands_for == 0)
+		api_fail(n->api, &j->from, j->request->id, 1, "what the GPUs share cannot be told: out of memory");
+	else
+		api_reply(n->api, &j->from, &reply);
+	buf_finish(&common);
+	job_free(j);
+}
+
 static void offer(struct job *j)
 {
 	struct node *n = j->owner->node;
@@ -199,18 +247,8 @@ static void offer(struct job *j)
 	if (policy_rank(&r, gpus, count, verdicts) > 0) {
 		if (wait_for_gpu(j, &gpus[verdicts[0].gpu], wish))
 			return;
-		const struct inventory_gpu *g = inventory_find(n->inventory, gpus[verdicts[0].gpu].key);
-		Tbmesh__OfferReply body = TBMESH__OFFER_REPLY__INIT;
-		Tbmesh__Reply reply = TBMESH__REPLY__INIT;
-		body.gpu = (char *)g->key;
-		body.host = (char *)g->host;
-		body.description.data = g->description.bytes;
-		body.description.len = g->description.size;
-		reply.id = j->request->id;
-		reply.body_case = TBMESH__REPLY__BODY_OFFER;
-		reply.offer = &body;
-		api_reply(n->api, &j->from, &reply);
-		job_free(j);
+		if (!j->request->offer->portable || !wait_for_knowledge(j, j->patience_ns))
+			send_offer(j, gpus, count, verdicts[0].gpu);
 		return;
 	}
 	if (wait_for_knowledge(j, j->deadline_ns))

@@ -26,7 +26,7 @@ struct workload {
 	Tbmesh__Workload *message; /* owned */
 	struct api_route route;
 	uint64_t seen_ns;
-	bool has_refuge; /* another GPU could take it, at the last look */
+	bool has_target; /* another GPU could take it, at the last look */
 	bool swept;      /* it is over, and what still ran for it was killed */
 };
 
@@ -80,6 +80,23 @@ static Tbmesh__Workload *clone(const Tbmesh__Workload *m)
 	return tbmesh__workload__unpack(NULL, size, bytes);
 }
 
+static bool is_running(const Tbmesh__Workload *m)
+{
+	return m && strcmp(m->state, "running") == 0;
+}
+
+static bool same_needs(const Tbmesh__Workload *x, const Tbmesh__Workload *y)
+{
+	if (!x || x->n_needs != y->n_needs)
+		return false;
+	for (size_t i = 0; i < x->n_needs; i++) {
+		const Tbmesh__Need *a = x->needs[i], *b = y->needs[i];
+		if (a->kind != b->kind || a->a != b->a || a->b != b->b || a->c != b->c || strcmp(a->text, b->text) != 0)
+			return false;
+	}
+	return true;
+}
+
 static struct workload *find(const struct workloads *w, const char *id)
 {
 	list_for_each(one, &w->list, struct workload, link)
@@ -131,18 +148,18 @@ int workloads_report(struct workloads *w, const struct api_route *from, const Tb
 		}
 		list_append(&w->list, &one->link);
 		w->count++;
-		one->has_refuge = true; /* until it is looked at: one that starts without is told of */
+		one->has_target = true; /* until it is looked at: one that starts without is told of */
 		log_info("workload %s of %s (pid %u)", message->id, message->program, message->pid);
 	}
-	bool before = one->message && strcmp(one->message->state, "running") == 0;
+	bool look = is_running(one->message) != is_running(message) || !same_needs(one->message, message);
 	if (one->message)
 		tbmesh__workload__free_unpacked(one->message, NULL);
 	one->message = message;
 	one->route = *from;
 	one->seen_ns = time_monotonic_ns();
 	take_events(w, r);
-	if (before != (strcmp(message->state, "running") == 0))
-		workloads_look_for_refuge(w);
+	if (look)
+		workloads_look_for_targets(w);
 	return 0;
 }
 
@@ -166,7 +183,7 @@ void workloads_tick(struct workloads *w)
 {
 	uint64_t now_ns = time_monotonic_ns();
 	if (w->look_later)
-		workloads_look_for_refuge(w);
+		workloads_look_for_targets(w);
 	list_for_each_safe(one, &w->list, struct workload, link) {
 		uint64_t silent_ns = now_ns - one->seen_ns;
 		if (is_over(one->message)) {
@@ -196,24 +213,36 @@ void workloads_gpu_gone(struct workloads *w, const char *key, uint64_t at_ns)
 	}
 }
 
-static bool find_refuge(const struct workloads *w, const struct workload *one)
+/* Judges all GPUs but the one that it runs on. ret_verdicts: best first, owned by the caller. Returns the number that fit; -1 when
+ * out of memory. */
+static int find_targets(const struct workloads *w, const Tbmesh__Workload *m, struct policy_gpu **ret_gpus,
+	struct policy_verdict **ret_verdicts, size_t *ret_count)
 {
-	__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
-	const Tbmesh__Workload *m = one->message;
+	struct policy_gpu *gpus = NULL;
 	size_t count = placement_gpus(w->node, &gpus);
 	__attribute__((cleanup(free_pointer))) struct gpu_need *needs = placement_needs(m->needs, m->n_needs);
-	__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
-	const char *const here[] = { m->gpu };
-	if (!gpus || !verdicts || (m->n_needs > 0 && !needs))
-		return one->has_refuge;
+	struct policy_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
+	if (!gpus || !verdicts || (m->n_needs > 0 && !needs)) {
+		free(gpus);
+		free(verdicts);
+		return -1;
+	}
+	for (size_t i = 0; is_running(m) && i < count; i++)
+		if (strcmp(gpus[i].key, m->gpu) == 0) {
+			memmove(&gpus[i], &gpus[i + 1], (count - i - 1) * sizeof *gpus);
+			count--;
+			break;
+		}
 	struct policy_request r = { .needs = needs,
 		.need_count = m->n_needs,
-		.exclude = here,
-		.exclude_count = 1,
 		.prefer = "",
 		.cpu_fallback = w->node->config.prefer_cpu_fallback,
 		.covers = description_covers };
-	return policy_rank(&r, gpus, count, verdicts) > 0;
+	size_t fits = policy_rank(&r, gpus, count, verdicts);
+	*ret_gpus = gpus;
+	*ret_verdicts = verdicts;
+	*ret_count = count;
+	return (int)fits;
 }
 
 /* A node that just started, or waits for a probe or a description, does not know yet what there is. */
@@ -223,23 +252,33 @@ static bool knows_the_mesh(const struct node *n)
 		!inventory_incomplete(n->inventory);
 }
 
-void workloads_look_for_refuge(struct workloads *w)
+void workloads_look_for_targets(struct workloads *w)
 {
 	w->look_later = !knows_the_mesh(w->node);
 	if (w->look_later)
 		return;
 	list_for_each(one, &w->list, struct workload, link) {
-		if (strcmp(one->message->state, "running") != 0)
+		if (!is_running(one->message))
 			continue;
-		bool had = one->has_refuge;
-		one->has_refuge = find_refuge(w, one);
-		if (had == one->has_refuge)
+		__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
+		__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = NULL;
+		size_t count = 0;
+		int fits = find_targets(w, one->message, &gpus, &verdicts, &count);
+		if (fits < 0 || one->has_target == (fits > 0))
 			continue;
+		one->has_target = fits > 0;
 		struct node_event e;
-		node_event_init(&e, one->has_refuge ? "RefugeFound" : "RefugeLost", one->message->id);
+		node_event_init(&e, fits > 0 ? "TargetFound" : "TargetsLost", one->message->id);
 		node_event_field(&e, "gpu", "%s", one->message->gpu);
-		node_event_field(&e, "meaning", "%s",
-			one->has_refuge ? "another GPU could take it now" : "no other GPU could take it now");
+		if (fits > 0)
+			node_event_field(&e, "target", "%s", gpus[verdicts[0].gpu].key);
+		/* The reasons why nobody else can. */
+		for (size_t i = 0; fits == 0 && i < count; i++) {
+			char name[EVENT_NAME_SIZE] = "why";
+			if (i > 0)
+				snprintf(name, sizeof name, "why%zu", i + 1);
+			node_event_field(&e, name, "%s: %s", gpus[verdicts[i].gpu].key, verdicts[i].why);
+		}
 		node_event(w->node, &e);
 	}
 }
@@ -256,20 +295,15 @@ size_t workloads_count(const struct workloads *w)
 static void judge(const struct workloads *w, Tbmesh__Workload *m, struct arena *a)
 {
 	__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
-	__attribute__((cleanup(free_pointer))) struct gpu_need *needs = placement_needs(m->needs, m->n_needs);
-	size_t count = placement_gpus(w->node, &gpus);
-	struct policy_verdict *verdicts = arena_alloc(a, (count + 1) * sizeof *verdicts);
+	__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = NULL;
+	size_t count = 0;
 	m->n_could_take = m->n_refusals = 0;
+	if (find_targets(w, m, &gpus, &verdicts, &count) < 0)
+		return;
 	m->could_take = arena_alloc(a, (count + 1) * sizeof *m->could_take);
 	m->refusals = arena_alloc(a, (count + 1) * sizeof *m->refusals);
-	if (!verdicts || !m->could_take || !m->refusals || (m->n_needs > 0 && !needs))
+	if (!m->could_take || !m->refusals)
 		return;
-	struct policy_request r = { .needs = needs,
-		.need_count = m->n_needs,
-		.prefer = "",
-		.covers = description_covers,
-		.cpu_fallback = w->node->config.prefer_cpu_fallback };
-	policy_rank(&r, gpus, count, verdicts);
 	for (size_t i = 0; i < count && m->n_could_take < 256 && m->n_refusals < 256; i++) {
 		const char *key = gpus[verdicts[i].gpu].key;
 		if (verdicts[i].fits)

@@ -80,6 +80,11 @@ enum need_kind {
 	NEED_EXTENSION = 7,        /* text = name of the device extension */
 	NEED_MEMORY = 8,           /* a = bytes allocated in all; replaced as it grows */
 	NEED_FORMAT = 9,           /* a = VkFormat, b = VkFormatFeatureFlags for buffers, c = optimal tiling */
+	NEED_PROPERTY =
+		10, /* a = VkStructureType of a properties struct, b = byte offset in it of a number (as wide as it is there),
+	                       * c = value at least needed. A GPU that does not have the struct names no such limit */
+	NEED_BIND_ALIGN =
+		11, /* a = an offset into a memory at which a buffer is bound; the target's buffer alignment must divide it */
 };
 struct record_need {
 	uint32_t kind; /* enum need_kind */

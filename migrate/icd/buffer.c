@@ -46,6 +46,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBuffer(
 	b->references = 1;
 	b->size = info->size;
 	b->usage = info->usage;
+	icd_need_limit(d, ICD_LIMIT_BUFFER_SIZE, info->size);
 	/* One queue family: sharing means nothing, and the real device numbers its families otherwise. */
 	VkBufferCreateInfo sent = *info;
 	sent.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
@@ -75,6 +76,7 @@ static VkResult bind_buffer(struct icd_device *d, VkBuffer buffer, VkDeviceMemor
 {
 	struct icd_buffer *b = ICD_FROM(icd_buffer, buffer);
 	const struct icd_memory *m = ICD_FROM(icd_memory, memory);
+	icd_need_limit(d, ICD_LIMIT_BIND_ALIGN, offset);
 	wire_encode_vkBindBufferMemory(icd_record_begin(d), buffer, memory, offset);
 	VkResult result = icd_record_end(d, RECORD_UPDATE, b->object.id, 0);
 	if (result != VK_SUCCESS)
@@ -154,6 +156,26 @@ VKAPI_ATTR uint64_t VKAPI_CALL icd_GetBufferOpaqueCaptureAddress(VkDevice device
 	return 0;
 }
 
+/* Bytes of a texel of the formats that buffers have, at least. */
+static uint64_t texel_bytes(VkFormat format)
+{
+	static const struct {
+		VkFormat last;
+		uint32_t bytes;
+	} table[] = { { VK_FORMAT_R4G4_UNORM_PACK8, 1 }, { VK_FORMAT_A1R5G5B5_UNORM_PACK16, 2 }, { VK_FORMAT_R8_SRGB, 1 },
+		{ VK_FORMAT_R8G8_SRGB, 2 }, { VK_FORMAT_B8G8R8_SRGB, 3 }, { VK_FORMAT_A2B10G10R10_SINT_PACK32, 4 },
+		{ VK_FORMAT_R16_SFLOAT, 2 }, { VK_FORMAT_R16G16_SFLOAT, 4 }, { VK_FORMAT_R16G16B16_SFLOAT, 6 },
+		{ VK_FORMAT_R16G16B16A16_SFLOAT, 8 }, { VK_FORMAT_R32_SFLOAT, 4 }, { VK_FORMAT_R32G32_SFLOAT, 8 },
+		{ VK_FORMAT_R32G32B32_SFLOAT, 12 }, { VK_FORMAT_R32G32B32A32_SFLOAT, 16 }, { VK_FORMAT_R64_SFLOAT, 8 },
+		{ VK_FORMAT_R64G64_SFLOAT, 16 }, { VK_FORMAT_R64G64B64_SFLOAT, 24 }, { VK_FORMAT_R64G64B64A64_SFLOAT, 32 },
+		{ VK_FORMAT_E5B9G9R9_UFLOAT_PACK32, 4 } };
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (format <= table[i].last)
+			return table[i].bytes;
+	}
+	return 1;
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 	VkDevice device, const VkBufferViewCreateInfo *info, const VkAllocationCallbacks *allocator, VkBufferView *ret_view)
 {
@@ -177,6 +199,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 			(VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT);
 	icd_need(d, NEED_FORMAT, (uint32_t)info->format, (uint64_t)info->format, used);
 	icd_need_limit(d, ICD_LIMIT_TEXEL_ALIGN, info->offset);
+	icd_need_limit(d, ICD_LIMIT_TEXEL_ELEMENTS, v->range / texel_bytes(info->format));
 	wire_encode_vkCreateBufferView(icd_record_begin(d), info, v->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, v->object.id, 0);
 	if (result != VK_SUCCESS) {

@@ -368,6 +368,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchIndirect(VkCommandBuffer handle, VkBuf
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	icd_analyse_dispatch(cb);
 	icd_analyse_read(cb, ICD_FROM(icd_buffer, buffer), offset, sizeof(VkDispatchIndirectCommand));
+	/* The counts are the GPU's secret: any that was offered. */
+	const uint32_t *offered = cb->device->physical->properties.limits.maxComputeWorkGroupCount;
+	tell_groups(cb->device, offered[0], offered[1], offered[2]);
 	wire_encode_vkCmdDispatchIndirect(&cb->writer, buffer, offset);
 }
 

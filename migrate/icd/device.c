@@ -47,14 +47,17 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		{ (v12 && v12->uniformBufferStandardLayout) || (uniform && uniform->uniformBufferStandardLayout),
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 			offsetof(VkPhysicalDeviceVulkan12Features, uniformBufferStandardLayout) },
-		{ (v12 && v12->shaderSubgroupExtendedTypes) || (types && types->shaderSubgroupExtendedTypes),
-			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, shaderSubgroupExtendedTypes) },
 		{ zero && zero->shaderZeroInitializeWorkgroupMemory,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES,
 			offsetof(VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures,
 				shaderZeroInitializeWorkgroupMemory) },
 	};
+	const VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR *flow = icd_chain_find(
+		info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR);
+	d->subgroups.extended_types =
+		(v12 && v12->shaderSubgroupExtendedTypes) || (types && types->shaderSubgroupExtendedTypes);
+	d->subgroups.dynamic_broadcast = v12 && v12->subgroupBroadcastDynamicId;
+	d->subgroups.uniform_flow = flow && flow->shaderSubgroupUniformControlFlow;
 	for (uint32_t i = 0; i < ARRAY_SIZE(needs); i++) {
 		if (needs[i].used)
 			icd_need(d, NEED_FEATURE, i, (uint64_t)needs[i].type, needs[i].offset);

@@ -53,7 +53,7 @@ struct icd_physical {
 	struct icd_object object;
 	struct icd_instance *instance;
 	struct description description;
-	char gpu_id[64], host[64];
+	char gpu_id[64], host[64], node[64]; /* node: its id, "" not told */
 	VkPhysicalDeviceProperties properties;
 	VkPhysicalDeviceMemoryProperties memory;
 	struct description_buffer buffer;
@@ -93,7 +93,7 @@ struct icd_stream {
 	uint64_t commit_cost_ns;  /* how long the last one took; 0: not known */
 	_Atomic uint64_t completed;
 	_Atomic bool lost;
-	_Atomic uint32_t *life; /* 1; in a child of fork() 0: the workload is the parent's alone */
+	_Atomic uint32_t *life;      /* 1; in a child of fork() 0: the workload is the parent's alone */
 	_Atomic uint64_t checked_ns; /* when the socket was last looked at */
 	bool relaxed;                /* as the session says; set at opening */
 	bool committing;             /* guards against appending a COMMIT while one is appended */
@@ -108,12 +108,16 @@ struct icd_device {
 	struct icd_physical *physical;
 	struct icd_queue queue;
 	bool extensions[ICD_EXTENSION_COUNT]; /* enabled */
+	struct { /* enabled features that count as used where subgroups are: SPIR-V does not tell */
+		bool extended_types, dynamic_broadcast, uniform_flow;
+	} subgroups;
 	_Atomic uint64_t last_id;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* a host signal or a submission: what a wait depends on may be known now */
 	struct icd_stream stream;
-	struct list memories; /* struct icd_memory; under mutex */
-	struct list pending;  /* struct icd_submission that wait for the host; under mutex */
+	struct list memories;  /* struct icd_memory; under mutex */
+	uint32_t memory_count; /* under mutex */
+	struct list pending;   /* struct icd_submission that wait for the host; under mutex */
 	struct icd_needs *needs;
 	struct icd_scratch *scratch; /* of submissions; under mutex */
 };

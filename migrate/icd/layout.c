@@ -2,6 +2,7 @@
 #include "migrate/icd/descriptor.h"
 #include "migrate/icd/stream.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 struct icd_set_layout *icd_set_layout_ref(struct icd_set_layout *l)
@@ -48,6 +49,17 @@ static bool is_dynamic(VkDescriptorType type)
 	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
 }
 
+static void tell_binding_flags(struct icd_device *d, const VkDescriptorSetLayoutCreateInfo *info)
+{
+	const VkDescriptorSetLayoutBindingFlagsCreateInfo *flags =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_BINDING_FLAGS_CREATE_INFO);
+	for (uint32_t i = 0; flags && i < flags->bindingCount; i++) {
+		if (flags->pBindingFlags[i] & VK_DESCRIPTOR_BINDING_PARTIALLY_BOUND_BIT)
+			icd_need(d, NEED_FEATURE, 35, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+				offsetof(VkPhysicalDeviceVulkan12Features, descriptorBindingPartiallyBound));
+	}
+}
+
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, const VkDescriptorSetLayoutCreateInfo *info,
 	const VkAllocationCallbacks *allocator, VkDescriptorSetLayout *ret_layout)
 {
@@ -82,8 +94,12 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 		if ((uint32_t)b->type < ICD_POOL_TYPES)
 			l->needs[b->type] += b->count;
 	}
-	if (info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR)
+	if (info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_PUSH_DESCRIPTOR_BIT_KHR) {
 		icd_need_extension(d, ICD_KHR_push_descriptor);
+		icd_need_limit(d, ICD_LIMIT_PUSH_DESCRIPTORS, l->descriptor_count);
+	}
+	icd_need_limit(d, ICD_LIMIT_SET_DESCRIPTORS, l->descriptor_count);
+	tell_binding_flags(d, info);
 	wire_encode_vkCreateDescriptorSetLayout(icd_record_begin(d), info, l->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, l->object.id, 0);
 	if (result != VK_SUCCESS) {
@@ -128,10 +144,13 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
 
 void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)
 {
-	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0;
+	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0; /* in the shader */
+	uint64_t all[ICD_POOL_TYPES] = { 0 };
 	for (uint32_t set = 0; set < l->set_count; set++) {
 		for (uint32_t i = 0; l->sets[set] && i < l->sets[set]->binding_count; i++) {
 			const struct icd_binding *b = &l->sets[set]->bindings[i];
+			if ((uint32_t)b->type < ICD_POOL_TYPES)
+				all[b->type] += b->count;
 			if (!(b->stages & VK_SHADER_STAGE_COMPUTE_BIT))
 				continue;
 			switch ((int)b->type) {
@@ -167,4 +186,15 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 	icd_need_limit(d, ICD_LIMIT_STAGE_IMAGES, images);
 	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLERS, samplers);
 	icd_need_limit(d, ICD_LIMIT_STAGE_RESOURCES, uniform + storage + sampled + images);
+	icd_need_limit(d, ICD_LIMIT_SET_UNIFORM,
+		all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER] + all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
+	icd_need_limit(d, ICD_LIMIT_SET_UNIFORM_DYNAMIC, all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
+	icd_need_limit(d, ICD_LIMIT_SET_STORAGE,
+		all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER] + all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
+	icd_need_limit(d, ICD_LIMIT_SET_STORAGE_DYNAMIC, all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
+	icd_need_limit(d, ICD_LIMIT_SET_SAMPLED,
+		all[VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER] + all[VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE] +
+			all[VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER]);
+	icd_need_limit(d, ICD_LIMIT_SET_IMAGES,
+		all[VK_DESCRIPTOR_TYPE_STORAGE_IMAGE] + all[VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER]);
 }

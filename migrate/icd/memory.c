@@ -77,7 +77,15 @@ static VkResult allocate(struct icd_device *d, struct icd_memory *m)
 	VkResult result = m->answered ? m->result : VK_ERROR_OUT_OF_DEVICE_MEMORY;
 	if (result != VK_SUCCESS)
 		list_remove(&m->link);
+	else
+		d->memory_count++;
+	uint32_t count = d->memory_count;
 	pthread_mutex_unlock(&d->mutex);
+	if (result == VK_SUCCESS) {
+		icd_need_limit(d, ICD_LIMIT_ALLOCATIONS, count);
+		icd_need_limit(d, ICD_LIMIT_ALLOCATION_SIZE, m->size);
+		icd_need_limit(d, ICD_LIMIT_BUFFER_SIZE, m->size); /* executors see it through one buffer */
+	}
 	/* The call may return only these two. */
 	return result == VK_SUCCESS || result == VK_ERROR_OUT_OF_HOST_MEMORY ? result : VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
@@ -131,6 +139,7 @@ VKAPI_ATTR void VKAPI_CALL icd_FreeMemory(VkDevice device, VkDeviceMemory memory
 	struct record_header head = { .kind = RECORD_FREE, .subject = m->object.id };
 	pthread_mutex_lock(&d->mutex);
 	list_remove(&m->link);
+	d->memory_count--;
 	icd_append(d, &head, NULL, NULL, 0);
 	icd_publish(d); /* somebody may wait for the room */
 	pthread_mutex_unlock(&d->mutex);

@@ -24,9 +24,16 @@ struct icd_needs {
 	{                                                                                                                   \
 		NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, member)                                                  \
 	}
+#define PROPERTY(stype, s, member)                                                                                          \
+	{                                                                                                                   \
+		NEED_PROPERTY, offsetof(VkPhysicalDevice##s, member), VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##stype,            \
+			sizeof(((VkPhysicalDevice##s *)0)->member)                                                          \
+	}
 static const struct {
 	enum need_kind kind;
 	uint32_t offset;
+	VkStructureType type; /* of a property's struct */
+	uint32_t size;        /* of a property */
 } limits[ICD_LIMIT_ENUM_COUNT] = {
 	[ICD_LIMIT_PUSH_CONSTANTS] = MIN(maxPushConstantsSize),
 	[ICD_LIMIT_BOUND_SETS] = MIN(maxBoundDescriptorSets),
@@ -56,6 +63,21 @@ static const struct {
 	[ICD_LIMIT_STORAGE_ALIGN] = ALIGN(minStorageBufferOffsetAlignment),
 	[ICD_LIMIT_TEXEL_ALIGN] = ALIGN(minTexelBufferOffsetAlignment),
 	[ICD_LIMIT_TIMESTAMPS] = MIN(timestampComputeAndGraphics),
+	[ICD_LIMIT_SET_UNIFORM] = MIN(maxDescriptorSetUniformBuffers),
+	[ICD_LIMIT_SET_UNIFORM_DYNAMIC] = MIN(maxDescriptorSetUniformBuffersDynamic),
+	[ICD_LIMIT_SET_STORAGE] = MIN(maxDescriptorSetStorageBuffers),
+	[ICD_LIMIT_SET_STORAGE_DYNAMIC] = MIN(maxDescriptorSetStorageBuffersDynamic),
+	[ICD_LIMIT_SET_SAMPLED] = MIN(maxDescriptorSetSampledImages),
+	[ICD_LIMIT_SET_IMAGES] = MIN(maxDescriptorSetStorageImages),
+	[ICD_LIMIT_ALLOCATIONS] = MIN(maxMemoryAllocationCount),
+	[ICD_LIMIT_ALLOCATION_SIZE] = PROPERTY(MAINTENANCE_3_PROPERTIES, Maintenance3Properties, maxMemoryAllocationSize),
+	[ICD_LIMIT_BUFFER_SIZE] = PROPERTY(MAINTENANCE_4_PROPERTIES, Maintenance4Properties, maxBufferSize),
+	[ICD_LIMIT_SET_DESCRIPTORS] = PROPERTY(MAINTENANCE_3_PROPERTIES, Maintenance3Properties, maxPerSetDescriptors),
+	[ICD_LIMIT_PUSH_DESCRIPTORS] =
+		PROPERTY(PUSH_DESCRIPTOR_PROPERTIES_KHR, PushDescriptorPropertiesKHR, maxPushDescriptors),
+	[ICD_LIMIT_WORKGROUP_SUBGROUPS] =
+		PROPERTY(SUBGROUP_SIZE_CONTROL_PROPERTIES, SubgroupSizeControlProperties, maxComputeWorkgroupSubgroups),
+	[ICD_LIMIT_BIND_ALIGN] = { .kind = NEED_BIND_ALIGN },
 };
 
 struct icd_needs *icd_needs_create(void)
@@ -81,22 +103,53 @@ static void tell(struct icd_device *d, enum need_kind kind, uint32_t index, uint
 	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
 }
 
+/* What the driver grants beyond its own word, another one with the same word may grant as well. */
+static uint64_t at_most_offered(const struct icd_device *d, enum icd_limit limit, uint64_t value)
+{
+	uint32_t offset = limits[limit].offset, size = limits[limit].size, small = 0;
+	const char *s = description_struct(&d->physical->description, limits[limit].type, offset + size);
+	uint64_t offered = UINT64_MAX;
+	if (s && size == sizeof(offered))
+		memcpy(&offered, s + offset, size);
+	else if (s && size == sizeof(small)) {
+		memcpy(&small, s + offset, size);
+		offered = small;
+	}
+	return value < offered ? value : offered;
+}
+
+static void tell_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
+{
+	uint32_t offset = limits[limit].offset;
+	switch ((int)limits[limit].kind) {
+	case NEED_PROPERTY:
+		tell(d, NEED_PROPERTY, (uint32_t)limit, (uint64_t)limits[limit].type, offset, value, NULL);
+		return;
+	case NEED_BIND_ALIGN:
+		tell(d, NEED_BIND_ALIGN, 0, value, 0, 0, NULL);
+		return;
+	}
+	tell(d, limits[limit].kind, offset, offset, value, 0, NULL);
+}
+
 void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
 {
 	_Atomic uint64_t *told = &d->needs->limits[limit];
 	uint64_t before = atomic_load_explicit(told, memory_order_relaxed);
-	bool align = limits[limit].kind == NEED_LIMIT_ALIGN;
+	bool align = limits[limit].kind == NEED_LIMIT_ALIGN || limits[limit].kind == NEED_BIND_ALIGN;
 	if (value == 0)
 		return; /* offset 0 suits every alignment */
 	if (align)
 		value &= -value;
 	if (align ? before && value >= before : value <= before)
 		return;
+	if (limits[limit].kind == NEED_PROPERTY)
+		value = at_most_offered(d, limit, value);
 	pthread_mutex_lock(&d->mutex);
 	before = atomic_load_explicit(told, memory_order_relaxed);
 	if (align ? !before || value < before : value > before) {
 		atomic_store_explicit(told, value, memory_order_relaxed);
-		tell(d, limits[limit].kind, limits[limit].offset, limits[limit].offset, value, 0, NULL);
+		tell_limit(d, limit, value);
 	}
 	pthread_mutex_unlock(&d->mutex);
 }

@@ -99,9 +99,14 @@ static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProper
 	*v = *real;
 	v->apiVersion = ICD_API_VERSION;
 	v->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
-	snprintf(v->deviceName, sizeof(v->deviceName), "tbmesh: %.*s @ %s", (int)sizeof(real->deviceName) - 80,
-		real->deviceName, p->host);
-	uuid_of(v->pipelineCacheUUID, "pipeline cache", TBMESH_VERSION, "");
+	bool portable = description_find(&p->description, DESCRIPTION_TEXT, DESCRIPTION_TEXT_PORTABLE, NULL);
+	snprintf(v->deviceName, sizeof(v->deviceName), "tbmesh: %.*s @ %s%s", (int)sizeof(real->deviceName) - 92,
+		real->deviceName, p->host, portable ? " (portable)" : "");
+	/* Data of one is of use to another where version, driver and GPU are the same. */
+	char cache[VK_UUID_SIZE * 2 + 1];
+	for (unsigned i = 0; i < VK_UUID_SIZE; i++)
+		snprintf(cache + 2 * i, 3, "%02x", real->pipelineCacheUUID[i]);
+	uuid_of(v->pipelineCacheUUID, "pipeline cache", TBMESH_VERSION, cache);
 	l->maxBoundDescriptorSets = (uint32_t)min64(l->maxBoundDescriptorSets, ICD_MAX_SETS);
 	l->maxMemoryAllocationCount = (uint32_t)min64(l->maxMemoryAllocationCount, 65536);
 	l->minMemoryMapAlignment = 4096;
@@ -130,7 +135,10 @@ int icd_physical_init(struct icd_physical *p, struct icd_instance *instance, con
 	p->buffer = *buffer;
 	copy_text(&p->description, DESCRIPTION_TEXT_GPU_ID, p->gpu_id, sizeof(p->gpu_id));
 	copy_text(&p->description, DESCRIPTION_TEXT_HOST, p->host, sizeof(p->host));
-	uuid_of(p->device_uuid, "device", p->gpu_id, p->host);
+	copy_text(&p->description, DESCRIPTION_TEXT_NODE, p->node, sizeof(p->node));
+	/* The GPU's id is its own on its node, a node's id in the world. Names of hosts may be given twice. */
+	bool portable = description_find(&p->description, DESCRIPTION_TEXT, DESCRIPTION_TEXT_PORTABLE, NULL);
+	uuid_of(p->device_uuid, portable ? "portable device" : "device", p->gpu_id, p->node[0] ? p->node : p->host);
 	uuid_of(p->driver_uuid, "driver", TBMESH_VERSION, "");
 	init_extensions(p, real->properties.apiVersion);
 	init_memory(p);

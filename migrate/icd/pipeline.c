@@ -126,6 +126,28 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 
 #define SUBGROUP_ASKED 0x10000u /* tells the needs of a size asked for and of the device's own apart */
 
+static void tell_subgroup_features(struct icd_device *d)
+{
+	const struct {
+		bool used;
+		VkStructureType type;
+		uint64_t offset;
+	} needs[] = {
+		{ d->subgroups.extended_types, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+			offsetof(VkPhysicalDeviceVulkan12Features, shaderSubgroupExtendedTypes) },
+		{ d->subgroups.dynamic_broadcast, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+			offsetof(VkPhysicalDeviceVulkan12Features, subgroupBroadcastDynamicId) },
+		{ d->subgroups.uniform_flow,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR,
+			offsetof(VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR,
+				shaderSubgroupUniformControlFlow) },
+	};
+	for (uint32_t i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (needs[i].used)
+			icd_need(d, NEED_FEATURE, 40 + i, (uint64_t)needs[i].type, needs[i].offset);
+	}
+}
+
 /* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
 static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *info, const struct shader_module *m,
 	const struct spirv_info *spirv)
@@ -145,9 +167,16 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
 		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 1);
+		if (spirv->local_size_known && required->requiredSubgroupSize)
+			icd_need_limit(d, ICD_LIMIT_WORKGROUP_SUBGROUPS,
+				((uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2] +
+					required->requiredSubgroupSize - 1) /
+					required->requiredSubgroupSize);
 	} else if (spirv->uses_subgroups && device_subgroup_size(d)) {
 		icd_need(d, NEED_SUBGROUP_SIZE, 0, device_subgroup_size(d), 0);
 	}
+	if (spirv->uses_subgroups)
+		tell_subgroup_features(d);
 	if (info->stage.flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
 		icd_need(d, NEED_FEATURE, 33, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, computeFullSubgroups));

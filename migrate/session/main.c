@@ -9,7 +9,7 @@
 #include "migrate/session/options.h"
 
 static const char usage[] = "Usage: tbmesh-session --control ENDPOINT --socket PATH --program-pid PID --program NAME --bin "
-			    "DIR [--gpu GPU] [--ready-fd N]\n"
+			    "DIR [--gpu GPU] [--portable] [--ready-fd N]\n"
 			    "                      [--migration-timeout S] [--submit-timeout S] [--mode strict|relaxed]\n"
 			    "                      [--verbose]\n"
 			    "Owns the GPU side of a program. Started by `tbmesh run`.\n";
@@ -33,6 +33,7 @@ static bool parse_options(int argc, char **argv, struct session_options *o)
 		{ "program", required_argument, NULL, 'n' },
 		{ "program-pid", required_argument, NULL, 'p' },
 		{ "gpu", required_argument, NULL, 'g' },
+		{ "portable", no_argument, NULL, 'P' },
 		{ "bin", required_argument, NULL, 'b' },
 		{ "ready-fd", required_argument, NULL, 'r' },
 		{ "workload-fd", required_argument, NULL, 'w' },
@@ -73,6 +74,9 @@ static bool parse_options(int argc, char **argv, struct session_options *o)
 			break;
 		case 'g':
 			o->gpu = optarg;
+			break;
+		case 'P':
+			o->portable = true;
 			break;
 		case 'b':
 			o->bin = optarg;

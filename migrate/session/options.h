@@ -10,6 +10,7 @@ struct session_options {
 	const char *socket;  /* server: where drivers ask */
 	const char *program; /* its name, for people */
 	const char *gpu;     /* server: as the user named it, ""; workload: key of the offered one */
+	bool portable;       /* server: ask for what all GPUs share */
 	const char *bin;     /* where this program lies */
 	int program_pid;
 	int ready_fd;            /* -1 none */

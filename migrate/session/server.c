@@ -218,20 +218,37 @@ static void ask(void *ctx)
 		return;
 	}
 	offer.gpu = (char *)s->options->gpu;
+	offer.portable = s->options->portable;
 	request.body_case = TBMESH__REQUEST__BODY_OFFER;
 	request.offer = &offer;
 	node_link_ask(s->node, &request);
 }
 
-/* The driver also learns on which host the GPU is: that is the first part of its key. */
+/* Puts one text more into the description that is in bytes. */
+static int add_text(struct buf *bytes, enum description_text tag, const char *text)
+{
+	struct buf more = { 0 };
+	int error = description_with_text(&more, bytes->data, bytes->size, tag, text);
+
+	buf_finish(bytes);
+	*bytes = more;
+	return error;
+}
+
+/* The driver also learns where the GPU is: its host is the first part of its key. */
 static int keep_offer(struct server *s, const Tbmesh__OfferReply *offer)
 {
-	char host[sizeof(s->gpu)];
+	char host[sizeof(s->gpu)], number[16];
 	struct buf bytes = { 0 };
 	int error, fd;
 
 	snprintf(host, sizeof(host), "%.*s", (int)strcspn(offer->gpu, "/"), offer->gpu);
-	error = description_with_host(&bytes, offer->description.data, offer->description.len, host);
+	snprintf(number, sizeof(number), "%u", offer->stands_for);
+	error = description_with_text(&bytes, offer->description.data, offer->description.len, DESCRIPTION_TEXT_HOST, host);
+	if (error == 0)
+		error = add_text(&bytes, DESCRIPTION_TEXT_NODE, offer->node_id);
+	if (error == 0 && offer->stands_for)
+		error = add_text(&bytes, DESCRIPTION_TEXT_PORTABLE, number);
 	fd = error == 0 ? memfd_create("tbmesh-gpu", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
 	if (fd < 0) {
 		buf_finish(&bytes);

@@ -44,12 +44,13 @@ static int check_program(const char *program)
 }
 
 /* Is there such a GPU, and a node? Says so in the node's words, with its exit code. */
-static int check_offer(struct cli *c, const char *gpu)
+static int check_offer(struct cli *c, const char *gpu, bool portable)
 {
 	Tbmesh__Request request = TBMESH__REQUEST__INIT;
 	Tbmesh__OfferRequest body = TBMESH__OFFER_REQUEST__INIT;
 	Tbmesh__Reply *reply;
 	body.gpu = (char *)gpu;
+	body.portable = portable;
 	request.body_case = TBMESH__REQUEST__BODY_OFFER;
 	request.offer = &body;
 	int r = client_ask(c, &request, OFFER_TIMEOUT_MS, &reply);
@@ -125,7 +126,8 @@ static void load_config(const struct cli *c, struct node_config *ret)
 		config_defaults(ret);
 }
 
-static int start_session(struct cli *c, const char *gpu, const char *mode, const char *program, const char *socket)
+static int start_session(
+	struct cli *c, const char *gpu, const char *mode, bool portable, const char *program, const char *socket)
 {
 	char path[NODE_PATH_MAX + 32], pid[16], migration_timeout[16], submit_timeout[16];
 	snprintf(path, sizeof path, "%s/tbmesh-session", c->paths.bin);
@@ -139,7 +141,14 @@ static int start_session(struct cli *c, const char *gpu, const char *mode, const
 	const char *base = strrchr(program, '/');
 	const char *argv[] = { path, "--control", c->paths.control_endpoint, "--socket", socket, "--program-pid", pid,
 		"--program", base ? base + 1 : program, "--ready-fd", "3", "--bin", c->paths.bin, "--migration-timeout",
-		migration_timeout, "--submit-timeout", submit_timeout, "--mode", mode, gpu[0] ? "--gpu" : NULL, gpu, NULL };
+		migration_timeout, "--submit-timeout", submit_timeout, "--mode", mode, NULL, NULL, NULL, NULL };
+	size_t count = ARRAY_SIZE(argv) - 4; /* options that may be there */
+	if (portable)
+		argv[count++] = "--portable";
+	if (gpu[0]) {
+		argv[count++] = "--gpu";
+		argv[count] = gpu;
+	}
 	__attribute__((cleanup(close_fd))) int log = open_log(c), ready = -1, theirs = -1;
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -172,6 +181,7 @@ static int become(struct cli *c, char **argv, const char *socket)
 static int run_run(struct cli *c, int argc, char **argv)
 {
 	const char *gpu = "", *mode = "";
+	bool portable = false;
 	char socket[NODE_PATH_MAX + 32];
 	int i = 1;
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -187,6 +197,10 @@ static int run_run(struct cli *c, int argc, char **argv)
 			mode = ++i < argc ? argv[i] : "";
 			if (strcmp(mode, "strict") != 0 && strcmp(mode, "relaxed") != 0)
 				return cli_usage(c, &command_run, "--mode must be strict or relaxed");
+			continue;
+		}
+		if (strcmp(argv[i], "--portable") == 0) {
+			portable = true;
 			continue;
 		}
 		if (strcmp(argv[i], "--gpu") != 0)
@@ -205,11 +219,11 @@ static int run_run(struct cli *c, int argc, char **argv)
 	if (access(c->paths.manifest, R_OK) < 0)
 		return cli_fail(
 			c, EXIT_ERROR, "the driver's manifest %s is missing; is the installation whole?", c->paths.manifest);
-	r = check_offer(c, gpu);
+	r = check_offer(c, gpu, portable);
 	if (r != EXIT_OK)
 		return r;
 	snprintf(socket, sizeof socket, "%s/%d.sock", c->paths.sessions, (int)getpid());
-	r = start_session(c, gpu, mode, argv[i], socket);
+	r = start_session(c, gpu, mode, portable, argv[i], socket);
 	return r == EXIT_OK ? become(c, argv + i, socket) : r;
 }
 
@@ -218,14 +232,15 @@ const struct command command_run = {
 	.summary = "run a Vulkan program on the mesh",
 	.run = run_run,
 	.takes_program = true,
-	.usage = "Usage: tbmesh run [--gpu GPU] [--mode MODE] [--] PROGRAM [ARGUMENT]…\n"
+	.usage = "Usage: tbmesh run [--gpu GPU] [--mode MODE] [--portable] [--] PROGRAM [ARGUMENT]…\n"
 		 "Runs a Vulkan compute program on the best GPU of the mesh. When that GPU goes away it carries on on "
 		 "another.\n"
 		 "Exit code, signals and terminal are the program's.\n"
 		 "\n"
-		 "  --gpu GPU  start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n"
+		 "  --gpu GPU    start on that one: an id, HOST/ID, or part of its name (`tbmesh gpus`)\n"
 		 "  --mode MODE  strict (default): what the program has read back is inside a checkpoint, so a loss never "
 		 "contradicts it;\n"
 		 "               relaxed: it reads back at once; should a loss contradict it, `tbmesh events` says "
-		 "Diverged\n",
+		 "Diverged\n"
+		 "  --portable   offer the program only what all GPUs of the mesh share, so that any of them can take it\n",
 };

@@ -41,6 +41,12 @@ static struct buf make_bytes(void)
 	VkPhysicalDeviceSubgroupProperties subgroup = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
 		.subgroupSize = 32,
 		.supportedOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT };
+	VkPhysicalDeviceMaintenance3Properties maintenance3 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+		.maxPerSetDescriptors = 1024,
+		.maxMemoryAllocationSize = 1 << 30,
+	};
+	struct description_buffer buffer = { .alignment = 512, .size_granularity = 16, .memory_type_bits = 1 };
 	VkExtensionProperties extensions[2] = { { VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, 1 },
 		{ "VK_KHR_16bit_storage", 1 } };
 	struct description_format format = { .format = VK_FORMAT_R32_UINT,
@@ -53,6 +59,8 @@ static struct buf make_bytes(void)
 	append(&b, DESCRIPTION_STRUCT, f.sType, &f, sizeof(f));
 	append(&b, DESCRIPTION_STRUCT, f16.sType, &f16, sizeof(f16));
 	append(&b, DESCRIPTION_STRUCT, subgroup.sType, &subgroup, sizeof(subgroup));
+	append(&b, DESCRIPTION_STRUCT, maintenance3.sType, &maintenance3, sizeof(maintenance3));
+	append(&b, DESCRIPTION_BUFFER, 0, &buffer, sizeof(buffer));
 	append(&b, DESCRIPTION_EXTENSIONS, 0, extensions, sizeof(extensions));
 	append(&b, DESCRIPTION_FORMATS, 0, &format, sizeof(format));
 	append(&b, DESCRIPTION_MEMORY, 0, &memory, sizeof(memory));
@@ -108,7 +116,7 @@ static void covers(void **state)
 			"" },
 		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
 			  offsetof(VkPhysicalDeviceFeatures2, features.shaderFloat64), 0, NULL },
-			"needs shaderFloat64, which Testcard lacks" },
+			"needs 64-bit floats (shaderFloat64), which it lacks" },
 		/* asked for in Vulkan 1.2's struct, there in the extension's */
 		{ { NEED_FEATURE, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 			  offsetof(VkPhysicalDeviceVulkan12Features, shaderFloat16), 0, NULL },
@@ -117,36 +125,53 @@ static void covers(void **state)
 			"needs a feature that tbmesh does not know (struct 51, offset 1)" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeSharedMemorySize), 32768, 0, NULL }, "" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeSharedMemorySize), 40000, 0, NULL },
-			"needs maxComputeSharedMemorySize of at least 40000, Testcard has 32768" },
+			"needs 40000 bytes of shared memory, it has 32768" },
 		{ { NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, maxComputeWorkGroupSize) + 4, 257, 0, NULL },
-			"needs maxComputeWorkGroupSize[1] of at least 257, Testcard has 256" },
+			"needs maxComputeWorkGroupSize[1] of at least 257, it has 256" },
 		{ { NEED_LIMIT_MIN64, UINT64_MAX, 1, 0, NULL },
 			"needs a limit that tbmesh does not know (offset 18446744073709551615)" },
 		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 128, 0, NULL },
 			"" },
 		{ { NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, minStorageBufferOffsetAlignment), 16, 0, NULL },
-			"needs minStorageBufferOffsetAlignment to divide 16, but on Testcard it is 64" },
+			"uses a storage buffer at an offset of 16 bytes, its alignment is 64" },
 		{ { NEED_SUBGROUP_SIZE, 32, 0, 0, NULL }, "" },
-		{ { NEED_SUBGROUP_SIZE, 64, 0, 0, NULL }, "needs a subgroup size of 64, Testcard has 32" },
-		{ { NEED_SUBGROUP_SIZE, 32, 1, 0, NULL }, "needs subgroupSizeControl, which Testcard lacks" },
+		{ { NEED_SUBGROUP_SIZE, 64, 0, 0, NULL }, "needs subgroups of 64, its have 32" },
+		{ { NEED_SUBGROUP_SIZE, 32, 1, 0, NULL },
+			"needs subgroups of a chosen size (subgroupSizeControl), which it lacks" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityShader, 0, 0, NULL }, "" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityFloat16, 0, 0, NULL }, "" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityGroupNonUniformArithmetic, 0, 0, NULL }, "" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityGroupNonUniformShuffle, 0, 0, NULL },
-			"needs SPIR-V capability GroupNonUniformShuffle (subgroupSupportedOperations), which Testcard "
-			"lacks" },
+			"needs subgroup operations (SPIR-V's GroupNonUniformShuffle), which it lacks" },
 		{ { NEED_SPIRV_CAPABILITY, SpvCapabilityFloat64, 0, 0, NULL },
-			"needs SPIR-V capability Float64 (shaderFloat64), which Testcard lacks" },
+			"needs 64-bit floats (SPIR-V's Float64), which it lacks" },
 		{ { NEED_SPIRV_CAPABILITY, 99999, 0, 0, NULL },
-			"needs SPIR-V capability 99999, which tbmesh does not know" },
+			"needs SPIR-V's capability 99999, which tbmesh does not know" },
 		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_16bit_storage" }, "" },
-		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_push_descriptor" },
-			"needs VK_KHR_push_descriptor, which Testcard lacks" },
+		{ { NEED_EXTENSION, 0, 0, 0, "VK_KHR_push_descriptor" }, "needs VK_KHR_push_descriptor, which it lacks" },
 		{ { NEED_MEMORY, 1ull << 32, 0, 0, NULL }, "" },
-		{ { NEED_MEMORY, 3ull << 31, 0, 0, NULL }, "needs 6.0 GiB of memory, Testcard has 4.0 GiB" },
+		{ { NEED_MEMORY, 3ull << 31, 0, 0, NULL }, "needs 6.0 GiB of memory, it has 4.0 GiB" },
 		{ { NEED_FORMAT, VK_FORMAT_R32_UINT, VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT, 0, NULL }, "" },
 		{ { NEED_FORMAT, VK_FORMAT_R32_UINT, 0, VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT, NULL },
-			"uses VkFormat 98 in a way that Testcard lacks" },
+			"uses VkFormat 98 in a way that it lacks" },
+		{ { NEED_PROPERTY, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+			  offsetof(VkPhysicalDeviceMaintenance3Properties, maxMemoryAllocationSize), 1 << 30, NULL },
+			"" },
+		{ { NEED_PROPERTY, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+			  offsetof(VkPhysicalDeviceMaintenance3Properties, maxMemoryAllocationSize), 1ull << 31, NULL },
+			"needs 2147483648 bytes in one allocation, it has 1073741824" },
+		{ { NEED_PROPERTY, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+			  offsetof(VkPhysicalDeviceMaintenance3Properties, maxPerSetDescriptors), 1025, NULL },
+			"needs 1025 descriptors in a set, it has 1024" },
+		/* has not the struct, so it names no such limit */
+		{ { NEED_PROPERTY, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES,
+			  offsetof(VkPhysicalDeviceMaintenance4Properties, maxBufferSize), 1ull << 40, NULL },
+			"" },
+		{ { NEED_PROPERTY, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, 3, 1, NULL },
+			"needs a limit that tbmesh does not know (struct 1000168000, offset 3)" },
+		{ { NEED_BIND_ALIGN, 512, 0, 0, NULL }, "" },
+		{ { NEED_BIND_ALIGN, 256, 0, 0, NULL },
+			"has a buffer at an offset of 256 bytes in its memory, its alignment of buffers is 512" },
 		{ { 77, 0, 0, 0, NULL }, "has a need of kind 77, which tbmesh does not know" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
