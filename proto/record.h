@@ -84,8 +84,9 @@ enum need_kind {
 		10, /* a = VkStructureType of a properties struct, b = byte offset in it of a number (as wide as it is there),
 	                       * c = value at least needed. A GPU that does not have the struct names no such limit */
 	NEED_BIND_ALIGN =
-		11, /* a = an offset into a memory at which a buffer is bound; the target's buffer alignment must divide it */
+		11, /* a = an offset at which a buffer is bound to memory: the target's alignment of buffers divides it */
 };
+#define NEED_KIND_MAX NEED_BIND_ALIGN
 struct record_need {
 	uint32_t kind; /* enum need_kind */
 	uint32_t text_size;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "proto/limits.h"
+#include "proto/record.h"
 #include "proto/messages.h"
 
 /* protobuf-c makes up to 60 bytes of one: everything it allocates for a message counts against one budget. */
@@ -62,7 +63,7 @@ static const struct {
 	const char *message, *field;
 	uint32_t min, max;
 } number_ranges[] = {
-	{ "Need", "kind", 1, 9 },
+	{ "Need", "kind", 1, NEED_KIND_MAX },
 	{ "Reply", "code", 0, 7 },
 	{ "ExecutorReply", "code", 0, 7 },
 	{ "DescriptionReply", "code", 0, 7 },
