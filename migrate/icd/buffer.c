@@ -1,4 +1,5 @@
 /* VkBuffer and VkBufferView. */
+#include "gpu/image.h"
 #include "migrate/icd/memory.h"
 #include "migrate/icd/stream.h"
 
@@ -156,26 +157,6 @@ VKAPI_ATTR uint64_t VKAPI_CALL icd_GetBufferOpaqueCaptureAddress(VkDevice device
 	return 0;
 }
 
-/* Bytes of a texel of the formats that buffers have, at least. */
-static uint64_t texel_bytes(VkFormat format)
-{
-	static const struct {
-		VkFormat last;
-		uint32_t bytes;
-	} table[] = { { VK_FORMAT_R4G4_UNORM_PACK8, 1 }, { VK_FORMAT_A1R5G5B5_UNORM_PACK16, 2 }, { VK_FORMAT_R8_SRGB, 1 },
-		{ VK_FORMAT_R8G8_SRGB, 2 }, { VK_FORMAT_B8G8R8_SRGB, 3 }, { VK_FORMAT_A2B10G10R10_SINT_PACK32, 4 },
-		{ VK_FORMAT_R16_SFLOAT, 2 }, { VK_FORMAT_R16G16_SFLOAT, 4 }, { VK_FORMAT_R16G16B16_SFLOAT, 6 },
-		{ VK_FORMAT_R16G16B16A16_SFLOAT, 8 }, { VK_FORMAT_R32_SFLOAT, 4 }, { VK_FORMAT_R32G32_SFLOAT, 8 },
-		{ VK_FORMAT_R32G32B32_SFLOAT, 12 }, { VK_FORMAT_R32G32B32A32_SFLOAT, 16 }, { VK_FORMAT_R64_SFLOAT, 8 },
-		{ VK_FORMAT_R64G64_SFLOAT, 16 }, { VK_FORMAT_R64G64B64_SFLOAT, 24 }, { VK_FORMAT_R64G64B64A64_SFLOAT, 32 },
-		{ VK_FORMAT_E5B9G9R9_UFLOAT_PACK32, 4 } };
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		if (format <= table[i].last)
-			return table[i].bytes;
-	}
-	return 1;
-}
-
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 	VkDevice device, const VkBufferViewCreateInfo *info, const VkAllocationCallbacks *allocator, VkBufferView *ret_view)
 {
@@ -189,6 +170,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 	v->references = 1;
 	v->offset = info->offset;
 	v->range = info->range == VK_WHOLE_SIZE ? b->size - info->offset : info->range;
+	const struct gpu_format *texel = gpu_format_find(info->format);
 	VkFormatProperties format;
 	icd_GetPhysicalDeviceFormatProperties(ICD_HANDLE(VkPhysicalDevice, d->physical), info->format, &format);
 	VkFormatFeatureFlags used = 0;
@@ -199,7 +181,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 			(VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT);
 	icd_need(d, NEED_FORMAT, (uint32_t)info->format, (uint64_t)info->format, used);
 	icd_need_limit(d, ICD_LIMIT_TEXEL_ALIGN, info->offset);
-	icd_need_limit(d, ICD_LIMIT_TEXEL_ELEMENTS, v->range / texel_bytes(info->format));
+	icd_need_limit(d, ICD_LIMIT_TEXEL_ELEMENTS, v->range / (texel ? texel->block_bytes : 1));
 	wire_encode_vkCreateBufferView(icd_record_begin(d), info, v->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, v->object.id, 0);
 	if (result != VK_SUCCESS) {

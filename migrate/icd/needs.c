@@ -92,12 +92,10 @@ void icd_needs_destroy(struct icd_needs *n)
 	free(n);
 }
 
-static void tell(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
-	const char *text)
+static void tell(
+	struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c, const char *text)
 {
-	struct record_need need = {
-		.kind = kind, .text_size = text ? (uint32_t)strlen(text) : 0, .a = a, .b = b, .c = c
-	};
+	struct record_need need = { .kind = kind, .text_size = text ? (uint32_t)strlen(text) : 0, .a = a, .b = b, .c = c };
 	struct record_header head = { .kind = RECORD_NEED, .key = (uint64_t)kind << 32 | index };
 	struct iovec parts[] = { { &need, sizeof(need) }, { (void *)(uintptr_t)text, need.text_size } };
 	icd_append(d, &head, NULL, parts, ARRAY_SIZE(parts));
@@ -154,8 +152,8 @@ void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
 	pthread_mutex_unlock(&d->mutex);
 }
 
-static void tell_once(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c,
-	const char *text)
+static void tell_once(
+	struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c, const char *text)
 {
 	struct told need = { .key = (uint64_t)kind << 32 | index, .a = a, .b = b, .c = c };
 	pthread_mutex_lock(&d->mutex);
