@@ -186,6 +186,68 @@ static void covers(void **state)
 	buf_finish(&b);
 }
 
+static const VkPhysicalDeviceLimits *limits_in(const struct description *d)
+{
+	const VkPhysicalDeviceProperties2 *p =
+		description_struct(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, sizeof(*p));
+	assert_non_null(p);
+	return &p->properties.limits;
+}
+
+/* Two cards that differ in everything that is looked at: neither has all that the other one has. */
+static void in_common(void **state)
+{
+	(void)state;
+	struct buf a = make_bytes(), b = make_bytes(), out = { 0 };
+	struct description x, y, both;
+	assert_int_equal(description_parse(&x, a.data, a.size), 0);
+	assert_int_equal(description_parse(&y, b.data, b.size), 0);
+	VkPhysicalDeviceLimits *other = (VkPhysicalDeviceLimits *)(uintptr_t)limits_in(&y);
+	other->maxComputeSharedMemorySize = 16384;
+	other->maxComputeWorkGroupSize[1] = 1024;
+	other->minStorageBufferOffsetAlignment = 256;
+	VkPhysicalDeviceFeatures2 *features = (VkPhysicalDeviceFeatures2 *)(uintptr_t)description_struct(
+		&y, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(*features));
+	features->features.shaderInt64 = VK_FALSE;
+	features->features.shaderFloat64 = VK_TRUE;
+	VkPhysicalDeviceSubgroupProperties *subgroup = (VkPhysicalDeviceSubgroupProperties *)(uintptr_t)description_struct(
+		&y, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*subgroup));
+	size_t size;
+	VkExtensionProperties *e =
+		(VkExtensionProperties *)(uintptr_t)description_find(&y, DESCRIPTION_EXTENSIONS, 0, &size);
+	snprintf(e[0].extensionName, sizeof(e[0].extensionName), "VK_KHR_something_else");
+	const struct description *const all[] = { &x, &y };
+
+	assert_int_equal(description_in_common(&out, all, 2), 0);
+	assert_int_equal(description_parse(&both, out.data, out.size), 0);
+	assert_int_equal(limits_in(&both)->maxComputeSharedMemorySize, 16384);
+	assert_int_equal(limits_in(&both)->maxComputeWorkGroupSize[1], 256);
+	assert_int_equal(limits_in(&both)->minStorageBufferOffsetAlignment, 256);
+	features = (VkPhysicalDeviceFeatures2 *)(uintptr_t)description_struct(
+		&both, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(*features));
+	assert_false(features->features.shaderInt64 || features->features.shaderFloat64);
+	e = (VkExtensionProperties *)(uintptr_t)description_find(&both, DESCRIPTION_EXTENSIONS, 0, &size);
+	assert_int_equal(size, sizeof(*e));
+	assert_string_equal(e[0].extensionName, "VK_KHR_16bit_storage");
+	const VkPhysicalDeviceSubgroupProperties *common =
+		description_struct(&both, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*common));
+	assert_int_not_equal(common->supportedOperations, 0); /* of one size */
+	description_finish(&both);
+	buf_finish(&out);
+
+	subgroup->subgroupSize = 64;
+	assert_int_equal(description_in_common(&out, all, 2), 0);
+	assert_int_equal(description_parse(&both, out.data, out.size), 0);
+	common = description_struct(&both, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, sizeof(*common));
+	assert_int_equal(common->supportedOperations, 0);
+	description_finish(&both);
+	buf_finish(&out);
+	description_finish(&x);
+	description_finish(&y);
+	buf_finish(&a);
+	buf_finish(&b);
+}
+
 /* Every prefix and every changed byte is refused or safe to read (ASan tells, in that preset). */
 static void malformed(void **state)
 {
@@ -293,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_was_written),
 		cmocka_unit_test(covers),
+		cmocka_unit_test(in_common),
 		cmocka_unit_test(malformed),
 		cmocka_unit_test(ids),
 		cmocka_unit_test(real_device),
