@@ -69,30 +69,66 @@ static void score_latency(const struct mesh_score_input *in, struct mesh_candida
 		refuse(c, "round trips not measured yet");
 }
 
+static double frame_bytes(const struct mesh_query *q, uint32_t bits_per_pixel)
+{
+	return (double)(q->width ? q->width : 3840) * (q->height ? q->height : 2160) * bits_per_pixel / 8;
+}
+
+static double serialise_ms(double bytes, double rate_bps)
+{
+	return rate_bps > 0 ? bytes * 8000 / rate_bps : 0;
+}
+
+static double copies_ms(double bytes)
+{
+	return COPIES * bytes / COPY_BYTES_PER_MS;
+}
+
+/* Names the formats that would fit where the one asked for does not. */
+static void formats_that_fit(
+	const struct mesh_query *q, double rate_bps, double late_ms, double budget_ms, char *out, size_t size)
+{
+	static const struct {
+		const char *name;
+		uint32_t bits;
+	} formats[] = { { "p010", 24 }, { "nv12", 12 } };
+	size_t at = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		double bytes = frame_bytes(q, formats[i].bits);
+		bool smaller = formats[i].bits < (q->bits_per_pixel ? q->bits_per_pixel : 32);
+		if (smaller && serialise_ms(bytes, rate_bps) + late_ms + copies_ms(bytes) < budget_ms && at < size)
+			at += (size_t)snprintf(out + at, size - at, "%s%s", at ? ", " : "; would fit: ", formats[i].name);
+	}
+	if (!at)
+		snprintf(out, size, "; nv12 would not fit either");
+}
+
 static void score_frames(const struct mesh_query *q, const struct mesh_score_input *in, struct mesh_candidate *c)
 {
-	double fps = q->fps ? q->fps : 60;
-	double bytes = (double)(q->width ? q->width : 3840) * (q->height ? q->height : 2160) *
-		(q->bits_per_pixel ? q->bits_per_pixel : 32) / 8;
-	double budget_ms = 1000 / fps, rate = (double)in->peer.aggregate_up.bps;
-	double serialise_ms = rate > 0 ? bytes * 8000 / rate : 0;
-	double late_ms = in->peer.rtt.p99_us / 1000, copies_ms = COPIES * bytes / COPY_BYTES_PER_MS;
-	double used_ms = serialise_ms + late_ms + copies_ms;
+	double fps = q->fps ? q->fps : 60, budget_ms = 1000 / fps, rate = (double)in->peer.aggregate_up.bps;
+	double bytes = frame_bytes(q, q->bits_per_pixel ? q->bits_per_pixel : 32);
+	double serial_ms = serialise_ms(bytes, rate), copy_ms = copies_ms(bytes), late_ms = in->peer.rtt.p99_us / 1000;
+	double used_ms = serial_ms + late_ms + copy_ms;
 	add_term(c, "budget", budget_ms, "ms", 0, 0);
-	add_term(c, "serialise", serialise_ms, "ms", 40, rate > 0 ? clamp(1 - serialise_ms / budget_ms) : 0);
+	add_term(c, "serialise", serial_ms, "ms", 40, rate > 0 ? clamp(1 - serial_ms / budget_ms) : 0);
 	add_term(c, "rtt_p99", late_ms, "ms", 15, in->peer.rtt.samples ? clamp(1 - late_ms / budget_ms) : 0);
-	add_term(c, "copies", copies_ms, "ms", 5, clamp(1 - copies_ms / budget_ms));
+	add_term(c, "copies", copy_ms, "ms", 5, clamp(1 - copy_ms / budget_ms));
 	add_term(c, "spare", budget_ms - used_ms, "ms", 30, rate > 0 ? clamp((budget_ms - used_ms) / budget_ms) : 0);
 	add_term(c, "loss", in->peer.rtt.loss * 100, "%", 10, clamp(1 - in->peer.rtt.loss * 10));
-	char why[sizeof c->reason];
+	char why[sizeof c->reason], fit[48];
 	if (rate <= 0) {
 		refuse(c, "bandwidth not measured yet");
 	} else if (!in->peer.rtt.samples) {
 		refuse(c, "round trips not measured yet");
 	} else if (used_ms >= budget_ms) {
-		snprintf(why, sizeof why, "a frame takes %.1f ms, %.0f frames a second leave %.1f ms", used_ms, fps,
-			budget_ms);
+		formats_that_fit(q, rate, late_ms, budget_ms, fit, sizeof fit);
+		snprintf(why, sizeof why, "a frame takes %.1f ms, %.0f a second leave %.1f ms%s", used_ms, fps, budget_ms,
+			fit);
 		refuse(c, why);
+	} else if (c->viable) {
+		snprintf(c->reason, sizeof c->reason, "%.1f of %.1f ms to spare (%.0f %%)", budget_ms - used_ms, budget_ms,
+			(budget_ms - used_ms) * 100 / budget_ms);
 	}
 }
 

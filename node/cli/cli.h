@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "node/client.h"
 #include "node/paths.h"
 
 struct Tbmesh__Reply;
@@ -64,7 +65,6 @@ int client_ask(struct cli *c, struct Tbmesh__Request *request, uint64_t timeout_
 int client_ask_quietly(struct cli *c, struct Tbmesh__Request *request, uint64_t timeout_ms, struct Tbmesh__Reply **ret);
 int client_explain(
 	struct cli *c, int error); /* shows a message for what client_ask_quietly returned; returns the exit code */
-void client_close(struct client *client);
 
 #define CLIENT_TIMEOUT_MS 10000
 

@@ -2,9 +2,10 @@
 """Two hosts, two cables: found, measured, listed; cables and nodes that go and come."""
 
 import json
+import os
 import unittest
 
-from labtest import LabCase, eventually, events, gpu_key, lab, main, on, tbmesh
+from labtest import LabCase, eventually, events, gpu_key, lab, main, on, start, tbmesh
 
 
 def links(host):
@@ -54,6 +55,17 @@ class Mesh(LabCase):
         self.assertEqual(lines[-1]["received"], 20)
         self.assertGreater(lines[-1]["p50_us"], 1)
         self.assertLess(lines[-1]["p50_us"], 20000)
+
+    def test_library(self):
+        follower = start("alpha", os.path.join(os.environ["TBMESH_BUILD"], "bin", "tbmesh-example"), "5")
+        lab("cut", "alpha", "beta", 0)
+        eventually(lambda: len(links("alpha")) == 1, 5, "alpha sees one link")
+        lab("mend", "alpha", "beta", 0)
+        self.wait_whole()
+        text = follower.communicate(timeout=40)[0]
+        self.assertEqual(follower.returncode, 0)
+        for words in ("node alpha: 1 peers", "peer beta: up", "4K60 to beta", " LinkDown beta:", " LinkUp beta:"):
+            self.assertIn(words, text)
 
     def test_gpus(self):
         gpus = {g["key"]: g for g in tbmesh("alpha", "gpus")["gpus"]}

@@ -1,0 +1,114 @@
+/* libtbmesh: what the node of this host knows of its mesh, as plain structs, and its events on your loop.
+ *
+ * Link with -ltbmesh (pkg-config tbmesh, or find_package(tbmesh) and tbmesh::tbmesh). All functions return 0 or a negative
+ * errno unless they say otherwise; outputs are untouched on failure. A connection is used by one thread at a time.
+ * Times are in the unit that the name tells, rates in bits a second, sizes in bytes; 0 is unknown. `up` is what this host
+ * sends. */
+#ifndef TBMESH_TBMESH_H
+#define TBMESH_TBMESH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TBMESH_API __attribute__((visibility("default")))
+#define TBMESH_TEXT 128 /* bytes of a name, with its NUL; longer ones are cut */
+#define TBMESH_MAX_FIELDS 8
+#define TBMESH_MAX_TERMS 12
+
+struct tbmesh;
+
+struct tbmesh_rtt { /* samples 0: nothing measured */
+	double min_us, p50_us, p99_us, jitter_us;
+	double loss; /* 0 … 1 */
+	uint64_t samples, age_ms;
+};
+struct tbmesh_bandwidth { /* bps 0: nothing known */
+	uint64_t bps, age_ms;
+	char source[16]; /* probe | traffic | negotiated */
+};
+struct tbmesh_status {
+	char node_id[TBMESH_TEXT], name[TBMESH_TEXT], version[TBMESH_TEXT];
+	uint64_t uptime_ms;
+	unsigned peers_up, links_up, gpus, workloads, warnings;
+	uint64_t mesh_up_bps, mesh_down_bps; /* sum over peers of what was measured on all links of each at once */
+	char best_peer[TBMESH_TEXT];         /* nearest; "" none */
+};
+struct tbmesh_peer {
+	char node_id[TBMESH_TEXT], name[TBMESH_TEXT], version[TBMESH_TEXT];
+	char state[16]; /* up | suspect | dead */
+	unsigned links_up, gpus;
+	char best_link[TBMESH_TEXT];
+	struct tbmesh_rtt rtt;                                /* of its best link, idle */
+	struct tbmesh_bandwidth aggregate_up, aggregate_down; /* on all its links at the same time */
+};
+struct tbmesh_link {
+	char id[TBMESH_TEXT], peer[TBMESH_TEXT], interface[TBMESH_TEXT];
+	char domain[TBMESH_TEXT]; /* controller: PCI address */
+	char state[16];           /* up | suspect | down */
+	uint64_t negotiated_tx_bps, negotiated_rx_bps;
+	struct tbmesh_rtt rtt, rtt_loaded; /* while the link was idle; while it carried traffic */
+	struct tbmesh_bandwidth up, down;
+	uint64_t use_up_bps, use_down_bps; /* what flows now */
+};
+enum tbmesh_criterion { TBMESH_FOR_LATENCY, TBMESH_FOR_FRAMES, TBMESH_FOR_OFFLOAD, TBMESH_FOR_CHECKPOINT };
+struct tbmesh_query {
+	enum tbmesh_criterion criterion;
+	uint32_t width, height, fps, bits_per_pixel; /* frames; 0: 3840, 2160, 60, 32 */
+};
+struct tbmesh_term {
+	char name[32], unit[16];
+	double value, weight, points;
+};
+struct tbmesh_candidate {
+	char peer[TBMESH_TEXT];
+	double score; /* sum of points, 0 … 100 */
+	bool viable;
+	char reason[TBMESH_TEXT]; /* why not, or what decided */
+	size_t term_count;
+	struct tbmesh_term terms[TBMESH_MAX_TERMS];
+};
+struct tbmesh_field {
+	char name[32], value[TBMESH_TEXT];
+};
+struct tbmesh_event {
+	uint64_t number; /* grows, also over restarts of the node */
+	char type[32];   /* PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, Connected, Disconnected, … */
+	char subject[TBMESH_TEXT];
+	uint64_t realtime_us;
+	size_t field_count;
+	struct tbmesh_field fields[TBMESH_MAX_FIELDS];
+};
+
+/* root: the node's directory, NULL: $TBMESH_ROOT or the installed system's. -ECONNREFUSED or -ENOENT: no node runs there,
+ * -EACCES: this user may not ask it. */
+TBMESH_API int tbmesh_connect(const char *root, struct tbmesh **ret);
+TBMESH_API void tbmesh_close(struct tbmesh *t); /* NULL is fine; not from inside a callback */
+
+/* Each asks the node and waits for its answer, 10 s at most (-ETIMEDOUT). Lists are the caller's: tbmesh_free. A node that
+ * was restarted meanwhile costs one -ETIMEDOUT; the next call finds the new one. */
+TBMESH_API int tbmesh_status(struct tbmesh *t, struct tbmesh_status *ret);
+TBMESH_API int tbmesh_peers(struct tbmesh *t, struct tbmesh_peer **ret, size_t *ret_count);
+TBMESH_API int tbmesh_links(struct tbmesh *t, struct tbmesh_link **ret, size_t *ret_count);
+/* Best first, viable ones in front. */
+TBMESH_API int tbmesh_best(struct tbmesh *t, const struct tbmesh_query *q, struct tbmesh_candidate **ret, size_t *ret_count);
+TBMESH_API void tbmesh_free(void *list);
+
+/* Events with a number larger than since (0: all that are kept) are handed to the callback by tbmesh_dispatch, in order,
+ * each once; lost: how many before this one are no longer known. The callback may ask the node. -EALREADY: there is one. */
+typedef void tbmesh_event_fn(void *ctx, const struct tbmesh_event *e, uint64_t lost);
+TBMESH_API int tbmesh_watch(struct tbmesh *t, uint64_t since, tbmesh_event_fn *seen, void *ctx);
+/* Readable when tbmesh_dispatch has something to do: for poll, epoll or any loop, level-triggered. -EINVAL before
+ * tbmesh_watch. */
+TBMESH_API int tbmesh_fd(const struct tbmesh *t);
+TBMESH_API int tbmesh_dispatch(struct tbmesh *t); /* never waits; how many events it handed out */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

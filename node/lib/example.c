@@ -1,0 +1,51 @@
+/* An example of libtbmesh: shows the peers and the best one for 4K60 frames, then events as they come, for some seconds.
+ *   cc example.c $(pkg-config --cflags --libs tbmesh) && ./a.out [SECONDS] */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tbmesh/tbmesh.h>
+
+static void seen(void *ctx, const struct tbmesh_event *e, uint64_t lost)
+{
+	(void)ctx;
+	if (lost)
+		printf("%llu events are missing\n", (unsigned long long)lost);
+	printf("event %llu %s %s\n", (unsigned long long)e->number, e->type, e->subject);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	int seconds = argc > 1 ? atoi(argv[1]) : 10;
+	struct tbmesh *t;
+	struct tbmesh_status status;
+	struct tbmesh_peer *peers;
+	struct tbmesh_candidate *best;
+	size_t count;
+	int r = tbmesh_connect(NULL, &t);
+	if (r < 0) {
+		fprintf(stderr, "no node to ask: %s\n", strerror(-r));
+		return 3;
+	}
+	if (tbmesh_status(t, &status) == 0)
+		printf("node %s: %u peers, %u links, %u GPUs\n", status.name, status.peers_up, status.links_up, status.gpus);
+	if (tbmesh_peers(t, &peers, &count) == 0) {
+		for (size_t i = 0; i < count; i++)
+			printf("peer %s: %s, %.0f us, %.2f Gb/s up\n", peers[i].name, peers[i].state, peers[i].rtt.p50_us,
+				(double)peers[i].aggregate_up.bps / 1e9);
+		tbmesh_free(peers);
+	}
+	if (tbmesh_best(t, &(struct tbmesh_query){ .criterion = TBMESH_FOR_FRAMES }, &best, &count) == 0) {
+		for (size_t i = 0; i < count; i++)
+			printf("4K60 to %s: %s (%s)\n", best[i].peer, best[i].viable ? "yes" : "no", best[i].reason);
+		tbmesh_free(best);
+	}
+	r = tbmesh_watch(t, 0, seen, NULL);
+	for (struct pollfd p = { .fd = tbmesh_fd(t), .events = POLLIN }; r == 0 && poll(&p, 1, seconds * 1000) > 0;)
+		tbmesh_dispatch(t);
+	tbmesh_close(t);
+	return r < 0;
+}
