@@ -10,6 +10,9 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
+from bench_mesh import MeshBench  # noqa: E402
+
 from apps import Apps, PROGRAMS
 from lab_bench import LabBench
 
@@ -49,6 +52,9 @@ class Bench(LabBench, Apps):
             time.sleep(3)
             ours.append(self.tbmesh("alpha", "links")["links"][0]["rtt"]["p50_us"])
         self.emit("rtt_p50_us", statistics.median(ours), "us", statistics.median(pings), "ping -i 0.01", "lower")
+
+    def mesh(self):
+        MeshBench(self, rss_mib, cpu_seconds).run()
 
     def overhead(self):
         self.up(2)
@@ -108,7 +114,7 @@ def rss_mib(pid):
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-GROUPS = ["bulk", "rtt", "overhead", "apps", "recovery", "idle"]
+GROUPS = ["bulk", "rtt", "overhead", "apps", "recovery", "idle", "mesh"]
 
 
 def main():

@@ -1,0 +1,172 @@
+"""The group `mesh` of deploy/bench: what the node says of links and peers, beside ping, iperf3 and what is promised."""
+
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import time
+
+RATES = {"0.5": "500mbit", "2": "2gbit", "8": "8gbit"}
+SIM_NODES = {16: "random", 100: "grid", 300: "grid"}
+
+
+class MeshBench:
+    def __init__(self, bench, rss_mib, cpu_seconds):
+        self.b = bench
+        self.rss_mib = rss_mib
+        self.cpu_seconds = cpu_seconds
+
+    def run(self):
+        self.sim()
+        self.rtt()
+        self.bandwidth()
+        self.aggregate()
+        self.detect()
+        self.idle()
+
+    def link(self, number=0):
+        return sorted(self.b.tbmesh("alpha", "links")["links"], key=lambda k: k["id"])[number]
+
+    def target(self, number=0):
+        text = self.b.on("beta", "ip", "-6", "-o", "addr", "show", "dev", f"thunderbolt{number}", "scope", "link")
+        return re.search(r"inet6 (fe80::[0-9a-f:]+)", text).group(1) + f"%thunderbolt{number}"
+
+    def ping(self, target, count=200):
+        text = self.b.on("alpha", "ping", "-6", "-c", str(count), "-i", "0.01", target)
+        return statistics.median(float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text))
+
+    def serve(self, port):
+        server = self.b.start("beta", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
+        while "listening" not in server.stdout.readline():
+            pass
+        return server
+
+    def iperf(self, targets, seconds=3):
+        """Bits a second received, all targets at the same time."""
+        servers = [self.serve(5201 + i) for i in range(len(targets))]
+        clients = [self.b.start("alpha", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", str(seconds), "-J")
+                   for i, target in enumerate(targets)]
+        reports = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+        for server in servers:
+            server.communicate(timeout=20)
+        return sum(report["end"]["sum_received"]["bits_per_second"] for report in reports)
+
+    def sim(self):
+        for nodes, topology in SIM_NODES.items():
+            seeds = "1..20" if nodes == 16 else "1..1"
+            out = subprocess.run([os.path.join(self.b.build, "tests", "mesh_sim"), "--nodes", str(nodes), "--topology", topology,
+                                  "--seeds", seeds, "--minutes", "0.05", "--steady", "60" if nodes == 16 else "20", "--json"],
+                                 capture_output=True, text=True, timeout=600, check=True).stdout
+            result = json.loads(out)
+            self.b.emit(f"sim_convergence_ms:{nodes}", result["pulled_known_ms"], "ms", 2000, "promised for a death", "lower")
+            self.b.emit(f"sim_bytes_per_node_s:{nodes}", result["bytes_per_node_s"], "B/s", 20000, "a budget", "lower")
+
+    def rtt(self):
+        self.up(1, "2gbit")
+        target, ours, pings = self.target(), [], []
+        for _ in range(3):  # interleaved, at the node's own pacing within a burst
+            pings.append(self.ping(target))
+            time.sleep(4)
+            ours.append(self.link()["rtt"]["p50_us"])
+        self.b.emit("rtt_p50_us:idle", statistics.median(ours), "us", statistics.median(pings), "ping -i 0.01", "lower")
+        server = self.serve(5201)
+        load = self.b.start("alpha", "iperf3", "-6", "-c", target, "-t", "14", "-J")
+        time.sleep(2)
+        pinged = self.ping(target, 800)
+        loaded = self.link()["rtt_loaded"]
+        source = self.link()["up"]["source"]
+        load.communicate(timeout=60)
+        server.communicate(timeout=20)
+        if not loaded or source != "traffic":
+            raise RuntimeError(f"under load: rtt_loaded {loaded}, bandwidth by {source}")
+        self.b.emit("rtt_p50_us:loaded", loaded["p50_us"], "us", pinged, "ping -i 0.01", "lower")
+
+    def up(self, cables, rate):
+        self.b.lab("down", check=False)
+        self.b.lab("up", "2", "--topology", "pair", "--cables", str(cables), "--rate", rate, "--start")
+        self.b.on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--links", str(cables), "--measured", "--timeout", "60")
+
+    def bandwidth(self):
+        for name, rate in RATES.items():
+            self.up(1, rate)
+            time.sleep(3)
+            ours = self.link()["up"]["bps"]
+            self.b.emit(f"bandwidth_gbps:{name}", ours / 1e9, "Gb/s", self.iperf([self.target()]) / 1e9, "iperf3", "higher")
+
+    def aggregate(self):
+        self.up(2, "2gbit")
+        time.sleep(5)
+        ours = self.b.tbmesh("alpha", "peers")["peers"][0]["aggregate_up"]["bps"]
+        plain = self.iperf([self.target(0), self.target(1)])
+        self.b.emit("aggregate_gbps:separate", ours / 1e9, "Gb/s", plain / 1e9, "iperf3 on both at once", "higher")
+
+    def event(self, kind, after, wait_s=5):
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until:
+            found = [e for e in self.b.tbmesh("alpha", "events")["events"] if e["type"] == kind and e["number"] > after]
+            if found:
+                return found[0]
+            time.sleep(0.1)
+        raise RuntimeError(f"no {kind}")
+
+    def last_event(self):
+        events = self.b.tbmesh("alpha", "events")["events"]
+        return events[-1]["number"] if events else 0
+
+    def kernel_word(self, pattern, *lab_words):
+        """Plays lab_words; when the kernel first said so (seconds, CLOCK_REALTIME)."""
+        monitor = self.b.start("alpha", "stdbuf", "-oL", "ip", "-ts", "monitor", "link")
+        time.sleep(0.5)
+        self.b.lab(*lab_words)
+        stamp, until = None, time.monotonic() + 5
+        for line in monitor.stdout:
+            found = re.match(r"\[([0-9T:.-]+)\]\s*(.*)", line)
+            if found:
+                line = found.group(2)
+                moment = found.group(1)
+            if re.search(pattern, line) and found:
+                whole, fraction = moment.split(".")
+                stamp = time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
+                break
+            if time.monotonic() > until:
+                break
+        monitor.kill()
+        monitor.communicate()
+        if stamp is None:
+            raise RuntimeError("the kernel said nothing")
+        return stamp
+
+    def detect(self):
+        self.up(1, "4gbit")
+        for name, pattern, words, back in (
+                ("pulled", "Deleted.*thunderbolt0", ("cut", "alpha", "beta", "0"), ("mend", "alpha", "beta", "0")),
+                ("carrier", "thunderbolt0.*NO-CARRIER", ("carrier", "alpha", "beta", "0", "off"), ("carrier", "alpha", "beta", "0", "on"))):
+            after = self.last_event()
+            stamp = self.kernel_word(pattern, *words)
+            suspect = self.event("PeerSuspect", after)
+            self.b.emit(f"detect_ms:{name}", max(0, suspect["realtime_us"] / 1000 - stamp * 1000), "ms", 100, "promised", "lower")
+            self.b.lab(*back)
+            self.b.on("alpha", "tbmesh", "wait", "--peers", "1", "--links", "1", "--timeout", "30")
+            time.sleep(3)
+        pid, after = self.b.pid_of("beta", "tbmeshd"), self.last_event()
+        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            suspect, down = self.event("PeerSuspect", after), self.event("PeerDown", after)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.b.emit("detect_ms:silent_suspect", (suspect["monotonic_ns"] - began) / 1e6, "ms", 600, "promised", "lower")
+        self.b.emit("detect_ms:silent_dead", (down["monotonic_ns"] - began) / 1e6, "ms", 2000, "promised", "lower")
+
+    def idle(self):
+        self.b.lab("down", check=False)
+        self.b.lab("up", "4", "--topology", "full", "--start")
+        self.b.on("alpha", "tbmesh", "wait", "--peers", "3", "--links", "3", "--timeout", "60")
+        time.sleep(15)  # past the bursts and probes of new links
+        pid = self.b.pid_of("alpha", "tbmeshd")
+        before = self.cpu_seconds(pid)
+        time.sleep(20)
+        self.b.emit("idle_cpu_percent:3peers", (self.cpu_seconds(pid) - before) * 5, "%", 1, "promised", "lower")
+        self.b.emit("idle_rss_mib:3peers", self.rss_mib(pid), "MiB", 20, "promised", "lower")
