@@ -6,7 +6,8 @@
 
 /* A record starts at a multiple of 8 bytes; its size is a multiple of 8 and includes header, deps and payload. */
 #define RECORD_ALIGN 8u
-#define RECORD_MAX_BYTES (32u << 20) /* a recording of some 200 000 commands; WRITEs are kept far smaller */
+#define RECORD_MAX_BYTES (32u << 20) /* WRITEs are kept far smaller, and long recordings come in parts */
+#define RECORD_PART_BYTES (8u << 20) /* of commands in one part, unless a single command is larger */
 #define RECORD_MAX_DEPS 65535u
 
 enum record_kind {
@@ -39,6 +40,13 @@ struct record_allocate {
 	uint64_t size_bytes;   /* as the program asked, rounded up to 256 */
 	uint32_t memory_class; /* enum memory_class */
 	uint32_t reserved;
+};
+
+/* Payload of a command buffer's UPDATE whose key k is not 0: part k of a recording that one record has no room for. This, then
+ * commands. */
+struct record_part {
+	uint32_t serial; /* of the recording: the next one of this command buffer has another */
+	uint32_t count;  /* parts: their keys are 1 to count */
 };
 
 /* Payload of RECORD_WRITE: run_count runs, then the bytes of all runs back to back, then padding to 8.

@@ -493,9 +493,18 @@ static void update_set(struct decoding *d, const struct object *object)
 	device->vk.vkUpdateDescriptorSets(device->handle, 1, v.pDescriptorWrite, 0, NULL);
 }
 
+/* Whatever was recorded, also in part, is gone. */
+static void drop_recording(struct executor *x, struct object *object)
+{
+	if (object->open.next)
+		x->device.vk.vkResetCommandBuffer((VkCommandBuffer)(uintptr_t)object->handle, 0);
+	object->open = (struct open_recording){ 0 };
+	object->usable = false;
+}
+
 /* The program's own flags are not needed: what it may do with a command buffer, it did. In a replay the same one may be on its
  * way several times. */
-static void record_commands(struct executor *x, struct object *object, const struct record_view *record)
+static void begin_recording(struct executor *x, struct object *object, uint32_t serial, uint32_t count)
 {
 	const VkCommandBufferInheritanceInfo inheritance = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO };
 	const VkCommandBufferBeginInfo begin = {
@@ -503,44 +512,81 @@ static void record_commands(struct executor *x, struct object *object, const str
 		.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
 		.pInheritanceInfo = &inheritance,
 	};
+	VkResult result;
+
+	drop_recording(x, object);
+	result = x->device.vk.vkBeginCommandBuffer((VkCommandBuffer)(uintptr_t)object->handle, &begin);
+	if (result < 0)
+		link_lost(&x->link, result, "vkBeginCommandBuffer failed");
+	object->open = (struct open_recording){ .serial = serial, .count = count, .next = 1 };
+}
+
+/* Takes these commands behind those that are there. What names dead objects can't be recorded. */
+static void play_commands(struct executor *x, struct object *object, struct decoding *d)
+{
 	VkCommandBuffer buffer = (VkCommandBuffer)(uintptr_t)object->handle;
-	const struct wire_table *vk = &x->device.vk;
-	struct wire_reader first, parameters;
-	struct decoding d;
+	struct wire_reader first = d->reader, parameters;
 	VkResult result;
 	int played;
 
-	begin_decoding(&d, x, record);
-	d.recording = (struct recording){
+	d->recording = (struct recording){
 		.limits = &x->device.properties.limits,
 		.named = &x->named,
 		.primary = object->primary,
+		.has_pipeline = object->open.has_pipeline,
 	};
-	first = d.reader;
-	if (wire_next(&first, &d.command, &parameters) == 1 && d.command == WIRE_vkBeginCommandBuffer)
-		d.reader = first;
-	object->usable = false;
-	result = vk->vkBeginCommandBuffer(buffer, &begin);
-	if (result < 0)
-		link_lost(&x->link, result, "vkBeginCommandBuffer failed");
+	if (object->open.next == 1 && wire_next(&first, &d->command, &parameters) == 1 &&
+		d->command == WIRE_vkBeginCommandBuffer)
+		d->reader = first;
 	do {
 		buf_clear(&x->named);
-		played = wire_play(&d.reader, buffer, vk);
+		played = wire_play(&d->reader, buffer, &x->device.vk);
 	} while (played > 0);
-	if (d.recording.fault)
+	if (d->recording.fault)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "command buffer %llu has %s", (unsigned long long)object->id,
-			d.recording.fault);
-	if (played < 0 && !d.missing && !d.unusable)
+			d->recording.fault);
+	if (played < 0 && !d->missing && !d->unusable)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "the commands of command buffer %llu cannot be decoded",
 			(unsigned long long)object->id);
 	if (played < 0) {
-		vk->vkResetCommandBuffer(buffer, 0);
+		drop_recording(x, object);
 		return;
 	}
-	result = vk->vkEndCommandBuffer(buffer);
+	object->open.has_pipeline = d->recording.has_pipeline;
+	if (object->open.next++ < object->open.count)
+		return;
+	object->open = (struct open_recording){ 0 };
+	result = x->device.vk.vkEndCommandBuffer(buffer);
 	if (result < 0)
 		link_lost(&x->link, result, "vkEndCommandBuffer failed");
 	object->usable = true;
+}
+
+/* The whole, or a part (proto/README.md §1.2). */
+static void record_commands(struct executor *x, struct object *object, const struct record_view *record)
+{
+	struct record_part part = { .count = 1 };
+	struct decoding d;
+
+	begin_decoding(&d, x, record);
+	if (d.reader.at == d.reader.end) {
+		if (record->header.key == 0)
+			drop_recording(x, object);
+		return;
+	}
+	if (record->header.key != 0) {
+		if ((size_t)(d.reader.end - d.reader.at) < sizeof(part))
+			link_lost(&x->link, RESULT_WORKLOAD_FAULT,
+				"a part of the recording of command buffer %llu is too short",
+				(unsigned long long)object->id);
+		memcpy(&part, d.reader.at, sizeof(part));
+		d.reader.at += sizeof(part);
+	}
+	if (record->header.key <= 1)
+		begin_recording(x, object, part.serial, part.count);
+	else if (object->open.next != record->header.key || object->open.serial != part.serial)
+		return;
+	play_commands(x, object, &d);
 }
 
 /* Dependencies of an UPDATE are weak: one that names an object which is gone has no effect any more. */

@@ -20,6 +20,11 @@ struct object {
 	 * of such a buffer, a command buffer whose recording names dead objects). Whoever needs it is skipped. */
 	bool usable;
 	bool primary;          /* command buffer: level */
+	/* Command buffer: a recording of which parts are still to come. next: key of the next one, 0 none. */
+	struct open_recording {
+		uint32_t serial, count, next;
+		bool has_pipeline;
+	} open;
 	uint64_t handle;       /* the real one; 0: none was made */
 	VkDeviceSize size;     /* buffer: bytes; query pool: queries */
 	uint64_t bound, offset; /* buffer: where it is, id of the memory; 0 not bound */

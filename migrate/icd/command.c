@@ -177,10 +177,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	icd_ranges_tidy(&cb->captures);
 	icd_ranges_tidy(&cb->writes);
 	clear_bound(cb);
-	size_t size = sizeof(struct record_header) + cb->deps.size + cb->commands.size;
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->images.failed || cb->captures.failed || cb->writes.failed || size > RECORD_MAX_BYTES ||
-		cb->deps.size / sizeof(uint64_t) > RECORD_MAX_DEPS)
+		cb->images.failed || cb->captures.failed || cb->writes.failed || !icd_recording_fits(cb))
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
 }

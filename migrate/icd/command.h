@@ -27,6 +27,8 @@ struct icd_command_buffer {
 	struct list link; /* in the pool */
 	bool failed;      /* out of memory while recording */
 	bool sent;        /* the log has this recording; under the device's mutex */
+	/* Of the last recording in the log; under the device's mutex. */
+	uint32_t parts, serial;
 	struct buf commands, deps;
 	struct wire_writer writer;
 	/* What it may touch. Only host-visible memory is captured. */
@@ -51,6 +53,10 @@ void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b,
 void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
 void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_image *i, uint32_t mip, uint32_t mips,
 	uint32_t layer, uint32_t layers);
+
+/* recording.c: the recording as UPDATEs. */
+bool icd_recording_fits(const struct icd_command_buffer *cb); /* it can be sent */
+void icd_recording_send(struct icd_device *d, struct icd_command_buffer *cb); /* under the mutex; once */
 
 /* Everything recorded goes. */
 void icd_command_buffer_reset(struct icd_command_buffer *cb);

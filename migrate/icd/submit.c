@@ -114,28 +114,14 @@ static bool capture(struct icd_device *d, const struct icd_ranges *ranges)
 }
 
 /* The recording goes into the log when it is first submitted; a primary's secondaries before it. */
-static void send_recording(struct icd_device *d, struct icd_command_buffer *cb)
-{
-	if (cb->sent)
-		return;
-	cb->sent = true;
-	struct record_header head = {
-		.kind = RECORD_UPDATE,
-		.dep_count = (uint16_t)(cb->deps.size / sizeof(uint64_t)),
-		.subject = cb->object.id,
-	};
-	struct iovec part = { cb->commands.data, cb->commands.size };
-	icd_append(d, &head, (const uint64_t *)(const void *)cb->deps.data, &part, 1);
-}
-
 static void send_recordings(struct icd_device *d, const struct icd_submission *s)
 {
 	for (uint32_t i = 0; i < s->buffer_count; i++) {
 		const struct buf *list = &s->buffers[i]->secondaries;
 		struct icd_command_buffer **secondaries = (struct icd_command_buffer **)(void *)list->data;
 		for (size_t j = 0; j < list->size / sizeof(*secondaries); j++)
-			send_recording(d, secondaries[j]);
-		send_recording(d, s->buffers[i]);
+			icd_recording_send(d, secondaries[j]);
+		icd_recording_send(d, s->buffers[i]);
 	}
 }
 

@@ -54,6 +54,9 @@ struct wire_arena {
 #define WIRE_MAX_ARRAY (1u << 20) /* elements; also never more than the bytes left allow */
 #define WIRE_MAX_CHAIN 16
 
+/* Bytes of the command that starts here, as it was encoded: for what nobody else wrote. */
+uint32_t wire_command_size(const void *command);
+
 /* Cuts the next command out: r moves behind it, ret_parameters stands behind its header and shares arena and handle function.
  * 1 one cut, 0 at the end, -EBADMSG. */
 int wire_next(struct wire_reader *r, uint16_t *ret_command, struct wire_reader *ret_parameters);

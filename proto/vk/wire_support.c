@@ -163,6 +163,13 @@ bool wire_put_link(struct wire_chain *chain, VkStructureType type)
 
 /* Decoding */
 
+uint32_t wire_command_size(const void *command)
+{
+	struct command_header header;
+	memcpy(&header, command, sizeof(header));
+	return header.size;
+}
+
 int wire_next(struct wire_reader *r, uint16_t *ret_command, struct wire_reader *ret_parameters)
 {
 	size_t left = (size_t)(r->end - r->at);

@@ -25,7 +25,8 @@ class Peer(LabCase):
         on("gamma", "tbmesh", "wait", *cls.READY)
 
     def test_offload_from_a_host_without_gpu(self):
-        for words in (["stencil"], ["neighbours"], ["images"], ["state", "--mib", "16", "--rounds", "5"]):
+        for words in (["stencil"], ["neighbours"], ["images"], ["state", "--mib", "16", "--rounds", "5"],
+                      ["recordings", "--mib", "40"]):
             run = self.run_on_mesh("gamma", *words)
             self.assertEqual(run.finish(), self.plain(*words))
 

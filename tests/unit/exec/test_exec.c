@@ -462,6 +462,77 @@ static void test_faults(void **state)
 	script_finish(&s);
 }
 
+/* Part of the cells' recording: one of its two dispatches. */
+static void script_part(struct script *s, uint64_t key, struct record_part part, uint32_t step)
+{
+	const VkMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+		.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+		.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT };
+	const VkDescriptorSet set = (VkDescriptorSet)(uintptr_t)CELLS_SET;
+	const VkPipelineLayout layout = (VkPipelineLayout)(uintptr_t)CELLS_LAYOUT;
+	const uint32_t push[2] = { CELLS_COUNT, step };
+	struct wire_writer w = script_begin(s);
+
+	buf_append(&s->command, &part, sizeof(part));
+	if (key == 1) {
+		wire_encode_vkCmdBindPipeline(&w, VK_PIPELINE_BIND_POINT_COMPUTE, (VkPipeline)(uintptr_t)CELLS_PIPELINE);
+		wire_encode_vkCmdBindDescriptorSets(&w, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, &set, 0, NULL);
+	}
+	wire_encode_vkCmdPushConstants(&w, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), push);
+	wire_encode_vkCmdDispatch(&w, (CELLS_COUNT + 63) / 64, 1, 1);
+	wire_encode_vkCmdPipelineBarrier(&w, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
+		1, &barrier, 0, NULL, 0, NULL);
+	script_end(s, RECORD_UPDATE, CELLS_COMMANDS, key);
+}
+
+/* A recording in parts, after one that never came to its end, and with what others left over. */
+static void test_recording_parts(void **state)
+{
+	unsigned char *model = calloc(1, CELLS_MEMORY_BYTES), *got = calloc(1, CELLS_MEMORY_BYTES);
+	const struct record_part first = { 6, 3 }, second = { 7, 2 };
+	struct script s = { 0 };
+	struct player p;
+	uint64_t bytes;
+
+	(void)state;
+	player_start(&p, false, NULL);
+	player_start_empty(&p);
+	cells_objects(&s);
+	write_start(&s, model);
+	script_plain(&s, RECORD_UPDATE, CELLS_COMMANDS);
+	script_part(&s, 1, first, 1);
+	script_part(&s, 3, first, 2);
+	script_part(&s, 2, second, 9);
+	script_submit(&s, 1, NONCE, 0, NULL, 0, NULL, 0);
+	script_part(&s, 1, second, 3);
+	script_part(&s, 2, first, 8);
+	script_submit(&s, 2, NONCE + 1, 0, NULL, 0, NULL, 0);
+	script_part(&s, 2, second, 5);
+	script_part(&s, 3, first, 7);
+	script_begin(&s);
+	script_end(&s, RECORD_UPDATE, CELLS_COMMANDS, 4);
+	script_submit(&s, 3, NONCE + 2, SUBMIT_COMMIT, cells_buffers, 1, &cells_range, 1);
+	player_log(&p, &s.records);
+	expect_allocated(&p, CELLS_MEMORY, VK_SUCCESS);
+	expect_done(&p, 1, NONCE);
+	expect_done(&p, 2, NONCE + 1);
+	memcpy(got, model, CELLS_MEMORY_BYTES);
+	player_take_commit(&p, 3, NONCE + 2, CELLS_MEMORY, got, CELLS_MEMORY_BYTES, &bytes);
+	cells_step(model);
+	assert_memory_equal(got, model, CELLS_MEMORY_BYTES);
+	assert_true(player_stop(&p));
+
+	/* One that lacks its end can't be run. */
+	buf_clear(&s.records);
+	cells_objects(&s);
+	script_part(&s, 1, second, 3);
+	script_submit(&s, 1, NONCE, 0, cells_buffers, 1, &cells_range, 1);
+	expect_fault(&s.records, "not there");
+	script_finish(&s);
+	free(model);
+	free(got);
+}
+
 /* The first instruction with that opcode of the cells' shader, in the records. */
 static uint32_t *find_instruction(struct script *s, uint32_t opcode)
 {
@@ -554,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_destroy),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_recording_parts),
 		cmocka_unit_test(test_invalid_shader),
 		cmocka_unit_test(test_cache),
 	};

@@ -226,6 +226,27 @@ static void take_allocate(struct play *p, uint64_t id, const struct record_alloc
 	deliver(p, DELIVERY_ALLOCATED, id, (uint32_t)result, NULL, 0);
 }
 
+/* Each part must be the next one of the same recording, and no larger than it need be. */
+static void take_part(struct play *p, struct play_object *o, uint64_t key, const unsigned char *payload, uint64_t size)
+{
+	struct record_part part;
+	if (size == 0) { /* what an earlier, longer recording had */
+		must(p, key > o->part.count, "a part was taken back");
+		return;
+	}
+	memcpy(&part, payload, sizeof(part));
+	must(p, key == 1 || (part.serial == o->part.serial && part.count == o->part.count && key == o->parts + 1),
+		"parts that do not fit together");
+	must(p, key != 1 || o->recording == NULL, "parts of a recording that is there as a whole");
+	must(p, key <= part.count && size <= sizeof(part) + RECORD_PART_BYTES, "a part that should not be");
+	o->part = part;
+	o->parts = (uint32_t)key;
+	size -= sizeof(part);
+	o->recording = realloc(o->recording, o->recording_size + size);
+	memcpy(o->recording + o->recording_size, payload + sizeof(part), size);
+	o->recording_size += size;
+}
+
 static void take_update(struct play *p, const struct record_header *h, const unsigned char *payload, uint64_t size)
 {
 	static unsigned char room[1 << 20];
@@ -233,6 +254,17 @@ static void take_update(struct play *p, const struct record_header *h, const uns
 	struct wire_reader r = { .at = payload, .end = payload + size, .arena = &arena, .handle = id_is_handle }, parameters;
 	struct play_object *o = &p->objects[h->subject];
 	uint16_t command;
+	if (h->key == 0 && size == 0) { /* a recording in parts */
+		free(o->recording);
+		o->recording = NULL;
+		o->recording_size = 0;
+		o->is_recording = true;
+		return;
+	}
+	if (o->is_recording && h->key != 0) {
+		take_part(p, o, h->key, payload, size);
+		return;
+	}
 	must(p, wire_next(&r, &command, &parameters) == 1, "an UPDATE without a command");
 	struct wire_vkBindBufferMemory bind;
 	if (command == WIRE_vkBindBufferMemory && wire_decode_vkBindBufferMemory(&parameters, &bind)) {
@@ -243,6 +275,8 @@ static void take_update(struct play *p, const struct record_header *h, const uns
 		o->recording = malloc(size);
 		memcpy(o->recording, payload, size);
 		o->recording_size = size;
+		o->part.count = 0;
+		o->is_recording = true;
 	} else if (command == WIRE_vkUpdateDescriptorSets) {
 		p->seen.descriptor_updates++;
 	}

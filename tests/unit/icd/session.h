@@ -20,6 +20,9 @@ struct play_object {
 	uint64_t memory, offset;  /* buffer */
 	unsigned char *recording; /* command buffer; without deps */
 	uint64_t recording_size;
+	bool is_recording;       /* a command buffer */
+	struct record_part part; /* of the last part that came */
+	uint32_t parts;          /* that came */
 };
 
 struct play_seen {

@@ -608,20 +608,50 @@ static void test_layout_outlives(void **state)
 	assert_int_equal(play_seen(&play).kinds[RECORD_DESTROY], before + 1);
 }
 
-/* Long recordings are fine; one that no log could carry is refused when it ends. */
+/* Recordings of any length: beyond what one record holds they travel in parts, and go back to one record. */
 static void test_long_recordings(void **state)
 {
 	(void)state;
-	struct buffer b = make_buffer(65536, 0);
-	static const unsigned char data[65536];
+	struct buffer b = make_buffer(65536, 1);
+	static unsigned char data[65536];
+	struct play_seen before, after;
 	VkCommandBuffer cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
 	for (unsigned i = 0; i < 200000; i++)
 		DEVICE(CmdFillBuffer)(cb, b.buffer, 0, 4, i);
 	run(cb);
-	cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
-	for (unsigned i = 0; i <= RECORD_MAX_BYTES / sizeof(data); i++)
-		DEVICE(CmdUpdateBuffer)(cb, b.buffer, 0, sizeof(data), data);
-	assert_int_equal(DEVICE(EndCommandBuffer)(cb), VK_ERROR_OUT_OF_HOST_MEMORY);
+	for (unsigned round = 0; round < 3; round++) {
+		const unsigned mib = round == 0 ? 300 : round == 1 ? 20 : 1;
+		before = play_seen(&play);
+		cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
+		for (unsigned i = 0; i < mib * 16; i++) {
+			memset(data, (int)(i + round), sizeof(data));
+			DEVICE(CmdUpdateBuffer)(cb, b.buffer, 0, sizeof(data), data);
+		}
+		run(cb);
+		assert_memory_equal(b.map, data, sizeof(data));
+		after = play_seen(&play);
+		assert_int_equal(after.kinds[RECORD_UPDATE] - before.kinds[RECORD_UPDATE],
+			round == 0           ? 1 + 38
+				: round == 1 ? 1 + 3
+					     : 1);
+	}
+	/* The same command buffer, shorter and shorter: what is left over is taken back. */
+	for (unsigned round = 0; round < 3; round++) {
+		const VkCommandBufferBeginInfo info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
+		before = play_seen(&play);
+		OK(DEVICE(BeginCommandBuffer)(cb, &info));
+		for (unsigned i = 0; i < (round == 0 ? 33 * 16 : round == 1 ? 9 * 16 : 1); i++) {
+			memset(data, (int)(i * 3 + round), sizeof(data));
+			DEVICE(CmdUpdateBuffer)(cb, b.buffer, 0, sizeof(data), data);
+		}
+		run(cb);
+		assert_memory_equal(b.map, data, sizeof(data));
+		after = play_seen(&play);
+		assert_int_equal(after.kinds[RECORD_UPDATE] - before.kinds[RECORD_UPDATE],
+			round == 0           ? 1 + 5
+				: round == 1 ? 1 + 5
+					     : 1 + 2);
+	}
 	drop_buffer(&b);
 }
 
