@@ -194,6 +194,8 @@ void mesh_core_probe_failed(struct mesh_core *c, uint64_t now_ns, struct mesh_co
 /* The peer asks: is this node free for a probe now? If so it counts as busy until mesh_core_probe_done, _failed or 5 s. */
 bool mesh_core_probe_accept(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
 
+/* A bandwidth probe now, because somebody asked for it: -EBUSY one is under way, -EHOSTUNREACH the peer is not up. */
+int mesh_core_bench(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p);
 /* One echo at once; `pinged` tells of it within a second or so. link_id NULL: the best one. -ENOENT no such link,
  * -EHOSTUNREACH none is up. */
 int mesh_core_ping(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *link_id, uint64_t token,

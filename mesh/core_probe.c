@@ -1,5 +1,6 @@
 /* When bandwidth is measured: after link-up, a change of speed, or when the numbers are old; one probe at a time, never
  * more than 1 % of the time, and not while somebody uses the links. */
+#include <errno.h>
 #include <string.h>
 
 #include "mesh/core_private.h"
@@ -61,6 +62,19 @@ void mesh_core_probe_tick(struct mesh_core *c)
 		c->ops->probe(c->ctx, p);
 		return;
 	}
+}
+
+int mesh_core_bench(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p)
+{
+	c->now_ns = now_ns;
+	if (p->state != MESH_PEER_UP)
+		return -EHOSTUNREACH;
+	if (c->probing)
+		return -EBUSY;
+	c->probing = p;
+	c->probe_end_ns = now_ns + PROBE_LIMIT;
+	c->ops->probe(c->ctx, p);
+	return 0;
 }
 
 uint64_t mesh_core_probe_next(const struct mesh_core *c)

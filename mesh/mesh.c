@@ -271,6 +271,32 @@ static bool probe_accept(void *ctx, const char *peer_id)
 	return p && mesh_core_probe_accept(m->core, time_monotonic_ns(), p);
 }
 
+static void fill_bench(
+	const struct mesh_core_peer *p, const struct mesh_core_probe_rate *rates, size_t count, struct mesh_bench *b)
+{
+	for (size_t i = 0; i < count; i++) {
+		list_for_each(l, &p->links, struct mesh_core_link, link) {
+			if (memcmp(&l->address.ip, &rates[i].remote, sizeof rates[i].remote) != 0 ||
+				b->count == MESH_MAX_PEER_LINKS ||
+				(l->ifindex && memcmp(&l->local, &rates[i].local, sizeof rates[i].local) != 0))
+				continue;
+			memcpy(b->links[b->count].link, l->id, sizeof l->id);
+			b->links[b->count].up_bps = rates[i].up_bps;
+			b->links[b->count].down_bps = rates[i].down_bps;
+			b->count++;
+		}
+	}
+}
+
+static void benched(struct mesh *m, const char *peer_id, const struct mesh_bench *b)
+{
+	if (strcmp(m->bench_peer, peer_id) != 0)
+		return;
+	m->bench_peer[0] = '\0';
+	if (m->callbacks.benched)
+		m->callbacks.benched(m->ctx, m->bench_token, b);
+}
+
 static void probe_done(void *ctx, const char *peer_id, const struct mesh_core_probe_rate *rates, size_t count,
 	uint64_t aggregate_up_bps, uint64_t aggregate_down_bps, uint64_t duration_ns, bool unsteady)
 {
@@ -280,6 +306,15 @@ static void probe_done(void *ctx, const char *peer_id, const struct mesh_core_pr
 		mesh_core_probe_done(m->core, time_monotonic_ns(), p, rates, count, aggregate_up_bps, aggregate_down_bps,
 			duration_ns, unsteady);
 	mesh_rearm(m);
+	if (p && m->bench_peer[0]) {
+		struct mesh_bench b = {
+			.aggregate_up_bps = aggregate_up_bps, .aggregate_down_bps = aggregate_down_bps, .unsteady = unsteady
+		};
+		fill_bench(p, rates, count, &b);
+		benched(m, peer_id, &b);
+	} else {
+		benched(m, peer_id, NULL); /* the peer is forgotten meanwhile */
+	}
 }
 
 static void probe_failed(void *ctx, const char *peer_id, const char *why)
@@ -290,6 +325,7 @@ static void probe_failed(void *ctx, const char *peer_id, const char *why)
 	if (p)
 		mesh_core_probe_failed(m->core, time_monotonic_ns(), p);
 	mesh_rearm(m);
+	benched(m, peer_id, NULL);
 }
 
 static const struct mesh_probe_callbacks mesh_probe_callbacks = {
@@ -428,6 +464,24 @@ int mesh_static_peer_add(struct mesh *m, const char *text)
 		return -EINVAL;
 	}
 	int r = mesh_core_static_add(m->core, time_monotonic_ns(), &a);
+	mesh_rearm(m);
+	return r;
+}
+
+int mesh_bench(struct mesh *m, const char *peer, uint64_t token)
+{
+	struct mesh_peer_info info;
+	int r = mesh_peer(m, peer, &info);
+	struct mesh_core_peer *p = r == 0 ? mesh_core_peer_find(m->core, info.id) : NULL;
+	if (!p)
+		return -ENOENT;
+	if (m->bench_peer[0])
+		return -EBUSY;
+	memcpy(m->bench_peer, p->id, sizeof m->bench_peer);
+	m->bench_token = token;
+	r = mesh_core_bench(m->core, time_monotonic_ns(), p);
+	if (r < 0)
+		m->bench_peer[0] = '\0';
 	mesh_rearm(m);
 	return r;
 }

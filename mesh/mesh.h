@@ -144,6 +144,16 @@ struct mesh_event { /* valid during the callback */
 	size_t field_count;
 };
 
+struct mesh_bench { /* one run over all up links of a peer; 0: not measured */
+	size_t count;
+	struct {
+		char link[MESH_LINK_ID_SIZE];
+		uint64_t up_bps, down_bps; /* alone */
+	} links[MESH_MAX_PEER_LINKS];
+	uint64_t aggregate_up_bps, aggregate_down_bps; /* all at the same time */
+	bool unsteady;                                 /* something disturbed it */
+};
+
 struct mesh_callbacks { /* each may be NULL */
 	void (*event)(void *ctx, const struct mesh_event *e);
 	/* A validated message whose body is not mesh's own (probes and goodbyes are). peer_id: proved by its CURVE key.
@@ -151,6 +161,7 @@ struct mesh_callbacks { /* each may be NULL */
 	void (*message)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
 	void (*warning)(void *ctx, const char *subject, const char *text);
+	void (*benched)(void *ctx, uint64_t token, const struct mesh_bench *b); /* of mesh_bench; NULL: it failed */
 	void (*pinged)(void *ctx, uint64_t token, double rtt_us); /* of mesh_ping; < 0: no answer. Calls nothing here */
 };
 struct mesh_config { /* copied */
@@ -184,6 +195,10 @@ int mesh_static_peer_add(struct mesh *m, const char *address);
 /* One echo at once over one link, NULL: the best; `pinged` tells of it within about a second, unless the peer is forgotten
  * before. ret: the link that it took. -ENOENT: no such peer or link, -EHOSTUNREACH: it is down. */
 int mesh_ping(struct mesh *m, const char *peer, const char *link_id, uint64_t token, struct mesh_link_info *ret);
+
+/* One bandwidth probe at once; `benched` tells how it went, after some seconds at most. -ENOENT no such peer, -EHOSTUNREACH it
+ * is not up, -EBUSY another probe is under way: try again soon. */
+int mesh_bench(struct mesh *m, const char *peer, uint64_t token);
 
 /* Each fills at most max entries and returns how many there are. Peers sorted by name, links by id. */
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max);

@@ -67,6 +67,8 @@ struct mesh {
 	struct list events;                 /* of struct pending_event */
 	struct mesh_score_memory memory[4]; /* by criterion */
 	struct mesh_identity identity;
+	char bench_peer[MESH_ID_SIZE]; /* the probe under way was asked for by mesh_bench; "" not */
+	uint64_t bench_token;
 };
 
 void mesh_rearm(struct mesh *m); /* after each call into the core */

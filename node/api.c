@@ -257,6 +257,9 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	case TBMESH__REQUEST__BODY_TOPOLOGY:
 		handle_view(c, &from, request);
 		break;
+	case TBMESH__REQUEST__BODY_BENCH:
+		bench_start(c->node, &from, request->id, request->bench);
+		break;
 	case TBMESH__REQUEST__BODY_PING:
 		ping_start(c->node, &from, request->id, request->ping);
 		break;

@@ -261,9 +261,16 @@ static void mesh_pinged(void *ctx, uint64_t token, double rtt_us)
 	ping_answered(ctx, token, rtt_us);
 }
 
-static const struct mesh_callbacks mesh_callbacks = {
-	.event = mesh_event_seen, .message = mesh_message, .warning = mesh_warning, .pinged = mesh_pinged
-};
+static void mesh_benched(void *ctx, uint64_t token, const struct mesh_bench *b)
+{
+	bench_done(ctx, token, b);
+}
+
+static const struct mesh_callbacks mesh_callbacks = { .event = mesh_event_seen,
+	.message = mesh_message,
+	.warning = mesh_warning,
+	.benched = mesh_benched,
+	.pinged = mesh_pinged };
 
 static void executors_changed(void *ctx)
 {

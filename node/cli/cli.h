@@ -43,7 +43,8 @@ struct command {
 	bool takes_program; /* global options are not looked for behind its name */
 };
 extern const struct command command_init, command_join, command_status, command_peers, command_links, command_gpus,
-	command_best, command_events, command_run, command_ps, command_wait, command_version, command_topo, command_ping;
+	command_best, command_events, command_run, command_ps, command_wait, command_version, command_topo, command_ping,
+	command_bench;
 
 /* ---- messages ---- */
 

@@ -9,8 +9,8 @@
 #include "base/util.h"
 
 static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers,
-	&command_links, &command_topo, &command_ping, &command_gpus, &command_best, &command_events, &command_run,
-	&command_ps, &command_wait, &command_version };
+	&command_links, &command_topo, &command_ping, &command_bench, &command_gpus, &command_best, &command_events,
+	&command_run, &command_ps, &command_wait, &command_version };
 
 static void show_usage(FILE *out)
 {
