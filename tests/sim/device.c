@@ -143,6 +143,7 @@ void device_push(struct device *d, const struct frame_header *header, const void
 	}
 	f = &d->frames[d->frame_count++];
 	f->header = *header;
+	f->lie = d->lied;
 	f->payload = NULL;
 	if (header->size) {
 		f->payload = malloc(header->size);
@@ -470,6 +471,7 @@ static void send_commit(struct device *d, uint64_t nonce, bool host_visible)
 	uint64_t hashed_memory = 0, next_block = 0;
 	bool hashes = !host_visible && one_in(c, 2);
 	bool garbage = d->fate >= FATE_BAD_DONE_NONCE && d->fate <= FATE_EARLY_DONE;
+	size_t last = 0; /* of those that are due: unchanged blocks are not */
 
 	if (garbage && d->fate_at-- == 0)
 		d->struck = true;
@@ -490,9 +492,14 @@ static void send_commit(struct device *d, uint64_t nonce, bool host_visible)
 	for (size_t i = 0; i < count; i++) {
 		const struct device_memory *m = map_get(&d->memories, ranges[i].memory, 0);
 
-		if (host_visible && !m->host_visible)
+		last = ranges[i].size && (m->host_visible || !host_visible) ? i : last;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct device_memory *m = map_get(&d->memories, ranges[i].memory, 0);
+
+		if (!ranges[i].size || (host_visible && !m->host_visible))
 			continue;
-		if (s.strikes && (d->fate == FATE_EARLY_DONE || (d->fate == FATE_SHORT && i + 1 == count))) {
+		if (s.strikes && (d->fate == FATE_EARLY_DONE || (d->fate == FATE_SHORT && i == last))) {
 			d->lied = true;
 			break;
 		}

@@ -69,6 +69,7 @@ struct world {
 	uint64_t request;        /* acquire asked and not answered, 0 none */
 	char excluded[8][SESSION_TEXT];
 	size_t excluded_count;
+	bool lie; /* the frame that the core has in its hands is one */
 	unsigned faults_left;
 	bool lost;
 	bool relaxed;   /* the program's driver runs in relaxed mode */
@@ -119,6 +120,7 @@ enum fate {
 struct device_frame {
 	struct frame_header header;
 	unsigned char *payload;
+	bool lie; /* it, or one in front of it: what it says must not be believed */
 };
 struct device {
 	struct world *world;
@@ -126,7 +128,7 @@ struct device {
 	enum fate fate;
 	unsigned fate_at; /* frames (or commits) until the fate strikes */
 	bool struck, dead;
-	bool lied;                   /* what it sent since the last checkpoint must not become one */
+	bool lied;                   /* all frames from here are lies */
 	struct device_frame *frames; /* a growing array; first is the next to hand on */
 	size_t frame_count, frame_capacity, first;
 	struct map memories, objects;

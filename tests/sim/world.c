@@ -110,7 +110,11 @@ static void deliver(struct world *w, enum delivery_kind kind, uint64_t subject, 
 
 static void deliver_complete(void *ctx, uint64_t seq)
 {
-	deliver(ctx, DELIVERY_COMPLETE, seq, 0);
+	struct world *w = ctx;
+
+	if (w->lie)
+		world_fail(w, "core: believes an executor that lies");
+	deliver(w, DELIVERY_COMPLETE, seq, 0);
 }
 
 static void deliver_allocated(void *ctx, uint64_t memory, int32_t result)
@@ -129,7 +133,7 @@ static void trim(void *ctx, uint64_t position)
 
 	if (position < w->trim_to || position > w->log.size)
 		world_fail(w, "core: trims the log to %llu", (unsigned long long)position);
-	if (w->device->lied && w->device->first == w->device->frame_count)
+	if (w->lie)
 		world_fail(w, "core: takes a checkpoint from an executor that lies");
 	w->trim_to = position;
 	w->checkpoints++;
@@ -227,7 +231,9 @@ static void hand_on(struct world *w, struct device *d)
 	if (d->first < d->frame_count) {
 		struct device_frame f = d->frames[d->first++];
 
+		w->lie = f.lie;
 		session_core_frame(w->core, w->now_ns, epoch, &f.header, f.payload);
+		w->lie = false;
 		free(f.payload);
 	} else if (d->dead) {
 		session_core_lost(w->core, w->now_ns, epoch, SESSION_LOSS_CHANNEL, NULL);
