@@ -1,8 +1,10 @@
 /* The mesh's core, many nodes, many seeds: deploy/sim. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -204,6 +206,7 @@ int main(int argc, char **argv)
 		if (pid < 0)
 			return 1;
 		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* a job ends with the whole */
 			close(pipes[0]);
 			run_job(&s, job, pipes[1]);
 			exit(0);
