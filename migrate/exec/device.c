@@ -23,6 +23,14 @@ static const struct {
 	{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_INLINE_UNIFORM_BLOCK_EXTENSION_NAME, VK_API_VERSION_1_3 },
+	{ VK_EXT_IMAGE_ROBUSTNESS_EXTENSION_NAME, VK_API_VERSION_1_3 },
+	{ VK_EXT_ROBUSTNESS_2_EXTENSION_NAME, 0 },
+	{ VK_EXT_CUSTOM_BORDER_COLOR_EXTENSION_NAME, 0 },
+	{ VK_EXT_SHADER_SUBGROUP_BALLOT_EXTENSION_NAME, 0 },
+	{ VK_EXT_SHADER_SUBGROUP_VOTE_EXTENSION_NAME, 0 },
+	{ VK_GOOGLE_DECORATE_STRING_EXTENSION_NAME, 0 },
+	{ VK_GOOGLE_HLSL_FUNCTIONALITY_1_EXTENSION_NAME, 0 },
+	{ VK_GOOGLE_USER_TYPE_EXTENSION_NAME, 0 },
 	{ VK_EXT_TEXEL_BUFFER_ALIGNMENT_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_KHR_SHADER_CLOCK_EXTENSION_NAME, 0 },
 	{ VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME, 0 },
@@ -47,6 +55,9 @@ struct features {
 	VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
 	VkPhysicalDeviceInlineUniformBlockFeatures inline_uniform;
 	VkPhysicalDeviceTexelBufferAlignmentFeaturesEXT texel_alignment;
+	VkPhysicalDeviceImageRobustnessFeatures image_robustness;
+	VkPhysicalDeviceRobustness2FeaturesEXT robustness2;
+	VkPhysicalDeviceCustomBorderColorFeaturesEXT border_color;
 	VkPhysicalDeviceShaderClockFeaturesKHR clock;
 	VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR explicit_layout;
 	VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR uniform_flow;
@@ -124,6 +135,12 @@ static void chain_features(struct features *f, const struct device *d, const str
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES },
 		{ VK_EXT_TEXEL_BUFFER_ALIGNMENT_EXTENSION_NAME, &f->texel_alignment,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT },
+		{ VK_EXT_IMAGE_ROBUSTNESS_EXTENSION_NAME, &f->image_robustness,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_ROBUSTNESS_FEATURES },
+		{ VK_EXT_ROBUSTNESS_2_EXTENSION_NAME, &f->robustness2,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT },
+		{ VK_EXT_CUSTOM_BORDER_COLOR_EXTENSION_NAME, &f->border_color,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT },
 		{ VK_KHR_SHADER_CLOCK_EXTENSION_NAME, &f->clock,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CLOCK_FEATURES_KHR },
 		{ VK_KHR_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_EXTENSION_NAME, &f->explicit_layout,
@@ -167,7 +184,6 @@ static void drop_features(struct features *f)
 	f->vulkan12.bufferDeviceAddress = VK_FALSE;
 	f->vulkan12.bufferDeviceAddressCaptureReplay = VK_FALSE;
 	f->vulkan12.bufferDeviceAddressMultiDevice = VK_FALSE;
-	f->vulkan13.robustImageAccess = VK_FALSE;
 }
 
 static VkResult keep_enabled(struct device *d, const struct features *features, const struct extension_set *extensions)

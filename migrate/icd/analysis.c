@@ -31,7 +31,7 @@ void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_ima
 	icd_image_used(&cb->images, i);
 }
 
-/* All of its buffer counts: without robustBufferAccess2, which is not offered, a shader may reach beyond the descriptor's range. */
+/* All of its buffer counts: without robustBufferAccess2, which not every GPU has, a shader may reach beyond the descriptor's range. */
 static void analyse_descriptor(
 	struct icd_command_buffer *cb, VkDescriptorType type, const struct icd_descriptor *x, bool writable)
 {

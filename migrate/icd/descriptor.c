@@ -268,7 +268,7 @@ VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDes
 	struct cursor c = cursor_at(s, write->dstBinding, write->dstArrayElement);
 	VkResult result = VK_SUCCESS;
 	for (uint32_t i = 0; i < write->descriptorCount && result == VK_SUCCESS && cursor_settle(&c); i++, c.element++) {
-		struct icd_descriptor x = { 0 };
+		struct icd_descriptor x = { .written = true };
 		if (is_texel(c.binding->type)) {
 			x.view = ICD_FROM(icd_buffer_view, write->pTexelBufferView[i]);
 		} else if (is_buffer(c.binding->type)) {
@@ -299,7 +299,7 @@ static VkResult copy_descriptors(struct icd_device *d, const VkCopyDescriptorSet
 		struct icd_descriptor x = from->descriptors[source.binding->first + source.element];
 		if (!takes_sampler(target.binding))
 			x.sampler = NULL;
-		if (x.buffer || x.view || x.image || x.sampler) /* else it was never written */
+		if (x.written)
 			result = store(d, to, target.binding, target.element, &x);
 	}
 	return result;

@@ -39,6 +39,7 @@ struct icd_descriptor {
 	struct icd_buffer_view *view; /* referenced */
 	struct icd_image_view *image; /* referenced */
 	struct icd_sampler *sampler;  /* referenced */
+	bool written;                 /* with VK_NULL_HANDLE perhaps */
 };
 
 struct icd_set {

@@ -34,6 +34,12 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_EXTENDED_TYPES_FEATURES);
 	const VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures *zero =
 		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES);
+	const VkPhysicalDeviceRobustness2FeaturesEXT *robust2 =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+	const VkPhysicalDeviceImageRobustnessFeatures *images =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_ROBUSTNESS_FEATURES);
+	const VkPhysicalDeviceTexelBufferAlignmentFeaturesEXT *texels =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT);
 	const struct {
 		bool used;
 		VkStructureType type;
@@ -51,7 +57,25 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES,
 			offsetof(VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures,
 				shaderZeroInitializeWorkgroupMemory) },
+		{ robust2 && robust2->robustBufferAccess2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceRobustness2FeaturesEXT, robustBufferAccess2) },
+		{ robust2 && robust2->robustImageAccess2, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceRobustness2FeaturesEXT, robustImageAccess2) },
+		{ robust2 && robust2->nullDescriptor, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceRobustness2FeaturesEXT, nullDescriptor) },
+		{ images && images->robustImageAccess, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_ROBUSTNESS_FEATURES,
+			offsetof(VkPhysicalDeviceImageRobustnessFeatures, robustImageAccess) },
+		{ texels && texels->texelBufferAlignment,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceTexelBufferAlignmentFeaturesEXT, texelBufferAlignment) },
 	};
+	/* Extensions of SPIR-V that no capability tells of. */
+	static const enum icd_extension unseen[] = { ICD_GOOGLE_decorate_string, ICD_GOOGLE_hlsl_functionality1,
+		ICD_GOOGLE_user_type };
+	for (uint32_t i = 0; i < ARRAY_SIZE(unseen); i++) {
+		if (d->extensions[unseen[i]])
+			icd_need_extension(d, unseen[i]);
+	}
 	const VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR *flow = icd_chain_find(
 		info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR);
 	d->subgroups.extended_types =

@@ -184,6 +184,8 @@ static const struct feature_field atomic_float_fields[] = {
 	REAL(S, shaderSharedFloat32AtomicAdd),
 	REAL(S, shaderSharedFloat64Atomics),
 	REAL(S, shaderSharedFloat64AtomicAdd),
+	REAL(S, shaderImageFloat32Atomics),
+	REAL(S, shaderImageFloat32AtomicAdd),
 };
 #undef S
 #define S VkPhysicalDeviceShaderAtomicFloat2FeaturesEXT
@@ -198,6 +200,55 @@ static const struct feature_field atomic_float2_fields[] = {
 	REAL(S, shaderSharedFloat16AtomicMinMax),
 	REAL(S, shaderSharedFloat32AtomicMinMax),
 	REAL(S, shaderSharedFloat64AtomicMinMax),
+	REAL(S, shaderImageFloat32AtomicMinMax),
+};
+#undef S
+#define S VkPhysicalDeviceDescriptorIndexingFeatures
+static const struct feature_field indexing_fields[] = {
+	REAL(S, shaderUniformTexelBufferArrayDynamicIndexing),
+	REAL(S, shaderStorageTexelBufferArrayDynamicIndexing),
+	REAL(S, shaderUniformBufferArrayNonUniformIndexing),
+	REAL(S, shaderSampledImageArrayNonUniformIndexing),
+	REAL(S, shaderStorageBufferArrayNonUniformIndexing),
+	REAL(S, shaderStorageImageArrayNonUniformIndexing),
+	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing),
+	REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
+	REAL(S, descriptorBindingPartiallyBound),
+	REAL(S, runtimeDescriptorArray),
+};
+#undef S
+#define S VkPhysicalDeviceShaderClockFeaturesKHR
+static const struct feature_field clock_fields[] = {
+	REAL(S, shaderSubgroupClock),
+	REAL(S, shaderDeviceClock),
+};
+#undef S
+#define S VkPhysicalDeviceImageRobustnessFeatures
+static const struct feature_field image_robustness_fields[] = {
+	REAL(S, robustImageAccess),
+};
+#undef S
+#define S VkPhysicalDeviceRobustness2FeaturesEXT
+static const struct feature_field robustness2_fields[] = {
+	REAL(S, robustBufferAccess2),
+	REAL(S, robustImageAccess2),
+	REAL(S, nullDescriptor),
+};
+#undef S
+#define S VkPhysicalDeviceTexelBufferAlignmentFeaturesEXT
+static const struct feature_field texel_alignment_fields[] = {
+	REAL(S, texelBufferAlignment),
+};
+#undef S
+#define S VkPhysicalDeviceCustomBorderColorFeaturesEXT
+static const struct feature_field border_color_fields[] = {
+	REAL(S, customBorderColors),
+	REAL(S, customBorderColorWithoutFormat),
+};
+#undef S
+#define S VkPhysicalDeviceMemoryPriorityFeaturesEXT
+static const struct feature_field memory_priority_fields[] = {
+	ALWAYS(S, memoryPriority),
 };
 #undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
@@ -250,17 +301,25 @@ static const struct feature_struct structs[] = {
 		sparseImageFloat32AtomicAdd, atomic_float_fields),
 	ENTRY(SHADER_ATOMIC_FLOAT_2_FEATURES_EXT, ICD_EXT_shader_atomic_float2, ShaderAtomicFloat2FeaturesEXT,
 		sparseImageFloat32AtomicMinMax, atomic_float2_fields),
+	ENTRY(DESCRIPTOR_INDEXING_FEATURES, ANY, DescriptorIndexingFeatures, runtimeDescriptorArray, indexing_fields),
+	ENTRY(SHADER_CLOCK_FEATURES_KHR, ICD_KHR_shader_clock, ShaderClockFeaturesKHR, shaderDeviceClock, clock_fields),
+	ENTRY(IMAGE_ROBUSTNESS_FEATURES, ICD_EXT_image_robustness, ImageRobustnessFeatures, robustImageAccess,
+		image_robustness_fields),
+	ENTRY(ROBUSTNESS_2_FEATURES_EXT, ICD_EXT_robustness2, Robustness2FeaturesEXT, nullDescriptor, robustness2_fields),
+	ENTRY(TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT, ICD_EXT_texel_buffer_alignment, TexelBufferAlignmentFeaturesEXT,
+		texelBufferAlignment, texel_alignment_fields),
+	ENTRY(CUSTOM_BORDER_COLOR_FEATURES_EXT, ICD_EXT_custom_border_color, CustomBorderColorFeaturesEXT,
+		customBorderColorWithoutFormat, border_color_fields),
+	ENTRY(MEMORY_PRIORITY_FEATURES_EXT, ANY, MemoryPriorityFeaturesEXT, memoryPriority, memory_priority_fields),
 	NOTHING(MULTIVIEW_FEATURES, MultiviewFeatures, multiviewTessellationShader),
 	NOTHING(PROTECTED_MEMORY_FEATURES, ProtectedMemoryFeatures, protectedMemory),
 	NOTHING(SAMPLER_YCBCR_CONVERSION_FEATURES, SamplerYcbcrConversionFeatures, samplerYcbcrConversion),
 	NOTHING(SHADER_DRAW_PARAMETERS_FEATURES, ShaderDrawParametersFeatures, shaderDrawParameters),
-	NOTHING(DESCRIPTOR_INDEXING_FEATURES, DescriptorIndexingFeatures, runtimeDescriptorArray),
 	NOTHING(IMAGELESS_FRAMEBUFFER_FEATURES, ImagelessFramebufferFeatures, imagelessFramebuffer),
 	NOTHING(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts),
 	ENTRY(HOST_QUERY_RESET_FEATURES, ANY, HostQueryResetFeatures, hostQueryReset, query_reset_fields),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
-	NOTHING(ROBUSTNESS_2_FEATURES_EXT, Robustness2FeaturesEXT, nullDescriptor),
 	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures,
 		descriptorBindingInlineUniformBlockUpdateAfterBind),
 };

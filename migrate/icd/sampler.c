@@ -30,6 +30,14 @@ static void tell_needs(struct icd_device *d, const VkSamplerCreateInfo *info)
 		info->addressModeW == VK_SAMPLER_ADDRESS_MODE_MIRROR_CLAMP_TO_EDGE)
 		icd_need(d, NEED_FEATURE, 49, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 			offsetof(VkPhysicalDeviceVulkan12Features, samplerMirrorClampToEdge));
+	const VkSamplerCustomBorderColorCreateInfoEXT *border =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_SAMPLER_CUSTOM_BORDER_COLOR_CREATE_INFO_EXT);
+	if (border)
+		icd_need(d, NEED_FEATURE, 51, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceCustomBorderColorFeaturesEXT, customBorderColors));
+	if (border && border->format == VK_FORMAT_UNDEFINED)
+		icd_need(d, NEED_FEATURE, 52, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT,
+			offsetof(VkPhysicalDeviceCustomBorderColorFeaturesEXT, customBorderColorWithoutFormat));
 	if (reduction && reduction->reductionMode != VK_SAMPLER_REDUCTION_MODE_WEIGHTED_AVERAGE)
 		icd_need(d, NEED_FEATURE, 50, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
 			offsetof(VkPhysicalDeviceVulkan12Features, samplerFilterMinmax));

@@ -264,9 +264,13 @@ void case_device(void)
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
-	v12 = (VkPhysicalDeviceVulkan12Features){
-		.sType = v12.sType, .timelineSemaphore = VK_TRUE, .hostQueryReset = VK_TRUE, .shaderInt8 = v12.shaderInt8
-	};
+	/* Some extensions must not be enabled without their feature. */
+	v12 = (VkPhysicalDeviceVulkan12Features){ .sType = v12.sType,
+		.timelineSemaphore = VK_TRUE,
+		.hostQueryReset = VK_TRUE,
+		.shaderInt8 = v12.shaderInt8,
+		.samplerMirrorClampToEdge = v12.samplerMirrorClampToEdge,
+		.samplerFilterMinmax = v12.samplerFilterMinmax };
 	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE };
 	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &all,

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""One node, one CPU driver, no lab. Each entry point of our driver against the plain driver (tests/conformance), undisturbed and with
+"""One node, one CPU driver, no lab. What the plain driver has and ours does not stands in tests/conformance/absent.txt. Each entry point of our driver against the plain driver (tests/conformance), undisturbed and with
 executors killed; no complaint of the Khronos validation layers about any program on our driver; vulkaninfo to its end."""
 
+import fnmatch
 import json
 import os
 import pathlib
@@ -19,13 +20,29 @@ from test_executor_loss import BUILD, DRIVER, Node
 
 LAYER = pathlib.Path("/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json")
 COMPLAINT = re.compile("Validation Error|Validation Warning|VUID-|UNASSIGNED-")
-PROGRAMS = [["conformance", "--valid"], ["breadth"], ["xorshift", "--rounds", "20"], ["stencil", "--steps", "20"], ["mapped", "--rounds", "20"],
+PROGRAMS = [["conformance", "--valid"], ["breadth"], ["robust"], ["xorshift", "--rounds", "20"], ["stencil", "--steps", "20"], ["mapped", "--rounds", "20"],
             ["neighbours", "--rounds", "20"], ["signals", "--rounds", "20"], ["state", "--mib", "1", "--rounds", "3"]]
 TIMEOUT_S = 100
+PARTS = pathlib.Path(__file__).resolve().parent.parent / "conformance"
+REGISTRY = pathlib.Path("/usr/share/vulkan/registry/vk.xml")
+INVENTORY = [sys.executable, str(PARTS / "inventory.py"), str(REGISTRY)]
 
 
 def program(words):
     return [str(BUILD / "programs" / words[0]), *words[1:]]
+
+
+def read_absent():
+    """kind -> patterns of what may be missing; each line must tell why."""
+    absent = {"extension": [], "feature": [], "command": []}
+    for line in (PARTS / "absent.txt").read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        (kind, *patterns), reason = line.split(" : ")[0].split(), line.split(" : ")[1]
+        if not patterns or not reason:
+            raise SystemExit(f"absent.txt: {line}")
+        absent[kind] += patterns
+    return absent
 
 
 def lines(text):
@@ -94,6 +111,25 @@ class Conformance(unittest.TestCase):
                 done = self.run_on_mesh(program(words), VK_INSTANCE_LAYERS="VK_LAYER_KHRONOS_validation")
                 complaints = [line for line in (done.stdout + done.stderr).splitlines() if COMPLAINT.search(line)]
                 self.assertEqual(complaints, [])
+
+    def test_inventory(self):
+        if not REGISTRY.exists():
+            self.skipTest(f"no {REGISTRY} here (package libvulkan-dev)")
+        plain = json.loads(subprocess.run(INVENTORY, env=dict(os.environ, VK_DRIVER_FILES=str(DRIVER)), capture_output=True, text=True,
+                                          timeout=TIMEOUT_S, check=True).stdout)
+        ours = json.loads(self.run_on_mesh(INVENTORY).stdout)
+        absent = read_absent()
+        for kind, patterns in absent.items():
+            have = set(ours[kind + "s"])
+            missing = [name for name in plain[kind + "s"] if name not in have and not {name + "KHR", name + "EXT"} & have
+                       and not any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+            self.assertEqual(missing, [], f"{kind}s that the plain driver has, ours has not, and absent.txt does not tell of")
+            self.assertGreater(len(have & set(plain[kind + "s"])), 30)
+        # What stands in two structs is the same in both.
+        later = "VkPhysicalDeviceVulkan13Features"
+        for struct, members in ours["structs"].items():
+            wrong = [m for m, value in members.items() if m in ours["features"] and not value and plain["structs"][struct][m] and struct != later]
+            self.assertEqual(wrong, [], f"{struct} denies what another struct offers")
 
     def test_vulkaninfo(self):
         if not shutil.which("vulkaninfo"):

@@ -24,6 +24,7 @@ PROGRAMS = [
     ["signals", "--rounds", "1000"],
     ["state", "--mib", "4", "--rounds", "60"],
     ["images", "--rounds", "1500"],
+    ["robust", "--rounds", "400"],
     ["recordings", "--mib", "40", "--dispatches", "40000", "--rounds", "4"],
 ]
 
