@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <spirv/unified1/spirv.h>
 #include <spirv-tools/libspirv.h>
 
 #include "base/buf.h"
@@ -156,8 +157,19 @@ bool shader_check_init(struct shader_check *c, const struct device *d, const cha
 	return good;
 }
 
-/* Everything that the module says it uses must have been enabled. */
-static bool check_capabilities(const struct shader_check *c, const uint32_t *code, size_t size, char *why, size_t why_size)
+bool shader_check_can_judge(const struct shader_check *c, uint32_t capability)
+{
+	const uint32_t code[] = { SpvMagicNumber, 0x10000, 0, 1, 0, 2u << SpvWordCountShift | SpvOpCapability, capability };
+	spv_diagnostic diagnostic = NULL;
+	spv_result_t result = spvBinaryParse(c->context, NULL, code, ARRAY_SIZE(code), NULL, NULL, &diagnostic);
+
+	spvDiagnosticDestroy(diagnostic);
+	return result == SPV_SUCCESS;
+}
+
+/* Everything that the module says it uses must have been enabled. ret_newer: one that SPIRV-Tools does not know, else 0. */
+static bool check_capabilities(
+	const struct shader_check *c, const uint32_t *code, size_t size, uint32_t *ret_newer, char *why, size_t why_size)
 {
 	struct spirv_info info;
 	int error = spirv_reflect(code, size, NULL, NULL, &info);
@@ -169,6 +181,8 @@ static bool check_capabilities(const struct shader_check *c, const uint32_t *cod
 		const struct gpu_need need = { .kind = NEED_SPIRV_CAPABILITY, .a = info.capabilities[i] };
 
 		good = description_covers(&c->device->enabled, &need, 1, why, why_size);
+		if (!shader_check_can_judge(c, info.capabilities[i]))
+			*ret_newer = info.capabilities[i];
 	}
 	if (!error)
 		spirv_info_finish(&info);
@@ -193,12 +207,16 @@ bool shader_check_module(struct shader_check *c, const uint32_t *code, size_t si
 {
 	unsigned char key[SHADER_DIGEST_BYTES];
 	bool has_key = digest(code, size_bytes, key);
+	uint32_t newer = 0;
 
-	if (!check_capabilities(c, code, size_bytes, why, why_size))
+	if (!check_capabilities(c, code, size_bytes, &newer, why, why_size))
 		return false;
 	if (has_key && is_known(c, key))
 		return true;
-	if (!validate(c, code, size_bytes, why, why_size))
+	/* What the device was made for cannot be refused because SPIRV-Tools is older than the driver. */
+	if (newer)
+		log_info("SPIR-V capability %u is newer than SPIRV-Tools here: the driver gets the module unchecked", newer);
+	else if (!validate(c, code, size_bytes, why, why_size))
 		return false;
 	if (has_key && add_known(c, key))
 		c->changed = true;

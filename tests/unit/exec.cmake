@@ -1,6 +1,8 @@
 # Tests of migrate/exec/.
 tbmesh_test(test_exec_parts unit SOURCES exec/test_parts.c ${CMAKE_SOURCE_DIR}/migrate/exec/range_set.c
-	${CMAKE_SOURCE_DIR}/migrate/exec/objects.c LIBS PkgConfig::VULKAN)
+	${CMAKE_SOURCE_DIR}/migrate/exec/objects.c ${CMAKE_SOURCE_DIR}/migrate/exec/shader_check.c
+	LIBS tbmesh_gpu tbmesh_wire PkgConfig::VULKAN PkgConfig::CRYPTO ${SPIRV_TOOLS_LIBRARY} stdc++)
+target_include_directories(test_exec_parts PRIVATE ${SPIRV_TOOLS_INCLUDE})
 
 add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/cells.comp.h
 	COMMAND ${GLSLANG_VALIDATOR} --quiet -V --target-env vulkan1.1 --vn cells_comp -o ${CMAKE_CURRENT_BINARY_DIR}/cells.comp.h

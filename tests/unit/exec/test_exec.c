@@ -549,7 +549,7 @@ static uint32_t *find_instruction(struct script *s, uint32_t opcode)
 /* Shader modules are checked before the driver sees them. */
 static void test_invalid_shader(void **state)
 {
-	const uint32_t op_capability = 17, op_load = 61, kernel = 6;
+	const uint32_t op_capability = 17, op_load = 61, kernel = 6, magic = 0x07230203;
 	struct script s = { 0 };
 	uint32_t *at;
 
@@ -563,6 +563,19 @@ static void test_invalid_shader(void **state)
 	cells_objects(&s);
 	find_instruction(&s, op_capability)[1] = kernel;
 	expect_fault(&s.records, "capability");
+
+	/* One that no header here has, so that no feature can have enabled it. */
+	buf_clear(&s.records);
+	cells_objects(&s);
+	find_instruction(&s, op_capability)[1] = 0x00FFFFFF;
+	expect_fault(&s.records, "capability 16777215, which tbmesh does not know");
+
+	/* Newer than Vulkan 1.2 takes, which is what our device says it is. */
+	buf_clear(&s.records);
+	cells_objects(&s);
+	find_instruction(&s, op_capability);
+	((uint32_t *)memmem(s.records.data, s.records.size, &magic, sizeof(magic)))[1] = 0x10600;
+	expect_fault(&s.records, "1.6");
 	script_finish(&s);
 }
 

@@ -4,6 +4,7 @@
 
 #include "migrate/exec/objects.h"
 #include "migrate/exec/range_set.h"
+#include "migrate/exec/shader_check.h"
 #include "tests/unit/test.h"
 
 #define SPACE 300u
@@ -69,11 +70,30 @@ static void test_objects(void **state)
 	objects_finish(&objects);
 }
 
+/* SPIRV-Tools judges what it knows; a capability beyond it is only taken when the VkDevice was made with it. */
+static void test_newer_capability(void **state)
+{
+	const uint32_t newer = 0x00FFFFFF, module[] = { 0x07230203, 0x10000, 0, 1, 0, 2u << 16 | 17, newer };
+	static const struct device nothing_enabled;
+	struct shader_check check;
+	char why[256] = "";
+
+	(void)state;
+	assert_true(shader_check_init(&check, &nothing_enabled, NULL));
+	assert_true(shader_check_can_judge(&check, 1 /* Shader */));
+	assert_true(shader_check_can_judge(&check, 61 /* GroupNonUniform */));
+	assert_false(shader_check_can_judge(&check, newer));
+	assert_false(shader_check_module(&check, module, sizeof(module), why, sizeof(why)));
+	assert_non_null(strstr(why, "16777215"));
+	shader_check_finish(&check);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_newer_capability),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
