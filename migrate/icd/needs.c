@@ -18,11 +18,11 @@ struct icd_needs {
 
 #define MIN(member)                                                                                                         \
 	{                                                                                                                   \
-		NEED_LIMIT_MIN, offsetof(VkPhysicalDeviceLimits, member)                                                    \
+		.kind = NEED_LIMIT_MIN, .offset = offsetof(VkPhysicalDeviceLimits, member)                                  \
 	}
 #define ALIGN(member)                                                                                                       \
 	{                                                                                                                   \
-		NEED_LIMIT_ALIGN, offsetof(VkPhysicalDeviceLimits, member)                                                  \
+		.kind = NEED_LIMIT_ALIGN, .offset = offsetof(VkPhysicalDeviceLimits, member)                                \
 	}
 #define PROPERTY(stype, s, member)                                                                                          \
 	{                                                                                                                   \

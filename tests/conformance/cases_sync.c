@@ -249,6 +249,42 @@ static void write_timestamps(VkQueryPool pool)
 	run(c);
 }
 
+/* A query each in many submissions that nobody waits for one by one. Once is enough. */
+static void queries_in_flight(void)
+{
+	enum { MANY = 600 };
+	const VkQueryPoolCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = MANY
+	};
+	static bool done;
+	static VkCommandBuffer buffers[MANY];
+	static uint64_t times[MANY];
+	VkQueryPool pool;
+	if (done)
+		return;
+	done = true;
+	OK(VK(CreateQueryPool)(w.device, &info, NULL, &pool));
+	for (uint32_t i = 0; i < MANY; i++) {
+		VkCommandBuffer c = buffers[i] = begin();
+		VK(CmdResetQueryPool)(c, pool, i, 1);
+		VK(CmdWriteTimestamp)(c, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, i);
+		OK(VK(EndCommandBuffer)(c));
+		const VkSubmitInfo submit = {
+			.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &buffers[i]
+		};
+		OK(VK(QueueSubmit)(w.queue, 1, &submit, VK_NULL_HANDLE));
+	}
+	VkResult result = VK(GetQueryPoolResults)(w.device, pool, 0, MANY, sizeof(times), times, sizeof(times[0]),
+		VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+	bool there = true;
+	for (uint32_t i = 0; i < MANY; i++)
+		there = there && times[i] != 0;
+	say("queries: many in flight: %d, all there %d", result, there);
+	OK(VK(QueueWaitIdle)(w.queue));
+	VK(FreeCommandBuffers)(w.device, w.pool, MANY, buffers);
+	VK(DestroyQueryPool)(w.device, pool, NULL);
+}
+
 void case_queries(void)
 {
 	VkQueueFamilyProperties families[16];
@@ -289,4 +325,5 @@ void case_queries(void)
 	show("one written again", result, pairs, 4);
 	say("queries: the others stay %d", pairs[0] == before);
 	VK(DestroyQueryPool)(w.device, pool, NULL);
+	queries_in_flight();
 }
