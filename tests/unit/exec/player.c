@@ -421,14 +421,76 @@ void cells_step(unsigned char *memory)
 	}
 }
 
+/* What the session knows of blocks while a COMMIT comes in. */
+struct blocks {
+	uint64_t *hashes; /* NULL: nobody wants to know */
+	uint64_t count, hashed;
+	bool *fresh, *unchanged, *returned;
+};
+
+static void blocks_begin(struct blocks *b, uint64_t *hashes, uint64_t memory_size)
+{
+	uint64_t count = memory_size / PLAYER_BLOCK + 1;
+
+	*b = (struct blocks){ hashes, count, 0, calloc(count, 1), calloc(count, 1), calloc(count, 1) };
+}
+
+static void blocks_hash(struct blocks *b, const struct frame *frame)
+{
+	uint64_t first = frame->header.c / PLAYER_BLOCK, count = frame->header.size / sizeof(uint64_t);
+
+	assert_int_equal(frame->header.c % PLAYER_BLOCK, 0);
+	b->hashed += count;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t hash;
+
+		memcpy(&hash, frame->payload + i * sizeof(hash), sizeof(hash));
+		assert_true(first + i < b->count && !b->fresh[first + i]);
+		b->fresh[first + i] = true;
+		if (!b->hashes)
+			continue;
+		b->unchanged[first + i] = hash && hash == b->hashes[first + i];
+		b->hashes[first + i] = hash;
+	}
+}
+
+static void blocks_return(struct blocks *b, uint64_t offset, uint64_t size)
+{
+	for (uint64_t at = offset / PLAYER_BLOCK; at <= (offset + size - 1) / PLAYER_BLOCK; at++) {
+		assert_false(b->unchanged[at]);
+		b->returned[at] = true;
+	}
+}
+
+/* What came without a hash has none. */
+static void blocks_end(struct blocks *b)
+{
+	for (uint64_t i = 0; i < b->count && b->hashes; i++)
+		if (b->returned[i] && !b->fresh[i])
+			b->hashes[i] = 0;
+	free(b->fresh);
+	free(b->unchanged);
+	free(b->returned);
+}
+
 void player_take_commit(struct player *p, uint64_t seq, uint64_t nonce, uint64_t memory_id, unsigned char *memory,
 	uint64_t memory_size, uint64_t *ret_bytes)
 {
+	uint64_t hashed;
+
+	player_take_changed(p, seq, nonce, memory_id, memory, memory_size, NULL, ret_bytes, &hashed);
+}
+
+void player_take_changed(struct player *p, uint64_t seq, uint64_t nonce, uint64_t memory_id, unsigned char *memory,
+	uint64_t memory_size, uint64_t *hashes, uint64_t *ret_bytes, uint64_t *ret_hashed)
+{
 	struct window_hash hash;
+	struct blocks blocks;
 	struct frame frame;
 	uint64_t bytes = 0;
 	uint32_t index = 0, words = 0;
 
+	blocks_begin(&blocks, hashes, memory_size);
 	window_hash_init(&hash, nonce + 1);
 	for (;;) {
 		struct frame_window window;
@@ -440,14 +502,16 @@ void player_take_commit(struct player *p, uint64_t seq, uint64_t nonce, uint64_t
 		if (frame.header.kind == FRAME_RESULT) {
 			assert_int_equal(frame.header.b, memory_id);
 			assert_true(frame.header.c + frame.header.size <= memory_size);
+			blocks_return(&blocks, frame.header.c, frame.header.size);
 			window_hash_update(&hash, frame.payload, frame.header.size);
 			memcpy(memory + frame.header.c, frame.payload, frame.header.size);
 			words += frame.header.size / 4;
 			bytes += frame.header.size;
 			continue;
 		}
-		if (frame.header.kind == FRAME_HASHES) { /* nothing is known of the blocks: their bytes come as well */
+		if (frame.header.kind == FRAME_HASHES) {
 			assert_int_equal(bytes, 0);
+			blocks_hash(&blocks, &frame);
 			window_hash_update(&hash, frame.payload, frame.header.size);
 			words += frame.header.size / 4;
 			continue;
@@ -463,5 +527,7 @@ void player_take_commit(struct player *p, uint64_t seq, uint64_t nonce, uint64_t
 	}
 	assert_true(frame.header.b == nonce);
 	assert_int_equal(words, 0);
+	*ret_hashed = blocks.hashed;
+	blocks_end(&blocks);
 	*ret_bytes = bytes;
 }

@@ -80,7 +80,12 @@ enum cells_id {
 void cells_objects(struct script *s);
 void cells_step(unsigned char *memory); /* what one run of the command buffer does */
 
-/* Takes the windows and the DONE of a COMMIT into memory; checks nonces and hashes. */
+#define PLAYER_BLOCK (64u << 10)
+
+/* Takes the windows and the DONE of a COMMIT into memory; checks nonces and hashes. player_take_changed: and keeps the hashes of the
+ * memory's blocks as a session does (0: not known); of blocks that have not changed no bytes may come. *ret_hashed: blocks hashed. */
+void player_take_changed(struct player *p, uint64_t seq, uint64_t nonce, uint64_t memory_id, unsigned char *memory,
+	uint64_t memory_size, uint64_t *hashes, uint64_t *ret_bytes, uint64_t *ret_hashed);
 void player_take_commit(struct player *p, uint64_t seq, uint64_t nonce, uint64_t memory_id, unsigned char *memory,
 	uint64_t memory_size, uint64_t *ret_bytes);
 

@@ -211,6 +211,113 @@ static void test_large(void **state)
 	free(got);
 }
 
+#define STILL_MEMORY 1u
+#define STILL_BYTES (8ull << 20)
+
+/* A memory of which little changes between COMMITs; what its executor returned, and the hashes that came with it. */
+struct still {
+	struct player p;
+	uint64_t seq;
+	unsigned char model[STILL_BYTES], got[STILL_BYTES];
+	uint64_t hashes[STILL_BYTES / PLAYER_BLOCK + 1];
+};
+
+static void still_write(struct still *t, uint64_t offset, uint64_t size, unsigned char value)
+{
+	const struct record_run run = { offset, size };
+	struct script s = { .observed = t->seq };
+
+	memset(t->model + offset, value, size);
+	script_write(&s, STILL_MEMORY, &run, 1, t->model + offset);
+	player_log(&t->p, &s.records);
+	script_finish(&s);
+}
+
+/* A COMMIT of [offset, offset + size): so many blocks were hashed, and so many came; then the checkpoint is the device's memory. */
+static void still_commit(struct still *t, uint64_t offset, uint64_t size, uint64_t hashed, uint64_t returned)
+{
+	const struct record_range range = { STILL_MEMORY, offset, size };
+	struct script s = { .observed = t->seq };
+	uint64_t bytes, count;
+
+	t->seq++;
+	script_submit(&s, t->seq, NONCE + t->seq * 1000, SUBMIT_COMMIT, NULL, 0, &range, 1);
+	player_log(&t->p, &s.records);
+	player_take_changed(
+		&t->p, t->seq, NONCE + t->seq * 1000, STILL_MEMORY, t->got, STILL_BYTES, t->hashes, &bytes, &count);
+	assert_int_equal(count, hashed);
+	assert_int_equal(bytes, returned * PLAYER_BLOCK);
+	assert_memory_equal(t->got, t->model, STILL_BYTES);
+	script_finish(&s);
+}
+
+/* The same checkpoint for another executor. */
+static void still_move(struct still *t)
+{
+	uint64_t position = t->p.position;
+	struct script s = { 0 };
+	struct frame frame;
+
+	assert_true(player_stop(&t->p));
+	player_start(&t->p, false, NULL);
+	script_allocate(&s, STILL_MEMORY, STILL_BYTES);
+	player_send(&t->p, FRAME_RECORDS, 0, 0, s.records.data, s.records.size);
+	for (uint64_t at = 0; at < STILL_BYTES; at += 1 << 20)
+		player_send(&t->p, FRAME_MEMORY, STILL_MEMORY, at, t->got + at, 1 << 20);
+	player_send(&t->p, FRAME_KNOWN, STILL_MEMORY, 0, t->hashes, STILL_BYTES / PLAYER_BLOCK * sizeof(t->hashes[0]));
+	t->p.position = t->p.sent = position;
+	ring_publish(&t->p.log, position);
+	player_send(&t->p, FRAME_START, position, t->seq, NULL, 0);
+	expect_allocated(&t->p, STILL_MEMORY, VK_SUCCESS);
+	player_expect(&t->p, FRAME_STARTED, &frame);
+	script_finish(&s);
+}
+
+/* Of blocks that are as in the checkpoint nothing is returned; all others come, whatever they were before. */
+static void test_unchanged_blocks(void **state)
+{
+	const uint64_t all = STILL_BYTES / PLAYER_BLOCK;
+	struct still *t = calloc(1, sizeof(*t));
+	struct script s = { 0 };
+
+	(void)state;
+	player_start(&t->p, false, NULL);
+	player_start_empty(&t->p);
+	script_allocate(&s, STILL_MEMORY, STILL_BYTES);
+	player_log(&t->p, &s.records);
+	expect_allocated(&t->p, STILL_MEMORY, VK_SUCCESS);
+	for (uint64_t block = 0; block < all; block += 3)
+		still_write(t, block * PLAYER_BLOCK + 17, 20000, (unsigned char)(block + 1));
+	still_commit(t, 0, STILL_BYTES, all, all); /* nothing is known yet */
+	still_commit(t, 0, STILL_BYTES, all, 0);
+	/* One byte; the last block; two neighbours. */
+	still_write(t, 5 * PLAYER_BLOCK + 4321, 1, 0xAB);
+	still_write(t, STILL_BYTES - 1, 1, 0xCD);
+	still_write(t, 40 * PLAYER_BLOCK - 2, 4, 0xEF);
+	still_commit(t, 0, STILL_BYTES, all, 4);
+	/* There and back between two COMMITs is no change; across COMMITs it is one each time. */
+	still_write(t, 7 * PLAYER_BLOCK, 4, 9);
+	still_write(t, 7 * PLAYER_BLOCK, 4, 0);
+	still_commit(t, 0, STILL_BYTES, all, 0);
+	for (unsigned turn = 0; turn < 4; turn++) {
+		still_write(t, 7 * PLAYER_BLOCK, 4, turn % 2 ? 0 : 9);
+		still_commit(t, 0, STILL_BYTES, all, 1);
+	}
+	/* Too little to be hashed: its hashes are not those of the checkpoint any more, nor is the older value's. */
+	still_write(t, 20 * PLAYER_BLOCK, 8, 1);
+	still_commit(t, 16 * PLAYER_BLOCK, 1 << 20, 0, 16);
+	still_write(t, 20 * PLAYER_BLOCK, 8, 0);
+	still_commit(t, 0, STILL_BYTES, all, 16);
+	/* Another executor knows what the former one said. */
+	still_move(t);
+	still_write(t, 90 * PLAYER_BLOCK + 8, 1, 0x11);
+	still_commit(t, 0, STILL_BYTES, all, 1);
+	still_commit(t, 0, STILL_BYTES, all, 0);
+	assert_true(player_stop(&t->p));
+	script_finish(&s);
+	free(t);
+}
+
 /* Every second byte. */
 static void test_tiny_runs(void **state)
 {
@@ -632,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_remote),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_unchanged_blocks),
 		cmocka_unit_test(test_tiny_runs),
 		cmocka_unit_test(test_mixed_runs),
 		cmocka_unit_test(test_many_submissions),

@@ -26,6 +26,13 @@ static void test_ranges(void **state)
 			assert_true(range_set_add(&set, begin, end));
 			for (uint64_t at = begin; at < end; at++)
 				model[at] = true;
+			if (rand() % 3)
+				continue;
+			begin = (uint64_t)rand() % SPACE;
+			end = begin + 1 + (uint64_t)rand() % 40;
+			assert_true(range_set_cut(&set, begin, end));
+			for (uint64_t at = begin; at < end && at < SPACE; at++)
+				model[at] = false;
 		}
 		for (size_t i = 0; i < set.count; i++) {
 			assert_true(set.spans[i].begin < set.spans[i].end);

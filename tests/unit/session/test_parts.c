@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "migrate/session/graph.h"
@@ -60,6 +61,48 @@ static void test_ranges_take(void **ctx)
 	assert_int_equal(ranges_take(&r, 0, 40), 0);
 	assert_int_equal(ranges_take(&r, 60, 100), 0);
 	assert_int_equal(r.count, 0);
+	ranges_finish(&r);
+}
+
+#define SPACE 300u
+
+static void test_ranges_cut(void **ctx)
+{
+	struct ranges r = { 0 };
+
+	(void)ctx;
+	srand(11);
+	for (int round = 0; round < 200; round++) {
+		bool model[SPACE + 1] = { false };
+
+		ranges_clear(&r);
+		for (int i = 0; i < 40; i++) {
+			uint64_t start = (uint64_t)rand() % SPACE, end = start + 1 + (uint64_t)rand() % 20, bytes,
+				 expected = 0;
+
+			end = end < SPACE ? end : SPACE;
+			if (rand() % 3) {
+				assert_int_equal(ranges_add(&r, start, end), 0);
+				memset(model + start, true, end - start);
+				continue;
+			}
+			for (uint64_t at = start; at < end; at++)
+				expected += model[at];
+			memset(model + start, false, end - start);
+			assert_int_equal(ranges_cut(&r, start, end, &bytes), 0);
+			assert_int_equal(bytes, expected);
+		}
+		for (size_t i = 0; i < r.count; i++) {
+			assert_true(r.at[i].start < r.at[i].end);
+			assert_true(i == 0 || r.at[i - 1].end < r.at[i].start);
+			for (uint64_t at = r.at[i].start; at < r.at[i].end; at++) {
+				assert_true(model[at]);
+				model[at] = false;
+			}
+		}
+		for (uint64_t at = 0; at < SPACE; at++)
+			assert_false(model[at]);
+	}
 	ranges_finish(&r);
 }
 
@@ -259,18 +302,101 @@ static void test_state_abandon(void **ctx)
 	state_finish(&s);
 }
 
+static void commit_blocks(struct state *s, struct state_memory *m, const uint64_t *hashes, unsigned char value)
+{
+	static unsigned char bytes[STATE_BLOCK];
+	uint64_t changed = 0;
+
+	memset(bytes, value, sizeof(bytes));
+	assert_int_equal(state_dirty(m, 0, m->size), 0);
+	assert_int_equal(state_begin(s, 100, false), 0);
+	if (hashes)
+		assert_int_equal(state_hash(s, m->id, 0, hashes, 3), 0);
+	for (uint64_t i = 0; i < m->missing.count;) {
+		uint64_t start = m->missing.at[i].start, left = m->missing.at[i].end - start;
+
+		assert_int_equal(state_stage(s, m->id, start, bytes, left < sizeof(bytes) ? left : sizeof(bytes)), 0);
+	}
+	assert_int_equal(s->missing_bytes, 0);
+	assert_int_equal(state_commit(s, no_change, &changed), 0);
+}
+
+static int see_hashes(void *ctx, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size)
+{
+	(void)id;
+	memcpy((unsigned char *)ctx + offset / STATE_BLOCK * sizeof(uint64_t), bytes, size);
+	return 0;
+}
+
+static void test_state_hash(void **ctx)
+{
+	const uint64_t first[] = { 11, 12, 13 }, second[] = { 11, 22, 13 }, none[] = { 0, 0, 0 };
+	const uint64_t size = 2 * STATE_BLOCK + 512;
+	uint64_t seen[3] = { 0 };
+	struct state s = { 0 };
+	struct state_memory *m, *host;
+
+	(void)ctx;
+	state_allocate(&s, 1, size, 0, false);
+	state_allocate(&s, 2, size, 0, true);
+	m = state_find(&s, 1);
+	host = state_find(&s, 2);
+	state_commit_allocate(&s, m);
+	state_commit_allocate(&s, host);
+	commit_blocks(&s, m, first, 1);
+	assert_true(m->bytes[0] == 1 && m->bytes[STATE_BLOCK] == 1 && m->bytes[size - 1] == 1);
+	/* Only the middle one has changed. */
+	commit_blocks(&s, m, second, 2);
+	assert_true(m->bytes[STATE_BLOCK - 1] == 1 && m->bytes[STATE_BLOCK] == 2 && m->bytes[2 * STATE_BLOCK] == 1);
+	/* Back to the older one: that is not the checkpoint's. */
+	commit_blocks(&s, m, first, 3);
+	assert_true(m->bytes[0] == 1 && m->bytes[STATE_BLOCK] == 3 && m->bytes[size - 1] == 1);
+	/* What an abandoned commit said counts for nothing. */
+	state_dirty(m, 0, size);
+	state_begin(&s, 100, false);
+	assert_int_equal(state_hash(&s, 1, 0, second, 3), 0);
+	state_abandon(&s);
+	assert_int_equal(state_walk_hashes(&s, 16, see_hashes, seen), 0);
+	assert_memory_equal(seen, first, sizeof(first));
+	commit_blocks(&s, m, second, 4);
+	assert_true(m->bytes[0] == 1 && m->bytes[STATE_BLOCK] == 4);
+	/* Bytes without hashes have none; no hash is no match either. */
+	commit_blocks(&s, m, NULL, 5);
+	commit_blocks(&s, m, none, 6);
+	assert_true(m->bytes[0] == 6 && m->bytes[size - 1] == 6);
+	commit_blocks(&s, m, second, 7);
+	assert_true(m->bytes[0] == 7 && m->bytes[size - 1] == 7);
+	/* Not of memory that the host sees, not between blocks, not behind the end, not twice, not behind bytes. */
+	state_dirty(m, 0, size);
+	state_dirty(host, 0, size);
+	state_begin(&s, 100, false);
+	assert_int_equal(state_hash(&s, 2, 0, second, 1), -EBADMSG);
+	assert_int_equal(state_hash(&s, 3, 0, second, 1), -EBADMSG);
+	assert_int_equal(state_hash(&s, 1, 512, second, 1), -EBADMSG);
+	assert_int_equal(state_hash(&s, 1, STATE_BLOCK, second, 3), -EBADMSG);
+	assert_int_equal(state_hash(&s, 1, UINT64_MAX - STATE_BLOCK + 1, second, 1), -EBADMSG);
+	assert_int_equal(state_hash(&s, 1, 0, second, 1), 0);
+	assert_int_equal(state_hash(&s, 1, 0, second, 1), -EBADMSG);
+	assert_int_equal(state_stage(&s, 1, 0, second, 8), -EBADMSG); /* unchanged: nobody asked for it */
+	assert_int_equal(state_stage(&s, 1, 2 * STATE_BLOCK, second, 8), 0);
+	assert_int_equal(state_hash(&s, 1, STATE_BLOCK, second + 1, 1), -EBADMSG);
+	state_finish(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_ranges_unite),
 		cmocka_unit_test(test_ranges_take),
+		cmocka_unit_test(test_ranges_cut),
 		cmocka_unit_test(test_graph_keeps_what_others_were_made_from),
 		cmocka_unit_test(test_graph_updates),
 		cmocka_unit_test(test_graph_circle),
 		cmocka_unit_test(test_graph_freed_memory),
 		cmocka_unit_test(test_state_commit),
 		cmocka_unit_test(test_state_abandon),
+		cmocka_unit_test(test_state_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
