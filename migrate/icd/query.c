@@ -211,7 +211,19 @@ static void copy_flush(
 	*count = 0;
 }
 
-/* Words are little-endian: the lower halves are what 32-bit results are. A query that is not available yields 0. */
+/* A query that this recording has reset and not written since leaves its place in the target alone. */
+static bool known_reset(const struct icd_command_buffer *cb, const struct icd_query_pool *pool, uint32_t query)
+{
+	size_t count;
+	const struct icd_query_use *all = uses(cb, &count);
+	for (size_t i = 0; i < count; i++)
+		if (all[i].pool == pool)
+			return all[i].states[query] == ICD_QUERY_RESET;
+	return false;
+}
+
+/* Words are little-endian: the lower halves are what 32-bit results are. A query that is not available, and of which this recording
+ * does not know it, yields 0. */
 VKAPI_ATTR void VKAPI_CALL icd_CmdCopyQueryPoolResults(VkCommandBuffer handle, VkQueryPool pool, uint32_t first,
 	uint32_t count, VkBuffer target, VkDeviceSize offset, VkDeviceSize stride, VkQueryResultFlags flags)
 {
@@ -221,19 +233,28 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyQueryPoolResults(VkCommandBuffer handle, V
 	const bool availability = flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT;
 	VkBufferCopy regions[COPY_REGIONS];
 	uint32_t made = 0;
+	bool *left_alone = calloc(count + 1, sizeof(*left_alone));
+	if (!left_alone) {
+		cb->failed = true;
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		left_alone[i] = known_reset(cb, p, first + i);
 	icd_queries_flush(cb);
 	icd_analyse_read(cb, ICD_FROM(icd_buffer, p->buffer), (VkDeviceSize)first * ICD_QUERY_BYTES,
 		(VkDeviceSize)count * ICD_QUERY_BYTES);
 	for (uint32_t i = 0; i < count; i++) {
 		const VkDeviceSize from = (VkDeviceSize)(first + i) * ICD_QUERY_BYTES, to = offset + i * stride;
 		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), to, availability ? 2 * word : word);
-		regions[made++] = (VkBufferCopy){ from, to, word };
+		if (!left_alone[i])
+			regions[made++] = (VkBufferCopy){ from, to, word };
 		if (availability)
 			regions[made++] = (VkBufferCopy){ from + 8, to + word, word };
 		if (made + 2 > COPY_REGIONS)
 			copy_flush(cb, p->buffer, target, &made, regions);
 	}
 	copy_flush(cb, p->buffer, target, &made, regions);
+	free(left_alone);
 }
 
 /* The host's side */
