@@ -13,15 +13,15 @@ const phase = (name) => fs.writeSync(2, `phase ${name}\n`)
 phase('load')
 const context = await loadModel({ model, n_ctx: 1024, n_gpu_layers: 99, n_threads: 1, lib_variant: 'vulkan', use_mmap: false })
 phase('prompt')
-let count = 0
-const line = (piece) => JSON.stringify(Object.entries(piece))
-await context.completion(
+let generates = false
+const { completion_probabilities: list } = await context.completion(
 	{ prompt, n_predict: parseInt(tokens), temperature: 1, top_k: 20, seed: 1, n_probs: 3, ignore_eos: true },
-	(piece) => {
-		if (count++ === 0) phase('generation')
-		console.log(line({ token: piece.token, probabilities: piece.completion_probabilities }))
+	() => {
+		if (!generates) phase('generation')
+		generates = true
 	})
 phase('end')
-await new Promise((resolve) => setTimeout(resolve, 500)) // the last pieces may be told behind the completion's end
-console.log(`${count} tokens`)
+// The list of the completion itself: what its pieces tell may come behind its end or not at all.
+for (const token of list) console.log(JSON.stringify(token))
+console.log(`${list.length} tokens`)
 await context.release()
