@@ -32,13 +32,14 @@ struct executor {
 	struct shader_check shaders;
 	VkCommandPool pool; /* of the program's command buffers */
 	struct wire_arena arena;
-	struct buf record;   /* private copy of the record at hand */
-	struct buf named;    /* const struct object *[]: what the command at hand names, in order */
-	struct buf submit;   /* VkCommandBuffer[] of the submission at hand */
+	struct buf record;        /* private copy of the record at hand */
+	struct buf named;         /* const struct object *[]: what the command at hand names, in order */
+	struct buf submit;        /* VkCommandBuffer[] of the submission at hand */
 	struct list dirty_images; /* struct image: written since they were last stored, in order of their last submission */
-	uint64_t next_seq;   /* of the next SUBMIT */
-	bool seeding;        /* memory is filled with zeros at the end of the seed, where it received nothing */
-	uint64_t seed_bytes; /* memory received with the seed */
+	uint64_t next_seq;        /* of the next SUBMIT */
+	bool seeding;             /* memory is filled with zeros at the end of the seed, where it received nothing */
+	uint64_t seed_bytes;      /* memory received with the seed */
+	bool seed_hashed;         /* the seed has hashes to compare with */
 };
 
 /* After the device and the link; makes all the rest. */

@@ -87,6 +87,7 @@ class Bench(LabBench, Apps):
             events = self.tbmesh("alpha", "events")["events"]
             done = [e for e in events if e["type"] == "MigrationCompleted"][-1]["fields"]
             floor = float(done["streamed_bytes"]) * 8 / goodput * 1000
+            self.emit(f"recovery_seeded_ms:{mib}MiB", float(done["started_ms"]), "ms", floor, "state / goodput of a cable", "lower")
             self.emit(f"recovery_ms:{mib}MiB", float(done["duration_ms"]), "ms", floor, "state / goodput of a cable", "lower")
 
     def idle(self):
