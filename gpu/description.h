@@ -43,13 +43,14 @@ struct description_format {
 	uint32_t format;
 	VkFormatProperties properties;
 };
-/* Optimally tiled images of a format and type, single-sampled, used for all that the format's features allow. */
+/* Optimally tiled images of a format and type, used for all that the format's features allow. */
 struct description_image {
 	uint32_t format, type; /* VkFormat, VkImageType */
 	VkExtent3D max_extent;
 	uint32_t max_mips, max_layers;
 	uint32_t cube; /* 1: also with CUBE_COMPATIBLE */
 	uint64_t max_bytes;
+	uint32_t samples, reserved; /* VkSampleCountFlags, of images that are not used for storage */
 };
 struct description_buffer {
 	uint64_t alignment, size_granularity;

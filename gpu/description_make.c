@@ -92,6 +92,10 @@ static VkImageUsageFlags usage_of(VkFormatFeatureFlags features)
 		usage |= VK_IMAGE_USAGE_SAMPLED_BIT;
 	if (features & VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT)
 		usage |= VK_IMAGE_USAGE_STORAGE_BIT;
+	if (features & VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BIT)
+		usage |= VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT;
+	if (features & VK_FORMAT_FEATURE_DEPTH_STENCIL_ATTACHMENT_BIT)
+		usage |= VK_IMAGE_USAGE_DEPTH_STENCIL_ATTACHMENT_BIT;
 	return usage;
 }
 
@@ -107,15 +111,18 @@ static void append_images(struct buf *out, VkPhysicalDevice device)
 			continue;
 		VkImageUsageFlags usage = usage_of(format.optimalTilingFeatures);
 		for (VkImageType type = VK_IMAGE_TYPE_1D; type <= VK_IMAGE_TYPE_3D; type++) {
-			VkImageFormatProperties p, cube;
+			VkImageFormatProperties p, cube, plain;
 			if (vkGetPhysicalDeviceImageFormatProperties(
 				    device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL, usage, 0, &p) != VK_SUCCESS)
 				continue;
 			bool cubes = type == VK_IMAGE_TYPE_2D &&
 				vkGetPhysicalDeviceImageFormatProperties(device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL,
 					usage, VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT, &cube) == VK_SUCCESS;
+			if (vkGetPhysicalDeviceImageFormatProperties(device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL,
+				    usage & ~(VkImageUsageFlags)VK_IMAGE_USAGE_STORAGE_BIT, 0, &plain) != VK_SUCCESS)
+				plain.sampleCounts = VK_SAMPLE_COUNT_1_BIT;
 			images[count++] = (struct description_image){ f, (uint32_t)type, p.maxExtent, p.maxMipLevels,
-				p.maxArrayLayers, cubes, p.maxResourceSize };
+				p.maxArrayLayers, cubes, p.maxResourceSize, plain.sampleCounts, 0 };
 		}
 	}
 	append(out, DESCRIPTION_IMAGES, 0, images, count * sizeof(images[0]));

@@ -93,18 +93,26 @@ def capability_line(capability, enable):
 
 
 def format_lines(root):
-    """The formats of Vulkan 1.0 that every driver copies byte by byte (see image.h)."""
+    """The formats of Vulkan 1.0 that every driver copies byte by byte (see image.h), and depth and stencil."""
     core = {e.get("name") for e in root.iterfind("enums[@name='VkFormat']/enum")}
     for element in root.iterfind("formats/format"):
         size = int(element.get("blockSize"))
         components = element.findall("component")
+        depth = [int(c.get("bits")) for c in components if c.get("name") == "D"]
+        stencil = any(c.get("name") == "S" for c in components)
+        if element.get("name") in core and (depth or stencil):
+            # As copies of one aspect see them: VkBufferImageCopy.
+            size = (2 if depth[0] == 16 else 4) if depth else 1
+            aspects = " | ".join(["VK_IMAGE_ASPECT_DEPTH_BIT"] * bool(depth) + ["VK_IMAGE_ASPECT_STENCIL_BIT"] * stencil)
+            yield f"\t[{element.get('name')}] = {{ {size}, 1, 1, {aspects} }},"
+            continue
         bits = [c.get("bits") for c in components]
         exact = element.get("compressed") or sum(int(b) for b in bits) == 8 * size
         if (element.get("name") not in core or not exact or size & (size - 1) or element.get("chroma")
                 or element.get("compressed") == "PVRTC" or any(c.get("name") in "DS" for c in components)):
             continue
         width, height, _ = (element.get("blockExtent") or "1,1,1").split(",")
-        yield f"\t[{element.get('name')}] = {{ {size}, {width}, {height} }},"
+        yield f"\t[{element.get('name')}] = {{ {size}, {width}, {height}, VK_IMAGE_ASPECT_COLOR_BIT }},"
 
 
 def main(arguments):

@@ -39,8 +39,10 @@ static bool valid(const VkImageCreateInfo *info)
 	if (info->arrayLayers == 0 || info->arrayLayers > GPU_IMAGE_MAX_EXTENT ||
 		(info->imageType == VK_IMAGE_TYPE_3D && info->arrayLayers != 1))
 		return false;
-	return info->samples == VK_SAMPLE_COUNT_1_BIT && info->mipLevels != 0 && info->mipLevels <= GPU_IMAGE_MAX_MIPS &&
-		largest >> (info->mipLevels - 1) != 0;
+	if (info->samples != VK_SAMPLE_COUNT_1_BIT &&
+		(info->samples != VK_SAMPLE_COUNT_4_BIT || info->imageType != VK_IMAGE_TYPE_2D || info->mipLevels != 1))
+		return false;
+	return info->mipLevels != 0 && info->mipLevels <= GPU_IMAGE_MAX_MIPS && largest >> (info->mipLevels - 1) != 0;
 }
 
 static uint64_t slice_size(const struct gpu_image *i, const VkExtent3D *e)
@@ -49,18 +51,32 @@ static uint64_t slice_size(const struct gpu_image *i, const VkExtent3D *e)
 		i->format.block_bytes;
 }
 
+static bool has_both(const struct gpu_format *f)
+{
+	return f->aspects == (VK_IMAGE_ASPECT_DEPTH_BIT | VK_IMAGE_ASPECT_STENCIL_BIT);
+}
+
+static uint64_t align(uint64_t offset)
+{
+	return (offset + GPU_IMAGE_ALIGN - 1) & ~(uint64_t)(GPU_IMAGE_ALIGN - 1);
+}
+
 bool gpu_image_init(struct gpu_image *i, const VkImageCreateInfo *info)
 {
 	const struct gpu_format *f = gpu_format_find(info->format);
 	if (f == NULL || !valid(info))
 		return false;
-	*i = (struct gpu_image){
-		.format = *f, .extent = info->extent, .mips = info->mipLevels, .layers = info->arrayLayers
-	};
+	*i = (struct gpu_image){ .format = *f,
+		.extent = info->extent,
+		.mips = info->mipLevels,
+		.layers = info->arrayLayers,
+		.samples = info->samples };
 	for (uint32_t mip = 0; mip < i->mips; mip++) {
 		const VkExtent3D e = gpu_image_extent(i, mip);
-		uint64_t end = i->mip_offset[mip] + slice_size(i, &e) * e.depth * i->layers;
-		i->mip_offset[mip + 1] = (end + GPU_IMAGE_ALIGN - 1) & ~(uint64_t)(GPU_IMAGE_ALIGN - 1);
+		uint64_t end = i->mip_offset[mip] + slice_size(i, &e) * e.depth * i->layers * i->samples;
+		if (has_both(f))
+			end = align(end) + (uint64_t)e.width * e.height * e.depth * i->layers * i->samples;
+		i->mip_offset[mip + 1] = align(end);
 	}
 	return true;
 }
@@ -90,16 +106,27 @@ uint64_t gpu_format_copy_size(const struct gpu_format *f, const VkBufferImageCop
 	uint64_t slices = (uint64_t)region->imageSubresource.layerCount * region->imageExtent.depth;
 	if (width == 0 || height == 0 || slices == 0)
 		return 0;
-	return ((slices - 1) * slice + (height - 1) * row + width) * f->block_bytes;
+	bool stencil = has_both(f) && region->imageSubresource.aspectMask == VK_IMAGE_ASPECT_STENCIL_BIT;
+	return ((slices - 1) * slice + (height - 1) * row + width) * (stencil ? 1 : f->block_bytes);
 }
 
-uint32_t gpu_image_copies(const struct gpu_image *i, uint64_t offset, VkBufferImageCopy regions[GPU_IMAGE_MAX_MIPS])
+uint32_t gpu_image_copies(const struct gpu_image *i, uint64_t offset, VkBufferImageCopy regions[GPU_IMAGE_MAX_COPIES])
 {
-	for (uint32_t mip = 0; mip < i->mips; mip++)
-		regions[mip] = (VkBufferImageCopy){
+	uint32_t count = 0;
+	for (uint32_t mip = 0; mip < i->mips && i->samples == 1; mip++) {
+		const VkExtent3D e = gpu_image_extent(i, mip);
+		VkBufferImageCopy c = {
 			.bufferOffset = offset + i->mip_offset[mip],
-			.imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, mip, 0, i->layers },
-			.imageExtent = gpu_image_extent(i, mip),
+			.imageSubresource = { i->format.aspects, mip, 0, i->layers },
+			.imageExtent = e,
 		};
-	return i->mips;
+		if (has_both(&i->format)) {
+			c.imageSubresource.aspectMask = VK_IMAGE_ASPECT_DEPTH_BIT;
+			regions[count++] = c;
+			c.bufferOffset = offset + align(i->mip_offset[mip] + slice_size(i, &e) * e.depth * i->layers);
+			c.imageSubresource.aspectMask = VK_IMAGE_ASPECT_STENCIL_BIT;
+		}
+		regions[count++] = c;
+	}
+	return count;
 }

@@ -63,8 +63,9 @@ struct record_write {
 
 /* Payload of RECORD_SUBMIT: this, then range_count ranges that the submission may write, then to the end uint64_t ids of the
  * images that it may write, in order of their last write. deps = command buffers. */
-#define SUBMIT_COMMIT 1u /* be a checkpoint */
-#define SUBMIT_RETURN 2u /* relaxed mode: bring back what the host may see, and be complete with it */
+#define SUBMIT_IMAGE_NEEDED (1ull << 63) /* with the id of a multisampled image: it must hold what was written to it */
+#define SUBMIT_COMMIT 1u                 /* be a checkpoint */
+#define SUBMIT_RETURN 2u                 /* relaxed mode: bring back what the host may see, and be complete with it */
 struct record_submit {
 	uint64_t nonce;
 	uint32_t flags;

@@ -285,6 +285,102 @@ static void create_pipeline(struct decoding *d)
 	cache->changed = true;
 }
 
+static void create_graphics_pipeline(struct decoding *d)
+{
+	struct pipeline_cache *cache = &d->x->pipelines;
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateGraphicsPipelines v;
+	VkPipeline pipeline = VK_NULL_HANDLE;
+	VkResult result;
+
+	if (!wire_decode_vkCreateGraphicsPipelines(&d->reader, &v))
+		malformed(d);
+	if (!v.pCreateInfo->renderPass || !v.pCreateInfo->layout || !v.pCreateInfo->pRasterizationState)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT,
+			"graphics pipeline %llu lacks render pass, layout or rasterization", (unsigned long long)d->subject);
+	result = device->vk.vkCreateGraphicsPipelines(device->handle, cache->handle, 1, v.pCreateInfo, NULL, &pipeline);
+	add(d, VK_OBJECT_TYPE_PIPELINE, result, (uint64_t)pipeline)->graphics = true;
+	cache->changed = true;
+}
+
+/* References reach beyond the attachments? */
+static bool refers_within(const VkAttachmentReference2 *references, uint32_t count, uint32_t attachments)
+{
+	for (uint32_t i = 0; references && i < count; i++)
+		if (references[i].attachment != VK_ATTACHMENT_UNUSED && references[i].attachment >= attachments)
+			return false;
+	return true;
+}
+
+static bool pass_valid(const VkRenderPassCreateInfo2 *info)
+{
+	for (uint32_t i = 0; i < info->subpassCount; i++) {
+		const VkSubpassDescription2 *s = &info->pSubpasses[i];
+		const VkSubpassDescriptionDepthStencilResolve *resolve = s->pNext;
+
+		if (!refers_within(s->pInputAttachments, s->inputAttachmentCount, info->attachmentCount) ||
+			!refers_within(s->pColorAttachments, s->colorAttachmentCount, info->attachmentCount) ||
+			!refers_within(s->pResolveAttachments, s->colorAttachmentCount, info->attachmentCount) ||
+			!refers_within(s->pDepthStencilAttachment, 1, info->attachmentCount) ||
+			(resolve && !refers_within(resolve->pDepthStencilResolveAttachment, 1, info->attachmentCount)))
+			return false;
+		for (uint32_t p = 0; p < s->preserveAttachmentCount; p++)
+			if (s->pPreserveAttachments[p] >= info->attachmentCount)
+				return false;
+	}
+	return info->subpassCount != 0;
+}
+
+static void create_render_pass(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateRenderPass2 v;
+	VkRenderPass pass = VK_NULL_HANDLE;
+	struct object *object;
+	VkResult result;
+
+	if (!wire_decode_vkCreateRenderPass2(&d->reader, &v))
+		malformed(d);
+	if (!pass_valid(v.pCreateInfo))
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "render pass %llu refers to attachments that it has not",
+			(unsigned long long)d->subject);
+	result = device->vk.vkCreateRenderPass2(device->handle, v.pCreateInfo, NULL, &pass);
+	object = add(d, VK_OBJECT_TYPE_RENDER_PASS, result, (uint64_t)pass);
+	object->attachments = v.pCreateInfo->attachmentCount;
+	for (uint32_t i = 0; i < v.pCreateInfo->attachmentCount; i++) {
+		const VkAttachmentDescription2 *a = &v.pCreateInfo->pAttachments[i];
+
+		if (a->loadOp == VK_ATTACHMENT_LOAD_OP_CLEAR || a->stencilLoadOp == VK_ATTACHMENT_LOAD_OP_CLEAR)
+			object->clears = i + 1;
+	}
+}
+
+static void create_framebuffer(struct decoding *d)
+{
+	const struct device *device = &d->x->device;
+	struct wire_vkCreateFramebuffer v;
+	VkFramebuffer framebuffer = VK_NULL_HANDLE;
+	const struct object *pass;
+	struct object *object;
+	bool valid;
+	VkResult result;
+
+	if (!wire_decode_vkCreateFramebuffer(&d->reader, &v)) {
+		add_unusable(d, VK_OBJECT_TYPE_FRAMEBUFFER);
+		return;
+	}
+	memcpy(&pass, d->x->named.data, sizeof(pass));
+	valid = v.pCreateInfo->flags == 0 && v.pCreateInfo->attachmentCount == pass->attachments;
+	for (uint32_t i = 0; valid && i < v.pCreateInfo->attachmentCount; i++)
+		valid = v.pCreateInfo->pAttachments[i] != VK_NULL_HANDLE;
+	if (!valid)
+		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "framebuffer %llu does not fit its render pass",
+			(unsigned long long)d->subject);
+	result = device->vk.vkCreateFramebuffer(device->handle, v.pCreateInfo, NULL, &framebuffer);
+	object = add(d, VK_OBJECT_TYPE_FRAMEBUFFER, result, (uint64_t)framebuffer);
+	object->attachments = pass->attachments;
+}
+
 /* Sets come from pools of our own: the program's is a name only. */
 static void create_pool(struct decoding *d)
 {
@@ -386,6 +482,15 @@ void apply_create(struct executor *x, const struct record_view *record)
 	case WIRE_vkCreateComputePipelines:
 		create_pipeline(&d);
 		break;
+	case WIRE_vkCreateGraphicsPipelines:
+		create_graphics_pipeline(&d);
+		break;
+	case WIRE_vkCreateRenderPass2:
+		create_render_pass(&d);
+		break;
+	case WIRE_vkCreateFramebuffer:
+		create_framebuffer(&d);
+		break;
 	case WIRE_vkCreateDescriptorPool:
 		create_pool(&d);
 		break;
@@ -472,6 +577,7 @@ static void bind_image(struct decoding *d, struct object *object)
 		failed(d, result);
 	object->usable = true;
 	memory->aliased |= is_aliased(d->x, image);
+	image->hollow = d->x->seeding && image->layout.samples != 1;
 	if (!d->x->seeding)
 		upload_image(&d->x->upload, image);
 }
@@ -504,21 +610,35 @@ static void drop_recording(struct executor *x, struct object *object)
 
 /* The program's own flags are not needed: what it may do with a command buffer, it did. In a replay the same one may be on its
  * way several times. */
-static void begin_recording(struct executor *x, struct object *object, uint32_t serial, uint32_t count)
+static void begin_recording(
+	struct executor *x, struct object *object, const struct decoding *d, const struct record_part *part)
 {
-	const VkCommandBufferInheritanceInfo inheritance = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO };
-	const VkCommandBufferBeginInfo begin = {
+	const VkCommandBufferInheritanceInfo nothing = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO };
+	VkCommandBufferBeginInfo begin = {
 		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
 		.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
-		.pInheritanceInfo = &inheritance,
+		.pInheritanceInfo = &nothing,
 	};
+	struct wire_reader reader = d->reader, parameters;
+	struct wire_vkBeginCommandBuffer v;
+	uint16_t command;
 	VkResult result;
+	bool in_pass;
 
 	drop_recording(x, object);
+	/* What a secondary one inherits of its render pass. */
+	in_pass = !object->primary && wire_next(&reader, &command, &parameters) == 1 &&
+		command == WIRE_vkBeginCommandBuffer && wire_decode_vkBeginCommandBuffer(&parameters, &v) &&
+		v.pBeginInfo->pInheritanceInfo && v.pBeginInfo->pInheritanceInfo->renderPass;
+	if (in_pass) {
+		begin.flags |= VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT;
+		begin.pInheritanceInfo = v.pBeginInfo->pInheritanceInfo;
+	}
 	result = x->device.vk.vkBeginCommandBuffer((VkCommandBuffer)(uintptr_t)object->handle, &begin);
 	if (result < 0)
 		link_lost(&x->link, result, "vkBeginCommandBuffer failed");
-	object->open = (struct open_recording){ .serial = serial, .count = count, .next = 1 };
+	object->open =
+		(struct open_recording){ .serial = part->serial, .count = part->count, .next = 1, .state.in_pass = in_pass };
 }
 
 /* Takes these commands behind those that are there. What names dead objects can't be recorded. */
@@ -533,7 +653,7 @@ static void play_commands(struct executor *x, struct object *object, struct deco
 		.limits = &x->device.properties.limits,
 		.named = &x->named,
 		.primary = object->primary,
-		.has_pipeline = object->open.has_pipeline,
+		.state = object->open.state,
 	};
 	if (object->open.next == 1 && wire_next(&first, &d->command, &parameters) == 1 &&
 		d->command == WIRE_vkBeginCommandBuffer)
@@ -552,7 +672,7 @@ static void play_commands(struct executor *x, struct object *object, struct deco
 		drop_recording(x, object);
 		return;
 	}
-	object->open.has_pipeline = d->recording.has_pipeline;
+	object->open.state = d->recording.state;
 	if (object->open.next++ < object->open.count)
 		return;
 	object->open = (struct open_recording){ 0 };
@@ -582,9 +702,13 @@ static void record_commands(struct executor *x, struct object *object, const str
 		memcpy(&part, d.reader.at, sizeof(part));
 		d.reader.at += sizeof(part);
 	}
-	if (record->header.key <= 1)
-		begin_recording(x, object, part.serial, part.count);
-	else if (object->open.next != record->header.key || object->open.serial != part.serial)
+	if (record->header.key <= 1) {
+		begin_recording(x, object, &d, &part);
+		if (d.missing || d.unusable) {
+			drop_recording(x, object);
+			return;
+		}
+	} else if (object->open.next != record->header.key || object->open.serial != part.serial)
 		return;
 	play_commands(x, object, &d);
 }
@@ -671,6 +795,12 @@ static void destroy(struct executor *x, struct object *object)
 		break;
 	case VK_OBJECT_TYPE_PIPELINE:
 		vk->vkDestroyPipeline(device, (VkPipeline)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_RENDER_PASS:
+		vk->vkDestroyRenderPass(device, (VkRenderPass)handle, NULL);
+		break;
+	case VK_OBJECT_TYPE_FRAMEBUFFER:
+		vk->vkDestroyFramebuffer(device, (VkFramebuffer)handle, NULL);
 		break;
 	case VK_OBJECT_TYPE_DESCRIPTOR_SET:
 		set_pools_free(&x->sets, object->pool, (VkDescriptorSet)handle);

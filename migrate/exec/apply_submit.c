@@ -52,8 +52,20 @@ static void note_images(struct executor *x, const unsigned char *ids, uint32_t c
 		uint64_t id;
 
 		memcpy(&id, ids + (size_t)i * sizeof(id), sizeof(id));
-		object = objects_find(&x->objects, id);
+		object = objects_find(&x->objects, id & ~SUBMIT_IMAGE_NEEDED);
 		if (!object || !object->image || !object->image->memory)
+			continue;
+		if (id & SUBMIT_IMAGE_NEEDED) {
+			if (object->image->hollow)
+				link_lost(&x->link, RESULT_WORKLOAD_FAULT,
+					"the program goes on drawing into multisampled image %llu, or reads it; what such "
+					"images "
+					"hold can't be carried to another GPU from one submission to the next",
+					(unsigned long long)object->id);
+			continue;
+		}
+		object->image->hollow = false;
+		if (object->image->layout.samples != 1)
 			continue;
 		list_remove(&object->image->dirty_link);
 		list_append(&x->dirty_images, &object->image->dirty_link);

@@ -164,13 +164,18 @@ static bool check_copy(struct recording *r, uint64_t from, uint64_t to, uint64_t
 	return true;
 }
 
+static bool known_point(VkPipelineBindPoint point)
+{
+	return point == VK_PIPELINE_BIND_POINT_COMPUTE || point == VK_PIPELINE_BIND_POINT_GRAPHICS;
+}
+
 static bool check_bind_sets(struct recording *r, const struct wire_vkCmdBindDescriptorSets *v)
 {
 	const struct object *layout = named_at(r->named, 0);
 	uint64_t dynamic = 0;
 	size_t at = 1;
 
-	if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE || !layout || !layout->layout ||
+	if (!known_point(v->pipelineBindPoint) || !layout || !layout->layout ||
 		!within(v->firstSet, v->descriptorSetCount, layout->layout->set_count))
 		return fault(r, "descriptor sets that the pipeline layout has not");
 	for (uint32_t i = 0; i < v->descriptorSetCount; i++) {
@@ -190,8 +195,7 @@ static bool check_push_descriptors(struct recording *r, const struct wire_vkCmdP
 	const struct object *layout = named_at(r->named, 0);
 	struct buf rest = *r->named;
 
-	if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE || !layout || !layout->layout ||
-		v->set >= layout->layout->set_count)
+	if (!known_point(v->pipelineBindPoint) || !layout || !layout->layout || v->set >= layout->layout->set_count)
 		return fault(r, "descriptor sets that the pipeline layout has not");
 	rest.data += sizeof(layout);
 	rest.size -= sizeof(layout);
@@ -218,8 +222,8 @@ static bool check_push_descriptors(struct recording *r, const struct wire_vkCmdP
 
 static bool check_groups(struct recording *r, const uint32_t base[3], const uint32_t count[3])
 {
-	if (!r->has_pipeline)
-		return fault(r, "a dispatch without a pipeline");
+	if (!r->state.has_pipeline || r->state.in_pass)
+		return fault(r, "a dispatch without a pipeline, or in a render pass");
 	for (int i = 0; i < 3; i++) {
 		if (!within(base[i], count[i], r->limits->maxComputeWorkGroupCount[i]))
 			return fault(r, "a dispatch of more work groups than there may be");
@@ -231,8 +235,8 @@ static bool check_indirect(struct recording *r, uint64_t offset)
 {
 	const struct object *buffer = named_at(r->named, 0);
 
-	if (!r->has_pipeline)
-		return fault(r, "a dispatch without a pipeline");
+	if (!r->state.has_pipeline || r->state.in_pass)
+		return fault(r, "a dispatch without a pipeline, or in a render pass");
 	if (!buffer || offset % 4 || !within(offset, sizeof(VkDispatchIndirectCommand), buffer->size))
 		return fault(r, "an indirect dispatch from beyond the end of its buffer");
 	return true;
@@ -313,15 +317,198 @@ static bool check_query_copies(struct recording *r, const struct wire_vkCmdCopyQ
 	return true;
 }
 
+/* --- draws --- */
+
+static bool check_begin_pass(struct recording *r, const VkRenderPassBeginInfo *info)
+{
+	const struct object *pass = named_at(r->named, 0), *framebuffer = named_at(r->named, 1);
+
+	if (r->state.in_pass || !r->primary || !pass || !framebuffer || framebuffer->attachments != pass->attachments ||
+		info->clearValueCount < pass->clears || (pass->clears && !info->pClearValues))
+		return fault(r, "a render pass that does not fit its framebuffer or its clear values, or is in another one");
+	r->state.in_pass = true;
+	return true;
+}
+
+static bool check_draw(struct recording *r)
+{
+	if (!r->state.has_graphics || !r->state.in_pass)
+		return fault(r, "a draw without a graphics pipeline or outside of a render pass");
+	return true;
+}
+
+static bool check_draw_indirect(struct recording *r, uint64_t offset, uint64_t count, uint64_t stride, uint64_t size)
+{
+	const struct object *buffer = named_at(r->named, 0);
+
+	if (!check_draw(r))
+		return false;
+	if (!buffer || offset % 4 || (count > 1 && (stride % 4 || stride < size)) ||
+		(count && !within(offset, (count - 1) * stride + size, buffer->size)))
+		return fault(r, "an indirect draw from beyond the end of its buffer");
+	return true;
+}
+
+static bool check_draw_count(struct recording *r, uint64_t offset)
+{
+	const struct object *buffer = named_at(r->named, 1);
+
+	if (!buffer) /* the same one twice is named twice */
+		return fault(r, "an indirect draw without its count");
+	if (offset % 4 || !within(offset, sizeof(uint32_t), buffer->size))
+		return fault(r, "an indirect draw whose count is beyond the end of its buffer");
+	return true;
+}
+
+static bool check_index_buffer(struct recording *r, const struct wire_vkCmdBindIndexBuffer *v)
+{
+	const struct object *buffer = named_at(r->named, 0);
+
+	if (!buffer || v->offset >= buffer->size ||
+		(v->indexType != VK_INDEX_TYPE_UINT16 && v->indexType != VK_INDEX_TYPE_UINT32))
+		return fault(r, "an index buffer of which nothing is left, or of another type");
+	r->state.index_size = v->indexType == VK_INDEX_TYPE_UINT16 ? 2 : 4;
+	r->state.index_left = buffer->size - v->offset;
+	return true;
+}
+
+static bool check_vertex_buffers(struct recording *r, const struct wire_vkCmdBindVertexBuffers *v)
+{
+	if (!within(v->firstBinding, v->bindingCount, r->limits->maxVertexInputBindings) ||
+		named_count(r->named) != v->bindingCount)
+		return fault(r, "more vertex buffers than there may be");
+	for (uint32_t i = 0; i < v->bindingCount; i++)
+		if (v->pOffsets[i] >= named_at(r->named, i)->size)
+			return fault(r, "a vertex buffer of which nothing is left");
+	return true;
+}
+
+static bool check_draw_indexed(struct recording *r, const struct wire_vkCmdDrawIndexed *v)
+{
+	if (!check_draw(r))
+		return false;
+	if (!r->state.index_size ||
+		!within((uint64_t)v->firstIndex * r->state.index_size, (uint64_t)v->indexCount * r->state.index_size,
+			r->state.index_left))
+		return fault(r, "a draw of more indices than its buffer has");
+	return true;
+}
+
+static bool check_blit_side(const struct object *image, const VkImageSubresourceLayers *s, const VkOffset3D offsets[2])
+{
+	VkExtent3D whole;
+
+	if (!image || !image->image || s->mipLevel >= image->image->layout.mips || s->layerCount == 0 ||
+		!within(s->baseArrayLayer, s->layerCount, image->image->layout.layers))
+		return false;
+	whole = gpu_image_extent(&image->image->layout, s->mipLevel);
+	for (int i = 0; i < 2; i++) {
+		if (offsets[i].x < 0 || offsets[i].y < 0 || offsets[i].z < 0 || (uint32_t)offsets[i].x > whole.width ||
+			(uint32_t)offsets[i].y > whole.height || (uint32_t)offsets[i].z > whole.depth)
+			return false;
+	}
+	return true;
+}
+
+static bool check_graphics(struct recording *r, unsigned command, const void *parameters)
+{
+	switch ((enum wire_command)command) {
+	case WIRE_vkCmdBeginRenderPass:
+		return check_begin_pass(r, ((const struct wire_vkCmdBeginRenderPass *)parameters)->pRenderPassBegin);
+	case WIRE_vkCmdEndRenderPass:
+	case WIRE_vkCmdNextSubpass:
+		if (!r->state.in_pass || !r->primary)
+			return fault(r, "the end of a render pass that has not begun");
+		r->state.in_pass = command == WIRE_vkCmdNextSubpass;
+		return true;
+	case WIRE_vkCmdClearAttachments:
+		return r->state.in_pass || fault(r, "cleared attachments outside of a render pass");
+	case WIRE_vkCmdBindIndexBuffer:
+		return check_index_buffer(r, parameters);
+	case WIRE_vkCmdBindVertexBuffers:
+		return check_vertex_buffers(r, parameters);
+	case WIRE_vkCmdSetViewport: {
+		const struct wire_vkCmdSetViewport *v = parameters;
+
+		return within(v->firstViewport, v->viewportCount, 1) || fault(r, "more viewports than there may be");
+	}
+	case WIRE_vkCmdSetScissor: {
+		const struct wire_vkCmdSetScissor *v = parameters;
+
+		return within(v->firstScissor, v->scissorCount, 1) || fault(r, "more scissors than there may be");
+	}
+	case WIRE_vkCmdDraw:
+		return check_draw(r);
+	case WIRE_vkCmdDrawIndexed:
+		return check_draw_indexed(r, parameters);
+	case WIRE_vkCmdDrawIndirect: {
+		const struct wire_vkCmdDrawIndirect *v = parameters;
+
+		return check_draw_indirect(r, v->offset, v->drawCount, v->stride, sizeof(VkDrawIndirectCommand));
+	}
+	case WIRE_vkCmdDrawIndexedIndirect: {
+		const struct wire_vkCmdDrawIndexedIndirect *v = parameters;
+
+		return (r->state.index_size || fault(r, "an indexed draw without an index buffer")) &&
+			check_draw_indirect(r, v->offset, v->drawCount, v->stride, sizeof(VkDrawIndexedIndirectCommand));
+	}
+	case WIRE_vkCmdDrawIndirectCount: {
+		const struct wire_vkCmdDrawIndirectCount *v = parameters;
+
+		return check_draw_count(r, v->countBufferOffset) &&
+			check_draw_indirect(r, v->offset, v->maxDrawCount, v->stride, sizeof(VkDrawIndirectCommand));
+	}
+	case WIRE_vkCmdDrawIndexedIndirectCount: {
+		const struct wire_vkCmdDrawIndexedIndirectCount *v = parameters;
+
+		return (r->state.index_size || fault(r, "an indexed draw without an index buffer")) &&
+			check_draw_count(r, v->countBufferOffset) &&
+			check_draw_indirect(r, v->offset, v->maxDrawCount, v->stride, sizeof(VkDrawIndexedIndirectCommand));
+	}
+	case WIRE_vkCmdBlitImage: {
+		const struct wire_vkCmdBlitImage *v = parameters;
+
+		for (uint32_t i = 0; i < v->regionCount; i++)
+			if (!check_blit_side(
+				    named_at(r->named, 0), &v->pRegions[i].srcSubresource, v->pRegions[i].srcOffsets) ||
+				!check_blit_side(
+					named_at(r->named, 1), &v->pRegions[i].dstSubresource, v->pRegions[i].dstOffsets))
+				return fault(r, "a blit beyond the end of an image");
+		return true;
+	}
+	case WIRE_vkCmdResolveImage: {
+		const struct wire_vkCmdResolveImage *v = parameters;
+		const struct object *from = named_at(r->named, 0), *to = named_at(r->named, 1);
+
+		for (uint32_t i = 0; i < v->regionCount; i++) {
+			const VkImageResolve *c = &v->pRegions[i];
+
+			if (!from || !to || !check_subresource(from->image, &c->srcSubresource, c->srcOffset, c->extent) ||
+				!check_subresource(to->image, &c->dstSubresource, c->dstOffset, c->extent))
+				return fault(r, "a resolve beyond the end of an image");
+		}
+		return true;
+	}
+	default: /* the driver bounds these, or nothing is written by them */
+		return true;
+	}
+}
+
 bool check_command(struct recording *r, unsigned command, const void *parameters)
 {
 	switch ((enum wire_command)command) {
 	case WIRE_vkCmdBindPipeline: {
 		const struct wire_vkCmdBindPipeline *v = parameters;
 
-		if (v->pipelineBindPoint != VK_PIPELINE_BIND_POINT_COMPUTE)
-			return fault(r, "a pipeline bound to another point than compute");
-		r->has_pipeline = true;
+		const struct object *pipeline = named_at(r->named, 0);
+
+		if (!known_point(v->pipelineBindPoint) || !pipeline ||
+			pipeline->graphics != (v->pipelineBindPoint == VK_PIPELINE_BIND_POINT_GRAPHICS))
+			return fault(r, "a pipeline bound to a point that is not its own");
+		if (pipeline->graphics)
+			r->state.has_graphics = true;
+		else
+			r->state.has_pipeline = true;
 		return true;
 	}
 	case WIRE_vkCmdBindDescriptorSets:
@@ -387,7 +574,9 @@ bool check_command(struct recording *r, unsigned command, const void *parameters
 	case WIRE_vkCmdCopyQueryPoolResults:
 		return check_query_copies(r, parameters);
 	case WIRE_vkCmdBeginQuery:
+		return check_queries(r, ((const struct wire_vkCmdBeginQuery *)parameters)->query, 1);
 	case WIRE_vkCmdEndQuery:
+		return check_queries(r, ((const struct wire_vkCmdEndQuery *)parameters)->query, 1);
 	case WIRE_vkCmdWriteTimestamp2:
 		return fault(r, "a query command that no driver of ours records");
 	case WIRE_vkCmdCopyBufferToImage: {
@@ -414,7 +603,7 @@ bool check_command(struct recording *r, unsigned command, const void *parameters
 		}
 		return true;
 	}
-	default: /* the driver bounds these, or nothing is written by them */
-		return true;
+	default:
+		return check_graphics(r, command, parameters);
 	}
 }

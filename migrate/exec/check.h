@@ -40,7 +40,8 @@ void layout_shape_destroy(struct layout_shape *s); /* NULL is fine */
 struct recording {
 	const VkPhysicalDeviceLimits *limits;
 	const struct buf *named;
-	bool primary, has_pipeline;
+	bool primary;
+	struct recording_state state;
 	const char *fault; /* set when a check fails */
 };
 /* parameters: the command's decoded struct. */

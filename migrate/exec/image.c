@@ -18,6 +18,8 @@ VkResult image_create(const struct device *d, const VkImageCreateInfo *info, str
 	list_init(&i->link);
 	list_init(&i->dirty_link);
 	real.tiling = VK_IMAGE_TILING_OPTIMAL;
+	/* Its memory is not lazy, and it is copied. */
+	real.usage &= ~(VkImageUsageFlags)VK_IMAGE_USAGE_TRANSIENT_ATTACHMENT_BIT;
 	real.usage |= VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
 	real.initialLayout = VK_IMAGE_LAYOUT_UNDEFINED;
 	/* The program's queue families are not this device's. */
@@ -87,20 +89,22 @@ void image_record_load(struct image *i, const struct device *d, VkCommandBuffer 
 		.srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
 		.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
 		.image = i->handle,
-		.subresourceRange = { VK_IMAGE_ASPECT_COLOR_BIT, 0, i->layout.mips, 0, i->layout.layers },
+		.subresourceRange = { i->layout.format.aspects, 0, i->layout.mips, 0, i->layout.layers },
 	};
-	VkBufferImageCopy regions[GPU_IMAGE_MAX_MIPS];
+	VkBufferImageCopy regions[GPU_IMAGE_MAX_COPIES];
 	uint32_t count = gpu_image_copies(&i->layout, i->offset, regions);
 
 	d->vk.vkCmdPipelineBarrier(
 		cb, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, NULL, 0, NULL, 1, &first);
-	d->vk.vkCmdCopyBufferToImage(cb, i->memory->whole, i->handle, VK_IMAGE_LAYOUT_GENERAL, count, regions);
+	if (count)
+		d->vk.vkCmdCopyBufferToImage(cb, i->memory->whole, i->handle, VK_IMAGE_LAYOUT_GENERAL, count, regions);
 }
 
 void image_record_store(struct image *i, const struct device *d, VkCommandBuffer cb)
 {
-	VkBufferImageCopy regions[GPU_IMAGE_MAX_MIPS];
+	VkBufferImageCopy regions[GPU_IMAGE_MAX_COPIES];
 	uint32_t count = gpu_image_copies(&i->layout, i->offset, regions);
 
-	d->vk.vkCmdCopyImageToBuffer(cb, i->handle, VK_IMAGE_LAYOUT_GENERAL, i->memory->whole, count, regions);
+	if (count)
+		d->vk.vkCmdCopyImageToBuffer(cb, i->handle, VK_IMAGE_LAYOUT_GENERAL, i->memory->whole, count, regions);
 }

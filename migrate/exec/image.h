@@ -25,6 +25,8 @@ struct image {
 	struct list link;       /* memory.images */
 	struct list dirty_link; /* executor.dirty_images: written since it was last stored */
 	uint64_t last_ticket;   /* of our own copies */
+	/* A multisampled one that a seed made: what it held on another GPU could not be carried, and nothing wrote it since. */
+	bool hollow;
 };
 
 /* Negative VkResult, nothing left behind then; VK_ERROR_FORMAT_NOT_SUPPORTED: not one that we carry. */

@@ -13,28 +13,37 @@ struct memory;
 struct set_pool;
 struct set_shape;
 
+/* What checks of a recording's next commands must know of those in front. */
+struct recording_state {
+	bool has_pipeline, has_graphics, in_pass;
+	unsigned index_size; /* of the bound index buffer; 0: none */
+	uint64_t index_left; /* its bytes */
+};
+
 struct object {
 	uint64_t id; /* never 0 */
 	VkObjectType type;
 	/* False: an object that the log still names but that nothing can be done with (a buffer without memory, a buffer view
 	 * of such a buffer, a command buffer whose recording names dead objects). Whoever needs it is skipped. */
 	bool usable;
-	bool primary;          /* command buffer: level */
+	bool primary;  /* command buffer: level */
+	bool graphics; /* pipeline: of draws */
 	/* Command buffer: a recording of which parts are still to come. next: key of the next one, 0 none. */
 	struct open_recording {
 		uint32_t serial, count, next;
-		bool has_pipeline;
+		struct recording_state state;
 	} open;
-	uint64_t handle;       /* the real one; 0: none was made */
-	VkDeviceSize size;     /* buffer: bytes; query pool: queries */
+	uint64_t handle;        /* the real one; 0: none was made */
+	VkDeviceSize size;      /* buffer: bytes; query pool: queries */
 	uint64_t bound, offset; /* buffer: where it is, id of the memory; 0 not bound */
 	struct image *image;    /* owned */
-	struct memory *memory; /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
-	struct set_pool *pool; /* descriptor set: where it came from, not owned */
+	struct memory *memory;  /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
+	struct set_pool *pool;  /* descriptor set: where it came from, not owned */
 	/* descriptor set layout: how many descriptors of each core type a set takes; owned */
 	struct set_need *need;
-	struct set_shape *shape;     /* descriptor set layout and set: a reference (check.h) */
-	struct layout_shape *layout; /* pipeline layout: owned */
+	struct set_shape *shape;      /* descriptor set layout and set: a reference (check.h) */
+	struct layout_shape *layout;  /* pipeline layout: owned */
+	uint32_t attachments, clears; /* render pass, framebuffer: how many; render pass: clear values that must be there */
 };
 
 struct objects {

@@ -27,8 +27,17 @@ void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_ima
 {
 	if (!i || !i->memory)
 		return;
-	icd_image_ranges(&cb->writes, i, mip, mips, layer, layers);
+	if (i->layout.samples != 1 && (layer > 0 || layers < i->layout.layers))
+		icd_analyse_image_need(cb, i); /* of which the rest stays */
+	if (i->layout.samples == 1)
+		icd_image_ranges(&cb->writes, i, mip, mips, layer, layers);
 	icd_image_used(&cb->images, i);
+}
+
+void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i)
+{
+	if (i && i->memory && i->layout.samples != 1)
+		icd_image_needed(&cb->images, i);
 }
 
 /* All of its buffer counts: without robustBufferAccess2, which not every GPU has, a shader may reach beyond the descriptor's range. */
@@ -41,6 +50,8 @@ static void analyse_descriptor(
 		type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC;
 	if (image && writable && type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE)
 		icd_analyse_image_write(cb, image->image, image->mip, image->mips, image->layer, image->layers);
+	if (image)
+		icd_analyse_image_need(cb, image->image);
 	if (!buffer)
 		return;
 	if (writable && !read_only)
@@ -49,14 +60,14 @@ static void analyse_descriptor(
 		icd_analyse_read(cb, buffer, 0, buffer->size);
 }
 
-void icd_analyse_dispatch(struct icd_command_buffer *cb)
+void icd_analyse_use(struct icd_command_buffer *cb, struct icd_bound *bound)
 {
-	if (!cb->changed || !cb->pipeline)
+	if (!bound->changed || !bound->pipeline)
 		return;
-	cb->changed = false;
-	for (uint32_t i = 0; i < cb->pipeline->use_count; i++) {
-		const struct icd_use *use = &cb->pipeline->uses[i];
-		const struct icd_set *set = use->set < ICD_MAX_SETS ? cb->sets[use->set] : NULL;
+	bound->changed = false;
+	for (uint32_t i = 0; i < bound->pipeline->use_count; i++) {
+		const struct icd_use *use = &bound->pipeline->uses[i];
+		const struct icd_set *set = use->set < ICD_MAX_SETS ? bound->sets[use->set] : NULL;
 		if (!set)
 			continue;
 		const struct icd_binding *b = icd_set_layout_find(set->layout, use->binding);

@@ -21,14 +21,22 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateCommandPool(VkDevice device, const VkCo
 	return VK_SUCCESS;
 }
 
-static void clear_bound(struct icd_command_buffer *cb)
+static void clear_point(struct icd_bound *bound)
 {
 	for (unsigned i = 0; i < ICD_MAX_SETS; i++)
-		icd_set_free(cb->pushed[i]);
-	memset(cb->pushed, 0, sizeof(cb->pushed));
-	memset(cb->sets, 0, sizeof(cb->sets));
-	cb->pipeline = NULL;
-	cb->changed = true;
+		icd_set_free(bound->pushed[i]);
+	*bound = (struct icd_bound){ .changed = true };
+}
+
+static void clear_bound(struct icd_command_buffer *cb)
+{
+	clear_point(&cb->compute);
+	clear_point(&cb->graphics);
+}
+
+static struct icd_bound *bound_at(struct icd_command_buffer *cb, VkPipelineBindPoint point)
+{
+	return point == VK_PIPELINE_BIND_POINT_GRAPHICS ? &cb->graphics : &cb->compute;
 }
 
 /* The recording names this layout. */
@@ -66,7 +74,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 	buf_clear(&cb->images);
 	icd_ranges_clear(&cb->captures);
 	icd_ranges_clear(&cb->writes);
-	cb->failed = cb->sent = cb->writes_host = false;
+	cb->failed = cb->sent = cb->writes_host = cb->in_pass = false;
 }
 
 static void command_buffer_free(struct icd_command_buffer *cb)
@@ -106,6 +114,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_AllocateCommandBuffers(
 		}
 		cb->object.id = icd_new_id(d);
 		cb->device = d;
+		cb->secondary = info->level == VK_COMMAND_BUFFER_LEVEL_SECONDARY;
 		cb->writer = (struct wire_writer){ .out = &cb->commands, .deps = &cb->deps, .id = icd_id_of };
 		list_append(&ICD_FROM(icd_command_pool, info->commandPool)->buffers, &cb->link);
 		wire_encode_vkAllocateCommandBuffers(icd_record_begin(d), &sent, cb->object.id);
@@ -164,8 +173,13 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, co
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	icd_command_buffer_reset(cb);
 	VkCommandBufferBeginInfo sent = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = info->flags };
-	/* Graphics only; and a replay runs a recording again. */
-	sent.flags &= VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+	/* A replay runs a recording again. */
+	sent.flags &= VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT |
+		(cb->secondary ? VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT : 0);
+	if (sent.flags & VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT) {
+		sent.pInheritanceInfo = info->pInheritanceInfo;
+		cb->in_pass = true;
+	}
 	wire_encode_vkBeginCommandBuffer(&cb->writer, &sent);
 	return VK_SUCCESS;
 }
@@ -199,8 +213,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_ResetCommandBuffer(VkCommandBuffer handle, Vk
 VKAPI_ATTR void VKAPI_CALL icd_CmdBindPipeline(VkCommandBuffer handle, VkPipelineBindPoint point, VkPipeline pipeline)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	cb->pipeline = ICD_FROM(icd_pipeline, pipeline);
-	cb->changed = true;
+	bound_at(cb, point)->pipeline = ICD_FROM(icd_pipeline, pipeline);
+	bound_at(cb, point)->changed = true;
 	wire_encode_vkCmdBindPipeline(&cb->writer, point, pipeline);
 }
 
@@ -227,30 +241,31 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindDescriptorSets(VkCommandBuffer handle, VkP
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < count && first + i < ICD_MAX_SETS; i++) {
 		struct icd_set *s = ICD_FROM(icd_set, sets[i]);
-		cb->sets[first + i] = s;
+		bound_at(cb, point)->sets[first + i] = s;
 		if (s && s->layout->dynamic_count && s->layout->dynamic_count <= offset_count - at) {
 			tell_offsets(cb->device, s->layout, offsets + at);
 			at += s->layout->dynamic_count;
 		}
 	}
-	cb->changed = true;
+	bound_at(cb, point)->changed = true;
 	hold_layout(cb, layout);
 	wire_encode_vkCmdBindDescriptorSets(&cb->writer, point, layout, first, count, sets, offset_count, offsets);
 }
 
-static struct icd_set *pushed_set(struct icd_command_buffer *cb, VkPipelineLayout layout, uint32_t set)
+static struct icd_set *pushed_set(
+	struct icd_command_buffer *cb, struct icd_bound *bound, VkPipelineLayout layout, uint32_t set)
 {
 	const struct icd_pipeline_layout *l = ICD_FROM(icd_pipeline_layout, layout);
 	if (set >= l->set_count || !l->sets[set])
 		return NULL;
-	if (!cb->pushed[set] || cb->pushed[set]->layout != l->sets[set]) {
-		icd_set_free(cb->pushed[set]);
-		cb->pushed[set] = icd_set_create(l->sets[set]);
-		cb->failed |= !cb->pushed[set];
+	if (!bound->pushed[set] || bound->pushed[set]->layout != l->sets[set]) {
+		icd_set_free(bound->pushed[set]);
+		bound->pushed[set] = icd_set_create(l->sets[set]);
+		cb->failed |= !bound->pushed[set];
 	}
-	cb->sets[set] = cb->pushed[set];
-	cb->changed = true;
-	return cb->pushed[set];
+	bound->sets[set] = bound->pushed[set];
+	bound->changed = true;
+	return bound->pushed[set];
 }
 
 static void tell_pushed(struct icd_device *d, const VkWriteDescriptorSet *w)
@@ -286,7 +301,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 	VkPipelineLayout layout, uint32_t set, uint32_t count, const VkWriteDescriptorSet *writes)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	struct icd_set *s = pushed_set(cb, layout, set);
+	struct icd_set *s = pushed_set(cb, bound_at(cb, point), layout, set);
 	if (!s)
 		return;
 	buf_clear(&cb->pushed_writes);
@@ -312,6 +327,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 
 struct push_template {
 	VkCommandBuffer buffer;
+	VkPipelineBindPoint point;
 	VkPipelineLayout layout;
 	uint32_t set;
 };
@@ -319,14 +335,15 @@ struct push_template {
 static void push_from_template(void *ctx, const VkWriteDescriptorSet *write)
 {
 	const struct push_template *p = ctx;
-	icd_CmdPushDescriptorSetKHR(p->buffer, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, p->set, 1, write);
+	icd_CmdPushDescriptorSetKHR(p->buffer, p->point, p->layout, p->set, 1, write);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(
 	VkCommandBuffer handle, VkDescriptorUpdateTemplate template, VkPipelineLayout layout, uint32_t set, const void *data)
 {
-	struct push_template p = { handle, layout, set };
-	icd_template_expand(ICD_FROM(icd_template, template), data, push_from_template, &p);
+	const struct icd_template *t = ICD_FROM(icd_template, template);
+	struct push_template p = { handle, t->point, layout, set };
+	icd_template_expand(t, data, push_from_template, &p);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushConstants(VkCommandBuffer handle, VkPipelineLayout layout, VkShaderStageFlags stages,
@@ -347,7 +364,7 @@ static void tell_groups(struct icd_device *d, uint64_t x, uint64_t y, uint64_t z
 VKAPI_ATTR void VKAPI_CALL icd_CmdDispatch(VkCommandBuffer handle, uint32_t x, uint32_t y, uint32_t z)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	icd_analyse_dispatch(cb);
+	icd_analyse_use(cb, &cb->compute);
 	tell_groups(cb->device, x, y, z);
 	wire_encode_vkCmdDispatch(&cb->writer, x, y, z);
 }
@@ -356,7 +373,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchBase(
 	VkCommandBuffer handle, uint32_t base_x, uint32_t base_y, uint32_t base_z, uint32_t x, uint32_t y, uint32_t z)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	icd_analyse_dispatch(cb);
+	icd_analyse_use(cb, &cb->compute);
 	tell_groups(cb->device, (uint64_t)base_x + x, (uint64_t)base_y + y, (uint64_t)base_z + z);
 	wire_encode_vkCmdDispatchBase(&cb->writer, base_x, base_y, base_z, x, y, z);
 }
@@ -364,7 +381,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchBase(
 VKAPI_ATTR void VKAPI_CALL icd_CmdDispatchIndirect(VkCommandBuffer handle, VkBuffer buffer, VkDeviceSize offset)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	icd_analyse_dispatch(cb);
+	icd_analyse_use(cb, &cb->compute);
 	icd_analyse_read(cb, ICD_FROM(icd_buffer, buffer), offset, sizeof(VkDispatchIndirectCommand));
 	/* The counts are the GPU's secret: any that was offered. */
 	const uint32_t *offered = cb->device->physical->properties.limits.maxComputeWorkGroupCount;
@@ -419,7 +436,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(
 /* Buffer and image barriers travel as memory barriers: nothing is lost on one queue, queue families differ between GPUs, and
  * executors keep images in one layout. */
 static void barrier(struct icd_command_buffer *cb, VkPipelineStageFlags source, VkPipelineStageFlags target,
-	VkAccessFlags source_access, VkAccessFlags target_access)
+	VkAccessFlags source_access, VkAccessFlags target_access, VkDependencyFlags flags)
 {
 	const VkMemoryBarrier memory = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
@@ -427,8 +444,9 @@ static void barrier(struct icd_command_buffer *cb, VkPipelineStageFlags source, 
 		.dstAccessMask = target_access,
 	};
 	wire_encode_vkCmdPipelineBarrier(&cb->writer, source ? source : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT,
-		target ? target : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, source_access || target_access ? 1 : 0, &memory,
-		0, NULL, 0, NULL);
+		target ? target : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+		cb->in_pass ? flags & VK_DEPENDENCY_BY_REGION_BIT : 0, source_access || target_access ? 1 : 0, &memory, 0,
+		NULL, 0, NULL);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipelineStageFlags source,
@@ -436,7 +454,6 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipe
 	uint32_t buffer_count, const VkBufferMemoryBarrier *buffers, uint32_t image_count,
 	const VkImageMemoryBarrier *images)
 {
-	(void)flags;
 	VkAccessFlags source_access = 0, target_access = 0;
 	for (uint32_t i = 0; i < memory_count; i++) {
 		source_access |= memory[i].srcAccessMask;
@@ -450,7 +467,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier(VkCommandBuffer handle, VkPipe
 		source_access |= images[i].srcAccessMask;
 		target_access |= images[i].dstAccessMask;
 	}
-	barrier(ICD_FROM(icd_command_buffer, handle), source, target, source_access, target_access);
+	barrier(ICD_FROM(icd_command_buffer, handle), source, target, source_access, target_access, flags);
 }
 
 /* The lower halves of the 64-bit masks are the old masks; what is only in the upper ones becomes everything. */
@@ -487,7 +504,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPipelineBarrier2KHR(VkCommandBuffer handle, co
 		target_access |= info->pImageMemoryBarriers[i].dstAccessMask;
 	}
 	barrier(ICD_FROM(icd_command_buffer, handle), old_stages(source), old_stages(target), old_access(source_access),
-		old_access(target_access));
+		old_access(target_access), info->dependencyFlags);
 }
 
 static void use_event(struct icd_command_buffer *cb, VkEvent event, enum icd_event_action action)
@@ -525,7 +542,7 @@ static void wait_events(struct icd_command_buffer *cb, uint32_t count, const VkE
 {
 	for (uint32_t i = 0; i < count; i++)
 		use_event(cb, events[i], ICD_EVENT_WAIT);
-	barrier(cb, FULL_STAGES, FULL_STAGES, FULL_ACCESS, FULL_ACCESS);
+	barrier(cb, FULL_STAGES, FULL_STAGES, FULL_ACCESS, FULL_ACCESS, 0);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents(VkCommandBuffer handle, uint32_t count, const VkEvent *events,
@@ -548,7 +565,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdWaitEvents2KHR(
 VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32_t count, const VkCommandBuffer *buffers)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	icd_queries_flush(cb);
+	if (!cb->in_pass) /* else nothing may read them in there */
+		icd_queries_flush(cb);
 	for (uint32_t i = 0; i < count; i++) {
 		struct icd_command_buffer *secondary = ICD_FROM(icd_command_buffer, buffers[i]);
 		icd_ranges_add_all(&cb->captures, &secondary->captures);
@@ -559,7 +577,6 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32
 		buf_append(&cb->secondaries, &secondary, sizeof(struct icd_command_buffer *));
 	}
 	/* Bound state is undefined behind it. */
-	cb->pipeline = NULL;
-	memset(cb->sets, 0, sizeof(cb->sets));
+	clear_bound(cb);
 	wire_encode_vkCmdExecuteCommands(&cb->writer, count, buffers);
 }

@@ -21,6 +21,14 @@ struct icd_command_pool {
 	struct list buffers;
 };
 
+/* What is bound to one bind point. */
+struct icd_bound {
+	const struct icd_pipeline *pipeline;
+	struct icd_set *sets[ICD_MAX_SETS];   /* NULL: none */
+	struct icd_set *pushed[ICD_MAX_SETS]; /* owned */
+	bool changed;                         /* since the last dispatch or draw was analysed */
+};
+
 struct icd_command_buffer {
 	struct icd_object object;
 	struct icd_device *device;
@@ -40,22 +48,23 @@ struct icd_command_buffer {
 	struct buf layouts;     /* struct icd_pipeline_layout *[], referenced */
 	struct buf queries;     /* struct icd_query_use[]: written or reset since the last copies */
 	/* Bound state while recording. */
-	const struct icd_pipeline *pipeline;
-	struct icd_set *sets[ICD_MAX_SETS];      /* NULL: none */
-	struct icd_set *pushed[ICD_MAX_SETS];    /* owned */
+	struct icd_bound compute, graphics;
+	bool secondary, in_pass;
 	struct buf pushed_writes, pushed_images; /* scratch: VkWriteDescriptorSet[], VkDescriptorImageInfo[] */
-	bool changed;                            /* since the last dispatch was analysed */
 };
 
 /* analysis.c */
-void icd_analyse_dispatch(struct icd_command_buffer *cb);
+/* A dispatch or a draw. */
+void icd_analyse_use(struct icd_command_buffer *cb, struct icd_bound *bound);
 void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
 void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
 void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_image *i, uint32_t mip, uint32_t mips,
 	uint32_t layer, uint32_t layers);
+/* What a multisampled image holds is used; of others nothing need be told. */
+void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i);
 
 /* recording.c: the recording as UPDATEs. */
-bool icd_recording_fits(const struct icd_command_buffer *cb); /* it can be sent */
+bool icd_recording_fits(const struct icd_command_buffer *cb);                 /* it can be sent */
 void icd_recording_send(struct icd_device *d, struct icd_command_buffer *cb); /* under the mutex; once */
 
 /* Everything recorded goes. */

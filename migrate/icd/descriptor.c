@@ -189,7 +189,8 @@ static bool is_buffer(VkDescriptorType type)
 bool icd_is_image(VkDescriptorType type)
 {
 	return type == VK_DESCRIPTOR_TYPE_SAMPLER || type == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER ||
-		type == VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE || type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE;
+		type == VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE || type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE ||
+		type == VK_DESCRIPTOR_TYPE_INPUT_ATTACHMENT;
 }
 
 static bool takes_sampler(const struct icd_binding *b)
@@ -332,6 +333,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorUpdateTemplate(VkDevice devic
 	if (!t)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	t->set = info->set;
+	t->point = info->pipelineBindPoint;
 	t->entry_count = info->descriptorUpdateEntryCount;
 	if (size)
 		memcpy(t->entries, info->pDescriptorUpdateEntries, size);

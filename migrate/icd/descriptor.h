@@ -59,7 +59,8 @@ struct icd_pool {
 
 struct icd_template {
 	struct icd_object object;
-	uint32_t set; /* of push descriptors */
+	uint32_t set;              /* of push descriptors */
+	VkPipelineBindPoint point; /* the same */
 	uint32_t entry_count;
 	VkDescriptorUpdateTemplateEntry entries[];
 };

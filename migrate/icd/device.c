@@ -19,6 +19,39 @@ static bool enable_extensions(struct icd_device *d, const VkDeviceCreateInfo *in
 	return true;
 }
 
+/* Of draws: pipelines and commands that use them need not say so. */
+static void tell_graphics(struct icd_device *d, const VkPhysicalDeviceFeatures *features)
+{
+#define F(member) offsetof(VkPhysicalDeviceFeatures, member)
+	static const uint32_t offsets[] = {
+		F(fullDrawIndexUint32),
+		F(independentBlend),
+		F(sampleRateShading),
+		F(dualSrcBlend),
+		F(logicOp),
+		F(multiDrawIndirect),
+		F(drawIndirectFirstInstance),
+		F(depthClamp),
+		F(depthBiasClamp),
+		F(fillModeNonSolid),
+		F(depthBounds),
+		F(wideLines),
+		F(largePoints),
+		F(alphaToOne),
+		F(occlusionQueryPrecise),
+		F(vertexPipelineStoresAndAtomics),
+		F(fragmentStoresAndAtomics),
+	};
+#undef F
+	for (uint32_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		VkBool32 used;
+		memcpy(&used, (const char *)features + offsets[i], sizeof(used));
+		if (used)
+			icd_need(d, NEED_FEATURE, 64 + i, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+				offsetof(VkPhysicalDeviceFeatures2, features) + offsets[i]);
+	}
+}
+
 /* Features that leave no trace in SPIR-V capabilities: what is enabled counts as used. */
 static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 {
@@ -86,6 +119,8 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 		if (needs[i].used)
 			icd_need(d, NEED_FEATURE, i, (uint64_t)needs[i].type, needs[i].offset);
 	}
+	if (features)
+		tell_graphics(d, features);
 }
 
 static void device_free(struct icd_device *d)

@@ -5,11 +5,6 @@
 
 #define ICD_EXPORT __attribute__((visibility("default")))
 
-/* Stands for core functions that can only be called with objects that nobody can create here (render passes). */
-static void absent(void)
-{
-}
-
 struct global_entry {
 	const char *name;
 	PFN_vkVoidFunction function;
@@ -41,8 +36,6 @@ static const struct {
 #define ICD_DEVICE(n) { "vk" #n, (PFN_vkVoidFunction)icd_##n, CORE },
 #define ICD_DEVICE_EXTENSION(n, e) { "vk" #n, (PFN_vkVoidFunction)icd_##n, ICD_##e },
 #define ICD_DEVICE_ALIAS(n, target, e) { "vk" #n, (PFN_vkVoidFunction)icd_##target, ICD_##e },
-#define ICD_DEVICE_ABSENT_EXTENSION(n, e) { "vk" #n, (PFN_vkVoidFunction)absent, ICD_##e },
-#define ICD_DEVICE_ABSENT(n) { "vk" #n, (PFN_vkVoidFunction)absent, CORE },
 #include "migrate/icd/entrypoints.h"
 };
 

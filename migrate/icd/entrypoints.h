@@ -6,8 +6,6 @@
  *   ICD_DEVICE(name)                 VkDevice, VkQueue or VkCommandBuffer; core up to 1.2
  *   ICD_DEVICE_EXTENSION(name, extension)       device function of an extension only
  *   ICD_DEVICE_ALIAS(name, target, extension)   an extension's name of a core function
- *   ICD_DEVICE_ABSENT(name)          core function that can only be called with objects that cannot exist here
- *   ICD_DEVICE_ABSENT_EXTENSION(name, extension)   the same of an extension
  * No include guard: included several times. */
 #ifndef ICD_GLOBAL
 #define ICD_GLOBAL(name)
@@ -29,12 +27,6 @@
 #endif
 #ifndef ICD_DEVICE_ALIAS
 #define ICD_DEVICE_ALIAS(name, target, extension)
-#endif
-#ifndef ICD_DEVICE_ABSENT
-#define ICD_DEVICE_ABSENT(name)
-#endif
-#ifndef ICD_DEVICE_ABSENT_EXTENSION
-#define ICD_DEVICE_ABSENT_EXTENSION(name, extension)
 #endif
 
 ICD_GLOBAL(EnumerateInstanceVersion)
@@ -196,8 +188,8 @@ ICD_DEVICE_EXTENSION(CmdCopyBuffer2KHR, KHR_copy_commands2)
 ICD_DEVICE_EXTENSION(CmdCopyImage2KHR, KHR_copy_commands2)
 ICD_DEVICE_EXTENSION(CmdCopyBufferToImage2KHR, KHR_copy_commands2)
 ICD_DEVICE_EXTENSION(CmdCopyImageToBuffer2KHR, KHR_copy_commands2)
-ICD_DEVICE_ABSENT_EXTENSION(CmdBlitImage2KHR, KHR_copy_commands2)
-ICD_DEVICE_ABSENT_EXTENSION(CmdResolveImage2KHR, KHR_copy_commands2)
+ICD_DEVICE_EXTENSION(CmdBlitImage2KHR, KHR_copy_commands2)
+ICD_DEVICE_EXTENSION(CmdResolveImage2KHR, KHR_copy_commands2)
 ICD_DEVICE_EXTENSION(CmdPipelineBarrier2KHR, KHR_synchronization2)
 ICD_DEVICE_EXTENSION(CmdSetEvent2KHR, KHR_synchronization2)
 ICD_DEVICE_EXTENSION(CmdResetEvent2KHR, KHR_synchronization2)
@@ -242,7 +234,6 @@ ICD_DEVICE_EXTENSION(DestroyPrivateDataSlotEXT, EXT_private_data)
 ICD_DEVICE_EXTENSION(SetPrivateDataEXT, EXT_private_data)
 ICD_DEVICE_EXTENSION(GetPrivateDataEXT, EXT_private_data)
 
-/* Render passes are not offered: creating one fails, the rest cannot be called. */
 ICD_DEVICE(CreateRenderPass)
 ICD_DEVICE(CreateRenderPass2)
 ICD_DEVICE(CreateFramebuffer)
@@ -250,36 +241,36 @@ ICD_DEVICE(CreateSamplerYcbcrConversion)
 ICD_DEVICE(DestroyRenderPass)
 ICD_DEVICE(DestroyFramebuffer)
 ICD_DEVICE(DestroySamplerYcbcrConversion)
-ICD_DEVICE_ABSENT(GetRenderAreaGranularity)
-ICD_DEVICE_ABSENT(CmdSetViewport)
-ICD_DEVICE_ABSENT(CmdSetScissor)
-ICD_DEVICE_ABSENT(CmdSetLineWidth)
-ICD_DEVICE_ABSENT(CmdSetDepthBias)
-ICD_DEVICE_ABSENT(CmdSetBlendConstants)
-ICD_DEVICE_ABSENT(CmdSetDepthBounds)
-ICD_DEVICE_ABSENT(CmdSetStencilCompareMask)
-ICD_DEVICE_ABSENT(CmdSetStencilWriteMask)
-ICD_DEVICE_ABSENT(CmdSetStencilReference)
-ICD_DEVICE_ABSENT(CmdBindIndexBuffer)
-ICD_DEVICE_ABSENT(CmdBindVertexBuffers)
-ICD_DEVICE_ABSENT(CmdDraw)
-ICD_DEVICE_ABSENT(CmdDrawIndexed)
-ICD_DEVICE_ABSENT(CmdDrawIndirect)
-ICD_DEVICE_ABSENT(CmdDrawIndexedIndirect)
-ICD_DEVICE_ABSENT(CmdDrawIndirectCount)
-ICD_DEVICE_ABSENT(CmdDrawIndexedIndirectCount)
-ICD_DEVICE_ABSENT(CmdBlitImage)
-ICD_DEVICE_ABSENT(CmdClearDepthStencilImage)
-ICD_DEVICE_ABSENT(CmdClearAttachments)
-ICD_DEVICE_ABSENT(CmdResolveImage)
-ICD_DEVICE_ABSENT(CmdBeginQuery)
-ICD_DEVICE_ABSENT(CmdEndQuery)
-ICD_DEVICE_ABSENT(CmdBeginRenderPass)
-ICD_DEVICE_ABSENT(CmdNextSubpass)
-ICD_DEVICE_ABSENT(CmdEndRenderPass)
-ICD_DEVICE_ABSENT(CmdBeginRenderPass2)
-ICD_DEVICE_ABSENT(CmdNextSubpass2)
-ICD_DEVICE_ABSENT(CmdEndRenderPass2)
+ICD_DEVICE(GetRenderAreaGranularity)
+ICD_DEVICE(CmdSetViewport)
+ICD_DEVICE(CmdSetScissor)
+ICD_DEVICE(CmdSetLineWidth)
+ICD_DEVICE(CmdSetDepthBias)
+ICD_DEVICE(CmdSetBlendConstants)
+ICD_DEVICE(CmdSetDepthBounds)
+ICD_DEVICE(CmdSetStencilCompareMask)
+ICD_DEVICE(CmdSetStencilWriteMask)
+ICD_DEVICE(CmdSetStencilReference)
+ICD_DEVICE(CmdBindIndexBuffer)
+ICD_DEVICE(CmdBindVertexBuffers)
+ICD_DEVICE(CmdDraw)
+ICD_DEVICE(CmdDrawIndexed)
+ICD_DEVICE(CmdDrawIndirect)
+ICD_DEVICE(CmdDrawIndexedIndirect)
+ICD_DEVICE(CmdDrawIndirectCount)
+ICD_DEVICE(CmdDrawIndexedIndirectCount)
+ICD_DEVICE(CmdBlitImage)
+ICD_DEVICE(CmdClearDepthStencilImage)
+ICD_DEVICE(CmdClearAttachments)
+ICD_DEVICE(CmdResolveImage)
+ICD_DEVICE(CmdBeginQuery)
+ICD_DEVICE(CmdEndQuery)
+ICD_DEVICE(CmdBeginRenderPass)
+ICD_DEVICE(CmdNextSubpass)
+ICD_DEVICE(CmdEndRenderPass)
+ICD_DEVICE(CmdBeginRenderPass2)
+ICD_DEVICE(CmdNextSubpass2)
+ICD_DEVICE(CmdEndRenderPass2)
 
 #undef ICD_GLOBAL
 #undef ICD_INSTANCE
@@ -288,5 +279,3 @@ ICD_DEVICE_ABSENT(CmdEndRenderPass2)
 #undef ICD_DEVICE
 #undef ICD_DEVICE_EXTENSION
 #undef ICD_DEVICE_ALIAS
-#undef ICD_DEVICE_ABSENT
-#undef ICD_DEVICE_ABSENT_EXTENSION

@@ -11,10 +11,15 @@
 #define IMAGE_FEATURES                                                                                                      \
 	(VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT | VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT |                                        \
 		VK_FORMAT_FEATURE_STORAGE_IMAGE_ATOMIC_BIT | VK_FORMAT_FEATURE_SAMPLED_IMAGE_FILTER_LINEAR_BIT |            \
-		VK_FORMAT_FEATURE_SAMPLED_IMAGE_FILTER_MINMAX_BIT | TRANSFER_FEATURES)
+		VK_FORMAT_FEATURE_SAMPLED_IMAGE_FILTER_MINMAX_BIT | VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BIT |                \
+		VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BLEND_BIT | VK_FORMAT_FEATURE_DEPTH_STENCIL_ATTACHMENT_BIT |             \
+		VK_FORMAT_FEATURE_BLIT_SRC_BIT | VK_FORMAT_FEATURE_BLIT_DST_BIT | TRANSFER_FEATURES)
+#define ATTACHMENT_USAGES                                                                                                   \
+	(VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_DEPTH_STENCIL_ATTACHMENT_BIT |                                \
+		VK_IMAGE_USAGE_INPUT_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSIENT_ATTACHMENT_BIT)
 #define IMAGE_USAGES                                                                                                        \
 	(VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT | VK_IMAGE_USAGE_SAMPLED_BIT |                   \
-		VK_IMAGE_USAGE_STORAGE_BIT)
+		VK_IMAGE_USAGE_STORAGE_BIT | ATTACHMENT_USAGES)
 #define IMAGE_FLAGS                                                                                                         \
 	(VK_IMAGE_CREATE_MUTABLE_FORMAT_BIT | VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT | VK_IMAGE_CREATE_ALIAS_BIT |             \
 		VK_IMAGE_CREATE_2D_ARRAY_COMPATIBLE_BIT | VK_IMAGE_CREATE_BLOCK_TEXEL_VIEW_COMPATIBLE_BIT |                 \
@@ -39,7 +44,9 @@ VkFormatProperties icd_format_properties(const struct icd_physical *p, VkFormat 
 static VkFormatFeatureFlags features_of(VkImageUsageFlags usage)
 {
 	return TRANSFER_FEATURES | (usage & VK_IMAGE_USAGE_SAMPLED_BIT ? VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT : 0) |
-		(usage & VK_IMAGE_USAGE_STORAGE_BIT ? VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT : 0);
+		(usage & VK_IMAGE_USAGE_STORAGE_BIT ? VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT : 0) |
+		(usage & VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT ? VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BIT : 0) |
+		(usage & VK_IMAGE_USAGE_DEPTH_STENCIL_ATTACHMENT_BIT ? VK_FORMAT_FEATURE_DEPTH_STENCIL_ATTACHMENT_BIT : 0);
 }
 
 /* Whether it is filtered or used by atomics is not known: what this GPU has of that, another one must have. */
@@ -51,6 +58,8 @@ void icd_need_image_format(struct icd_device *d, VkFormat format, VkImageUsageFl
 		features |= had & VK_FORMAT_FEATURE_SAMPLED_IMAGE_FILTER_LINEAR_BIT;
 	if (usage & VK_IMAGE_USAGE_STORAGE_BIT)
 		features |= had & VK_FORMAT_FEATURE_STORAGE_IMAGE_ATOMIC_BIT;
+	if (usage & VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT)
+		features |= had & VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BLEND_BIT;
 	icd_need_image(d, (uint32_t)format, features);
 }
 
@@ -108,6 +117,10 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhys
 	*properties = (VkImageFormatProperties){ 0 };
 	/* A use that only views of another format have is checked with the view. */
 	VkFormatFeatureFlags needed = flags & VK_IMAGE_CREATE_EXTENDED_USAGE_BIT ? TRANSFER_FEATURES : features_of(usage);
+	VkSampleCountFlags samples = VK_SAMPLE_COUNT_1_BIT;
+	if (!(usage & VK_IMAGE_USAGE_STORAGE_BIT) && !flags && image && type == VK_IMAGE_TYPE_2D &&
+		(usage & ATTACHMENT_USAGES))
+		samples |= image->samples & VK_SAMPLE_COUNT_4_BIT;
 	if (!image || tiling != VK_IMAGE_TILING_OPTIMAL || (has & needed) != needed || (usage & ~IMAGE_USAGES) ||
 		(flags & ~(VkImageCreateFlags)IMAGE_FLAGS) ||
 		((flags & VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT) && !image->cube))
@@ -118,7 +131,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhys
 			min32(image->max_extent.depth, GPU_IMAGE_MAX_EXTENT) },
 		.maxMipLevels = min32(image->max_mips, GPU_IMAGE_MAX_MIPS),
 		.maxArrayLayers = min32(image->max_layers, GPU_IMAGE_MAX_EXTENT),
-		.sampleCounts = VK_SAMPLE_COUNT_1_BIT,
+		.sampleCounts = samples,
 		.maxResourceSize = image->max_bytes,
 	};
 	return VK_SUCCESS;

@@ -38,7 +38,8 @@ static VkResult offered(const struct icd_physical *p, const VkImageCreateInfo *i
 		info->imageType, info->tiling, info->usage, info->flags, &most);
 	bool fits = result == VK_SUCCESS && info->extent.width <= most.maxExtent.width &&
 		info->extent.height <= most.maxExtent.height && info->extent.depth <= most.maxExtent.depth &&
-		info->mipLevels <= most.maxMipLevels && info->arrayLayers <= most.maxArrayLayers;
+		info->mipLevels <= most.maxMipLevels && info->arrayLayers <= most.maxArrayLayers &&
+		(info->samples & most.sampleCounts);
 	return fits ? VK_SUCCESS : VK_ERROR_OUT_OF_DEVICE_MEMORY;
 }
 
@@ -257,7 +258,7 @@ void icd_image_ranges(
 		layers = l->layers - layer;
 	if (!i->memory || mip >= l->mips)
 		return;
-	if (layers == l->layers) { /* the levels touch */
+	if (layers == l->layers || l->format.aspects != VK_IMAGE_ASPECT_COLOR_BIT) { /* the levels touch */
 		icd_ranges_add(r, i->memory, i->offset + l->mip_offset[mip], l->mip_offset[mip_end] - l->mip_offset[mip]);
 		return;
 	}
@@ -278,8 +279,28 @@ void icd_image_uses_overwrite(struct buf *uses, uint64_t memory, uint64_t offset
 	uses->size = kept * sizeof(*all);
 }
 
+/* What a multisampled image holds has no bytes that others could write; its entries stay in order. */
+static void add_multisampled(struct buf *uses, const struct icd_image *i, bool needed)
+{
+	const struct icd_image_use *all = (const struct icd_image_use *)(const void *)uses->data;
+	const struct icd_image_use use = { .id = i->object.id | (needed ? SUBMIT_IMAGE_NEEDED : 0) };
+	for (size_t n = uses->size / sizeof(use); n > 0; n--)
+		if ((all[n - 1].id & ~SUBMIT_IMAGE_NEEDED) == i->object.id && (needed || all[n - 1].id == use.id))
+			return;
+	buf_append(uses, &use, sizeof(use));
+}
+
+void icd_image_needed(struct buf *uses, const struct icd_image *i)
+{
+	add_multisampled(uses, i, true);
+}
+
 void icd_image_used(struct buf *uses, const struct icd_image *i)
 {
+	if (i->layout.samples != 1) {
+		add_multisampled(uses, i, false);
+		return;
+	}
 	const struct icd_image_use use = { i->object.id, i->memory, i->offset, i->offset + gpu_image_size(&i->layout) };
 	const struct icd_image_use *all = (const struct icd_image_use *)(const void *)uses->data;
 	size_t count = uses->size / sizeof(*all);

@@ -47,6 +47,8 @@ void icd_image_ranges(
 	struct icd_ranges *r, const struct icd_image *i, uint32_t mip, uint32_t mips, uint32_t layer, uint32_t layers);
 /* uses: struct icd_image_use[]. The image is the last one written. */
 void icd_image_used(struct buf *uses, const struct icd_image *i);
+/* A multisampled image's contents are used; nothing in front of that in this list may have written them. */
+void icd_image_needed(struct buf *uses, const struct icd_image *i);
 /* These bytes were written through something else. */
 void icd_image_uses_overwrite(struct buf *uses, uint64_t memory, uint64_t offset, uint64_t size);
 /* What one recording leaves behind after another one; its writes are tidied. */

@@ -142,7 +142,7 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
 		variable->maxVariableDescriptorCount = 0;
 }
 
-void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)
+static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l, VkShaderStageFlags stage)
 {
 	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0; /* in the shader */
 	uint64_t all[ICD_POOL_TYPES] = { 0 };
@@ -151,7 +151,7 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 			const struct icd_binding *b = &l->sets[set]->bindings[i];
 			if ((uint32_t)b->type < ICD_POOL_TYPES)
 				all[b->type] += b->count;
-			if (!(b->stages & VK_SHADER_STAGE_COMPUTE_BIT))
+			if (!(b->stages & stage))
 				continue;
 			switch ((int)b->type) {
 			case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
@@ -197,4 +197,11 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 			all[VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER]);
 	icd_need_limit(d, ICD_LIMIT_SET_IMAGES,
 		all[VK_DESCRIPTOR_TYPE_STORAGE_IMAGE] + all[VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER]);
+}
+
+void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)
+{
+	tell_stage(d, l, VK_SHADER_STAGE_COMPUTE_BIT);
+	tell_stage(d, l, VK_SHADER_STAGE_VERTEX_BIT);
+	tell_stage(d, l, VK_SHADER_STAGE_FRAGMENT_BIT);
 }

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* No geometry, no tessellation. */
+#define STAGES (VK_SHADER_STAGE_COMPUTE_BIT | VK_SHADER_STAGE_VERTEX_BIT | VK_SHADER_STAGE_FRAGMENT_BIT)
+
 static uint64_t fnv1a(uint64_t hash, const void *data, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -84,7 +87,8 @@ static void init_family(struct icd_physical *p, const VkPhysicalDeviceLimits *li
 	size_t size = 0;
 	const VkQueueFamilyProperties *real = description_find(&p->description, DESCRIPTION_QUEUE, 0, &size);
 	p->family = (VkQueueFamilyProperties){
-		.queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT,
+		.queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT |
+			(real && size >= sizeof(*real) ? real->queueFlags & VK_QUEUE_GRAPHICS_BIT : 0),
 		.queueCount = 1,
 		.timestampValidBits =
 			real && size >= sizeof(*real) && limits->timestampComputeAndGraphics ? real->timestampValidBits : 0,
@@ -112,6 +116,18 @@ static void init_properties(struct icd_physical *p, const VkPhysicalDeviceProper
 	l->minMemoryMapAlignment = 4096;
 	l->bufferImageGranularity = 1; /* images are elsewhere in truth */
 	l->sparseAddressSpaceSize = 0;
+	l->maxViewports = 1;
+	/* The counts that every GPU has. */
+	const VkSampleCountFlags samples = VK_SAMPLE_COUNT_1_BIT | VK_SAMPLE_COUNT_4_BIT;
+	l->framebufferColorSampleCounts &= samples;
+	l->framebufferDepthSampleCounts &= samples;
+	l->framebufferStencilSampleCounts &= samples;
+	l->framebufferNoAttachmentsSampleCounts &= samples;
+	l->sampledImageColorSampleCounts &= samples;
+	l->sampledImageIntegerSampleCounts &= samples;
+	l->sampledImageDepthSampleCounts &= samples;
+	l->sampledImageStencilSampleCounts &= samples;
+	l->storageImageSampleCounts = VK_SAMPLE_COUNT_1_BIT;
 	l->timestampComputeAndGraphics = p->family.timestampValidBits > 0;
 	v->sparseProperties = (VkPhysicalDeviceSparseProperties){ 0 };
 }
@@ -195,7 +211,7 @@ static void correct_property(const struct icd_physical *p, VkBaseOutStructure *s
 		memcpy(v->driverUUID, p->driver_uuid, VK_UUID_SIZE);
 		v->deviceLUIDValid = VK_FALSE;
 		v->deviceNodeMask = 0;
-		v->subgroupSupportedStages &= VK_SHADER_STAGE_COMPUTE_BIT;
+		v->subgroupSupportedStages &= STAGES;
 		v->protectedNoFault = VK_FALSE;
 		v->maxMemoryAllocationSize = min64(v->maxMemoryAllocationSize, p->memory.memoryHeaps[0].size);
 		return;
@@ -212,7 +228,7 @@ static void correct_property(const struct icd_physical *p, VkBaseOutStructure *s
 		return;
 	}
 	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES:
-		((VkPhysicalDeviceSubgroupProperties *)(void *)s)->supportedStages &= VK_SHADER_STAGE_COMPUTE_BIT;
+		((VkPhysicalDeviceSubgroupProperties *)(void *)s)->supportedStages &= STAGES;
 		return;
 	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_PROPERTIES:
 		((VkPhysicalDeviceTimelineSemaphoreProperties *)(void *)s)->maxTimelineSemaphoreValueDifference =

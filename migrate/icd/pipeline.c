@@ -1,6 +1,7 @@
-/* Shader modules, pipeline layouts, compute pipelines, pipeline caches. */
+/* Shader modules, pipeline layouts, pipelines, pipeline caches. */
 #include "migrate/icd/pipeline.h"
 #include "migrate/icd/descriptor.h"
+#include "migrate/icd/render.h"
 #include "migrate/icd/stream.h"
 
 #include <errno.h>
@@ -124,6 +125,9 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 	return p ? p->subgroupSize : 0;
 }
 
+#define HINTS                                                                                                               \
+	((VkPipelineCreateFlags)(VK_PIPELINE_CREATE_DERIVATIVE_BIT | VK_PIPELINE_CREATE_ALLOW_DERIVATIVES_BIT |             \
+		VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT))
 #define SUBGROUP_ASKED 0x10000u /* tells the needs of a size asked for and of the device's own apart */
 
 static void tell_subgroup_features(struct icd_device *d)
@@ -149,8 +153,8 @@ static void tell_subgroup_features(struct icd_device *d)
 }
 
 /* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
-static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *info, const struct shader_module *m,
-	const struct spirv_info *spirv)
+static void tell_needs(struct icd_device *d, const VkPipelineShaderStageCreateInfo *stage, const void *pipeline_chain,
+	const struct shader_module *m, const struct spirv_info *spirv)
 {
 	for (size_t i = 0; i < spirv->capability_count; i++)
 		icd_need(d, NEED_SPIRV_CAPABILITY, spirv->capabilities[i], spirv->capabilities[i], 0);
@@ -161,8 +165,8 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 			(uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2]);
 	}
 	icd_need_limit(d, ICD_LIMIT_SHARED_MEMORY, spirv->workgroup_bytes);
-	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required = icd_chain_find(
-		info->stage.pNext, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
+	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required =
+		icd_chain_find(stage->pNext, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
 	if (required) {
 		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
@@ -177,62 +181,53 @@ static void tell_needs(struct icd_device *d, const VkComputePipelineCreateInfo *
 	}
 	if (spirv->uses_subgroups)
 		tell_subgroup_features(d);
-	if (info->stage.flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
+	if (stage->flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
 		icd_need(d, NEED_FEATURE, 33, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
 			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, computeFullSubgroups));
 	if (uses_local_size_id(m))
 		icd_need(d, NEED_FEATURE, 34, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
 			offsetof(VkPhysicalDeviceMaintenance4Features, maintenance4));
-	if (icd_chain_find(info->stage.pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT) ||
-		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT))
+	if (icd_chain_find(stage->pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT) ||
+		icd_chain_find(pipeline_chain, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT))
 		icd_need_extension(d, ICD_EXT_pipeline_robustness);
 }
 
-/* Reached by descriptors that say where state is. Sampled images are read only, and no host writes them. */
-static bool is_state(VkDescriptorType type)
+/* Appends what the stage may touch to uses (struct icd_use[]), and tells its needs. */
+static VkResult read_stage(
+	struct icd_device *d, const VkPipelineShaderStageCreateInfo *stage, const void *pipeline_chain, struct buf *uses)
 {
-	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER ||
-		type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER ||
-		type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE;
+	const struct shader_module *m = ICD_FROM(shader_module, stage->module);
+	struct spirv_info spirv;
+	int error = spirv_reflect(m->code, m->size, stage->pName, stage->pSpecializationInfo, &spirv);
+	if (error)
+		return error == -ENOMEM ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_ERROR_UNKNOWN;
+	for (size_t i = 0; i < spirv.variable_count; i++) {
+		const struct spirv_variable *v = &spirv.variables[i];
+		const struct icd_use use = { v->set, v->binding, !v->non_writable };
+		if (v->type != VK_DESCRIPTOR_TYPE_SAMPLER)
+			buf_append(uses, &use, sizeof(use));
+	}
+	tell_needs(d, stage, pipeline_chain, m, &spirv);
+	spirv_info_finish(&spirv);
+	return uses->failed ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_SUCCESS;
 }
 
-static struct icd_pipeline *pipeline_create(const struct spirv_info *spirv)
+/* Takes the uses. NULL when out of memory. */
+static struct icd_pipeline *pipeline_create(struct icd_device *d, struct buf *uses)
 {
-	struct icd_pipeline *p = icd_object_create(sizeof(*p) + spirv->variable_count * sizeof(p->uses[0]));
-	if (!p)
-		return NULL;
-	for (size_t i = 0; i < spirv->variable_count; i++) {
-		const struct spirv_variable *v = &spirv->variables[i];
-		/* What the reflection does not know may be anything. */
-		if (is_state(v->type) || v->type == VK_DESCRIPTOR_TYPE_MAX_ENUM)
-			p->uses[p->use_count++] = (struct icd_use){ v->set, v->binding, !v->non_writable };
+	struct icd_pipeline *p = icd_object_create(sizeof(*p) + uses->size);
+	if (p) {
+		p->object.id = icd_new_id(d);
+		p->use_count = (uint32_t)(uses->size / sizeof(p->uses[0]));
+		if (uses->size)
+			memcpy(p->uses, uses->data, uses->size);
 	}
+	buf_finish(uses);
 	return p;
 }
 
-static VkResult create_pipeline(struct icd_device *d, const VkComputePipelineCreateInfo *info, VkPipeline *ret_pipeline)
+static VkResult finish_pipeline(struct icd_device *d, struct icd_pipeline *p, VkPipeline *ret_pipeline)
 {
-	const struct shader_module *m = ICD_FROM(shader_module, info->stage.module);
-	struct spirv_info spirv;
-	if (info->flags & VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT)
-		return VK_PIPELINE_COMPILE_REQUIRED; /* no pipeline is ever there already */
-	int error = spirv_reflect(m->code, m->size, info->stage.pName, info->stage.pSpecializationInfo, &spirv);
-	if (error)
-		return error == -ENOMEM ? VK_ERROR_OUT_OF_HOST_MEMORY : VK_ERROR_UNKNOWN;
-	struct icd_pipeline *p = pipeline_create(&spirv);
-	if (p)
-		tell_needs(d, info, m, &spirv);
-	spirv_info_finish(&spirv);
-	if (!p)
-		return VK_ERROR_OUT_OF_HOST_MEMORY;
-	p->object.id = icd_new_id(d);
-	/* Derivatives are a hint; without them pipelines do not depend on each other. */
-	VkComputePipelineCreateInfo sent = *info;
-	sent.flags &= ~(VkPipelineCreateFlags)(VK_PIPELINE_CREATE_DERIVATIVE_BIT | VK_PIPELINE_CREATE_ALLOW_DERIVATIVES_BIT |
-		VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT);
-	sent.basePipelineHandle = VK_NULL_HANDLE;
-	sent.basePipelineIndex = -1;
-	wire_encode_vkCreateComputePipelines(icd_record_begin(d), &sent, p->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, p->object.id, 0);
 	if (result != VK_SUCCESS) {
 		free(p);
@@ -240,6 +235,95 @@ static VkResult create_pipeline(struct icd_device *d, const VkComputePipelineCre
 	}
 	*ret_pipeline = ICD_HANDLE(VkPipeline, p);
 	return VK_SUCCESS;
+}
+
+static VkResult create_compute(struct icd_device *d, const VkComputePipelineCreateInfo *info, VkPipeline *ret_pipeline)
+{
+	struct buf uses = { 0 };
+	if (info->flags & VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT)
+		return VK_PIPELINE_COMPILE_REQUIRED; /* no pipeline is ever there already */
+	VkResult result = read_stage(d, &info->stage, info->pNext, &uses);
+	if (result != VK_SUCCESS) {
+		buf_finish(&uses);
+		return result;
+	}
+	struct icd_pipeline *p = pipeline_create(d, &uses);
+	if (!p)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	/* Derivatives are a hint; without them pipelines do not depend on each other. */
+	VkComputePipelineCreateInfo sent = *info;
+	sent.flags &= ~HINTS;
+	sent.basePipelineHandle = VK_NULL_HANDLE;
+	sent.basePipelineIndex = -1;
+	wire_encode_vkCreateComputePipelines(icd_record_begin(d), &sent, p->object.id);
+	return finish_pipeline(d, p, ret_pipeline);
+}
+
+/* What Vulkan ignores may be garbage, and depends on other members: here it becomes NULL. */
+struct graphics {
+	VkGraphicsPipelineCreateInfo info;
+	VkPipelineViewportStateCreateInfo viewport;
+};
+
+static bool is_dynamic(const VkGraphicsPipelineCreateInfo *info, VkDynamicState state)
+{
+	for (uint32_t i = 0; info->pDynamicState && i < info->pDynamicState->dynamicStateCount; i++)
+		if (info->pDynamicState->pDynamicStates[i] == state)
+			return true;
+	return false;
+}
+
+static void clean_graphics(const VkGraphicsPipelineCreateInfo *info, struct graphics *ret)
+{
+	const struct icd_render_pass *pass = ICD_FROM(icd_render_pass, info->renderPass);
+	const struct icd_subpass *subpass = info->subpass < pass->subpass_count ? &pass->subpasses[info->subpass] : NULL;
+	ret->info = *info;
+	ret->info.flags &= ~HINTS;
+	ret->info.basePipelineIndex = -1;
+	if (info->pRasterizationState->rasterizerDiscardEnable) {
+		ret->info.pViewportState = NULL;
+		ret->info.pMultisampleState = NULL;
+		ret->info.pDepthStencilState = NULL;
+		ret->info.pColorBlendState = NULL;
+		return;
+	}
+	if (!subpass || !subpass->has_depth)
+		ret->info.pDepthStencilState = NULL;
+	if (!subpass || !subpass->has_color)
+		ret->info.pColorBlendState = NULL;
+	ret->viewport = *info->pViewportState;
+	if (is_dynamic(info, VK_DYNAMIC_STATE_VIEWPORT))
+		ret->viewport.pViewports = NULL;
+	if (is_dynamic(info, VK_DYNAMIC_STATE_SCISSOR))
+		ret->viewport.pScissors = NULL;
+	ret->info.pViewportState = &ret->viewport;
+}
+
+static VkResult create_graphics(struct icd_device *d, const VkGraphicsPipelineCreateInfo *info, VkPipeline *ret_pipeline)
+{
+	struct buf uses = { 0 };
+	struct graphics g;
+	VkResult result = VK_SUCCESS;
+	if (info->flags & VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT)
+		return VK_PIPELINE_COMPILE_REQUIRED;
+	for (uint32_t i = 0; i < info->stageCount && result == VK_SUCCESS; i++)
+		result = read_stage(d, &info->pStages[i], info->pNext, &uses);
+	if (result != VK_SUCCESS) {
+		buf_finish(&uses);
+		return result;
+	}
+	struct icd_pipeline *p = pipeline_create(d, &uses);
+	if (!p)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	clean_graphics(info, &g);
+	if (g.info.pVertexInputState) {
+		icd_need_limit(d, ICD_LIMIT_VERTEX_BINDINGS, g.info.pVertexInputState->vertexBindingDescriptionCount);
+		icd_need_limit(d, ICD_LIMIT_VERTEX_ATTRIBUTES, g.info.pVertexInputState->vertexAttributeDescriptionCount);
+	}
+	if (g.info.pColorBlendState)
+		icd_need_limit(d, ICD_LIMIT_COLOR_ATTACHMENTS, g.info.pColorBlendState->attachmentCount);
+	wire_encode_vkCreateGraphicsPipelines(icd_record_begin(d), &g.info, p->object.id);
+	return finish_pipeline(d, p, ret_pipeline);
 }
 
 static void no_feedback(const void *chain)
@@ -251,6 +335,24 @@ static void no_feedback(const void *chain)
 	*f->pPipelineCreationFeedback = (VkPipelineCreationFeedback){ 0 }; /* not valid: it is made elsewhere, later */
 	for (uint32_t i = 0; i < f->pipelineStageCreationFeedbackCount; i++)
 		f->pPipelineStageCreationFeedbacks[i] = (VkPipelineCreationFeedback){ 0 };
+}
+
+/* Of one pipeline of several. A real error outweighs COMPILE_REQUIRED. */
+static void note_result(VkResult *result, bool *stop, VkResult one, VkPipelineCreateFlags flags)
+{
+	if (one == VK_SUCCESS)
+		return;
+	if (*result >= 0)
+		*result = one;
+	*stop = flags & VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT;
+}
+
+/* Executors compile them while the program goes on. */
+static void publish(struct icd_device *d)
+{
+	pthread_mutex_lock(&d->mutex);
+	icd_publish(d);
+	pthread_mutex_unlock(&d->mutex);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
@@ -265,18 +367,27 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateComputePipelines(VkDevice device, VkPip
 		no_feedback(infos[i].pNext);
 		if (stop)
 			continue;
-		VkResult one = create_pipeline(d, &infos[i], &ret_pipelines[i]);
-		if (one != VK_SUCCESS) {
-			/* A real error outweighs COMPILE_REQUIRED. */
-			if (result >= 0)
-				result = one;
-			stop = infos[i].flags & VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT;
-		}
+		note_result(&result, &stop, create_compute(d, &infos[i], &ret_pipelines[i]), infos[i].flags);
 	}
-	/* Executors compile them while the program goes on. */
-	pthread_mutex_lock(&d->mutex);
-	icd_publish(d);
-	pthread_mutex_unlock(&d->mutex);
+	publish(d);
+	return result;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateGraphicsPipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+	const VkGraphicsPipelineCreateInfo *infos, const VkAllocationCallbacks *allocator, VkPipeline *ret_pipelines)
+{
+	(void)cache, (void)allocator;
+	struct icd_device *d = ICD_FROM(icd_device, device);
+	VkResult result = VK_SUCCESS;
+	bool stop = false;
+	for (uint32_t i = 0; i < count; i++) {
+		ret_pipelines[i] = VK_NULL_HANDLE;
+		no_feedback(infos[i].pNext);
+		if (stop)
+			continue;
+		note_result(&result, &stop, create_graphics(d, &infos[i], &ret_pipelines[i]), infos[i].flags);
+	}
+	publish(d);
 	return result;
 }
 

@@ -1,4 +1,4 @@
-/* Timestamps. See query.h. */
+/* Timestamps and occlusion queries. See query.h. */
 #include "migrate/icd/query.h"
 #include "migrate/icd/stream.h"
 
@@ -38,7 +38,7 @@ static VkResult make_buffer(VkDevice device, struct icd_query_pool *p)
 	return result == VK_SUCCESS ? icd_MapMemory(device, p->memory, 0, VK_WHOLE_SIZE, 0, &map) : result;
 }
 
-/* Pipeline statistics would need their feature. An occlusion query cannot be begun on this queue, but its pool can be made. */
+/* Pipeline statistics would need their feature. */
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(
 	VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
 {
@@ -155,6 +155,11 @@ void icd_queries_flush(struct icd_command_buffer *cb)
 	const struct icd_query_use *all = uses(cb, &count);
 	if (count == 0)
 		return;
+	if (cb->in_pass) { /* its end is, or what may read the queries: a secondary command buffer */
+		icd_say("a secondary command buffer writes queries in a render pass, which is not offered");
+		cb->failed = true;
+		return;
+	}
 	transfer_barrier(cb);
 	for (size_t i = 0; i < count; i++)
 		flush_pool(cb, &all[i]);
@@ -177,14 +182,49 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdResetQueryPool(VkCommandBuffer handle, VkQuery
 	wire_encode_vkCmdFillBuffer(&cb->writer, p->buffer, offset, size, 0);
 }
 
-static void write_timestamp(struct icd_command_buffer *cb, VkPipelineStageFlagBits stage, VkQueryPool pool, uint32_t query)
+/* Reset by another recording, by the host, or on another executor: the pool at hand need not know. In a render pass no query can be
+ * reset. */
+static bool make_ready(struct icd_command_buffer *cb, VkQueryPool pool, uint32_t query, uint8_t state)
 {
+	if (state != ICD_QUERY_UNKNOWN)
+		return true;
+	if (cb->in_pass) {
+		icd_say("a query is written in a render pass and reset in another command buffer, which is not offered: "
+			"reset it "
+			"in the same one, in front of the pass");
+		cb->failed = true;
+		return false;
+	}
+	wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, 1);
+	return true;
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdBeginQuery(
+	VkCommandBuffer handle, VkQueryPool pool, uint32_t query, VkQueryControlFlags flags)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
+	if (!states || !make_ready(cb, pool, query, states[query]))
+		return;
+	states[query] = ICD_QUERY_RESET;
+	wire_encode_vkCmdBeginQuery(&cb->writer, pool, query, flags);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdEndQuery(VkCommandBuffer handle, VkQueryPool pool, uint32_t query)
+{
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
 	if (!states)
 		return;
-	/* Reset by another recording, by the host, or on another executor: the pool at hand need not know. */
-	if (states[query] == ICD_QUERY_UNKNOWN)
-		wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, 1);
+	states[query] = ICD_QUERY_WRITTEN;
+	wire_encode_vkCmdEndQuery(&cb->writer, pool, query);
+}
+
+static void write_timestamp(struct icd_command_buffer *cb, VkPipelineStageFlagBits stage, VkQueryPool pool, uint32_t query)
+{
+	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
+	if (!states || !make_ready(cb, pool, query, states[query]))
+		return;
 	states[query] = ICD_QUERY_WRITTEN;
 	wire_encode_vkCmdWriteTimestamp(&cb->writer, stage, pool, query);
 }

@@ -403,11 +403,11 @@ def struct_functions(registry, name):
 
 def declare(m):
     stars = " *" if m.pointers else " "
-    return f"{'const ' if m.pointers else ''}{m.type}{stars}{m.name}"
+    return f"{'const ' if m.pointers else ''}{m.type}{stars}{m.name}{f'[{m.array}]' if m.array else ''}"
 
 
 def encoder_prototype(command):
-    parameters = ["struct wire_writer *w"] + [declare(p) for p in command.sent]
+    parameters = ["struct wire_writer *w"] + [("const " if p.array else "") + declare(p) for p in command.sent]
     if command.creates:
         parameters.append("uint64_t id")
     return f"void wire_encode_{command.name}({', '.join(parameters)})"
@@ -460,6 +460,8 @@ def command_functions(registry, command):
             "\twire_decode_begin(r);", *decode.lines]
     if command.creates:
         out.append("\tv->id = wire_get_id(r);")
+    if not command.sent and not command.creates:
+        out.append("\t(void)v;")
     out += ["\tif (!wire_decode_end(r))", "\t\treturn false;", "\t*ret = value;", "\treturn true;", "}", ""]
     return out
 

@@ -117,6 +117,7 @@ void case_sync(void);
 void case_queries(void);
 void case_private_data(void);
 void case_images(void);
+void case_draws(void);
 void case_absent(void);
 void case_ends(void);
 

@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 		case_queries();
 		case_private_data();
 		case_images();
+		case_draws();
 		case_absent();
 		case_ends();
 	}

@@ -25,6 +25,7 @@ PROGRAMS = [
     ["state", "--mib", "4", "--rounds", "60"],
     ["images", "--rounds", "1500"],
     ["robust", "--rounds", "400"],
+    ["draws", "--rounds", "1500"],
     ["recordings", "--mib", "40", "--dispatches", "40000", "--rounds", "4"],
 ]
 

@@ -5,7 +5,8 @@ import unittest
 
 from labtest import LabCase, gpu_key, main, tbmesh
 
-PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"], ["images"]]
+PROGRAMS = [["xorshift"], ["stencil"], ["mapped"], ["neighbours"], ["signals"], ["state", "--mib", "16", "--rounds", "10"], ["images"],
+            ["draws"]]
 
 
 class Programs(LabCase):

@@ -23,8 +23,8 @@ static void formats_carried(void **state)
 	assert_int_equal(gpu_format_find(VK_FORMAT_ASTC_12x10_UNORM_BLOCK)->block_height, 10);
 	assert_null(gpu_format_find(VK_FORMAT_UNDEFINED));
 	assert_null(gpu_format_find(VK_FORMAT_R8G8B8_UNORM)); /* 3 bytes: no offset suits both it and the rest */
-	assert_null(gpu_format_find(VK_FORMAT_X8_D24_UNORM_PACK32));
-	assert_null(gpu_format_find(VK_FORMAT_D32_SFLOAT));
+	assert_int_equal(gpu_format_find(VK_FORMAT_X8_D24_UNORM_PACK32)->block_bytes, 4);
+	assert_int_equal(gpu_format_find(VK_FORMAT_S8_UINT)->aspects, VK_IMAGE_ASPECT_STENCIL_BIT);
 	assert_null(gpu_format_find(VK_FORMAT_R10X6_UNORM_PACK16));
 	assert_null(gpu_format_find(VK_FORMAT_G8_B8_R8_3PLANE_420_UNORM));
 	assert_null(gpu_format_find(VK_FORMAT_MAX_ENUM));
@@ -45,7 +45,7 @@ static void levels_and_layers(void **state)
 	assert_int_equal(l.size, 4);
 	assert_int_equal(l.rowPitch, 4);
 
-	VkBufferImageCopy regions[GPU_IMAGE_MAX_MIPS];
+	VkBufferImageCopy regions[GPU_IMAGE_MAX_COPIES];
 	assert_int_equal(gpu_image_copies(&i, 1024, regions), 3);
 	assert_int_equal(regions[2].bufferOffset, 1024 + 128);
 	assert_int_equal(regions[2].imageSubresource.layerCount, 2);
@@ -81,6 +81,28 @@ static void copies_with_pitch(void **state)
 	assert_int_equal(gpu_format_copy_size(gpu_format_find(VK_FORMAT_BC1_RGB_UNORM_BLOCK), &region), (4 * 2 + 1) * 8);
 }
 
+/* Each level's stencil lies behind its depth. */
+static void depth_and_stencil(void **state)
+{
+	(void)state;
+	struct gpu_image i;
+	VkImageCreateInfo info = make(VK_FORMAT_D32_SFLOAT_S8_UINT, VK_IMAGE_TYPE_2D, (VkExtent3D){ 5, 4, 1 }, 2, 2);
+	VkBufferImageCopy regions[GPU_IMAGE_MAX_COPIES];
+	assert_true(gpu_image_init(&i, &info));
+	assert_int_equal(gpu_image_copies(&i, 0, regions), 4);
+	assert_int_equal(regions[0].imageSubresource.aspectMask, VK_IMAGE_ASPECT_DEPTH_BIT);
+	assert_int_equal(gpu_format_copy_size(&i.format, &regions[0]), 2 * 5 * 4 * 4);
+	assert_int_equal(regions[1].imageSubresource.aspectMask, VK_IMAGE_ASPECT_STENCIL_BIT);
+	assert_int_equal(regions[1].bufferOffset, 192);
+	assert_int_equal(gpu_format_copy_size(&i.format, &regions[1]), 2 * 5 * 4);
+	assert_int_equal(regions[2].bufferOffset, 256);
+	info = make(VK_FORMAT_R8G8B8A8_UNORM, VK_IMAGE_TYPE_2D, (VkExtent3D){ 8, 8, 1 }, 1, 1);
+	info.samples = VK_SAMPLE_COUNT_4_BIT;
+	assert_true(gpu_image_init(&i, &info));
+	assert_int_equal(gpu_image_size(&i), 8 * 8 * 4 * 4);
+	assert_int_equal(gpu_image_copies(&i, 0, regions), 0);
+}
+
 static void refused(void **state)
 {
 	(void)state;
@@ -99,7 +121,7 @@ static void refused(void **state)
 		make(VK_FORMAT_R8G8B8_UNORM, VK_IMAGE_TYPE_2D, small, 1, 1),
 		make(VK_FORMAT_R8_UNORM, VK_IMAGE_TYPE_2D, small, 1, 1),
 	};
-	bad[10].samples = VK_SAMPLE_COUNT_4_BIT;
+	bad[10].samples = VK_SAMPLE_COUNT_8_BIT;
 	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
 		assert_false(gpu_image_init(&i, &bad[n]));
 }
@@ -111,6 +133,7 @@ int main(void)
 		cmocka_unit_test(levels_and_layers),
 		cmocka_unit_test(blocks_and_slices),
 		cmocka_unit_test(copies_with_pitch),
+		cmocka_unit_test(depth_and_stencil),
 		cmocka_unit_test(refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,7 @@ VALUES = {
     "VkSpecializationMapEntry.size": "round_random(9)",
     "VkDescriptorSetLayoutBinding.descriptorType": "round_random(9)",
     "VkBufferCreateInfo.sharingMode": "round_random(2)",
+    "VkPipelineMultisampleStateCreateInfo.rasterizationSamples": "1 + round_random(64)",
     "VkImageCreateInfo.sharingMode": "round_random(2)",
     "vkCmdPushConstants.offset": "4 * round_random(9)",
     "vkCmdPushConstants.size": "4 * (1 + round_random(9))",
@@ -177,14 +178,15 @@ class Writer:
 
     def command(self, c):
         parameters = f"const struct wire_{c.name} *"
-        self.out += [f"static void round_same_{c.name}({parameters}a, {parameters}b)", "{"]
+        self.out += [f"static void round_same_{c.name}({parameters}a, {parameters}b)", "{", "\t(void)a, (void)b;"]
         for p in c.sent:
             self.compare(p, "a->{}".format, "b->{}".format)
         if c.creates:
             self.add(1, 'round_check(a->id == b->id, "id");')
         self.out += ["}", ""]
         self.add(0, f"static void round_{c.name}(struct round *x)")
-        self.out += ["{", f"\tstruct wire_{c.name} made = {{ 0 }}, *a = &made, got;"]
+        self.out += ["{", f"\tstruct wire_{c.name} made, *a = &made, got;",
+                     "\tmemset(a, 0, sizeof(*a));"]
         lengths = {p.len for p in c.sent if p.len}
         for p in c.sent:
             self.fill(c.name, p, "a->{}".format, lengths)
