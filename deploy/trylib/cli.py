@@ -11,7 +11,7 @@ from .errors import Missing, TryError
 from .ffmpeg import Ffmpeg
 from .gfxreconstruct import Gfxreconstruct
 from .llama import Llama
-from .program import setup
+from .program import install_driver, setup
 from .stage import GPUS, TOP, WAYS, Stage
 from .trial import Trial
 from .vulkaninfo import Vulkaninfo
@@ -60,6 +60,8 @@ def make_parser():
         p.add_argument("--lab-dir", default="/run/tbmesh-try", help="where the lab lives")
         p.add_argument("--build", help="build directory of tbmesh (default: build/release, brought up to date)")
         p.add_argument("--mode", choices=["strict", "relaxed"], default="strict", help="of `tbmesh run`")
+        p.add_argument("--driver", default=program.driver, help="Vulkan driver behind the cards, one that deploy/drivers knows "
+                       "(None: the one that is installed)")
         program.options(p)
         p.set_defaults(program=program)
     return parser
@@ -72,7 +74,9 @@ def try_program(args):
         setup("eval", 'install_packages "${packages_build[@]}" "${packages_lab[@]}" "${packages_test[@]}"; build release')
     build = os.path.abspath(args.build or os.path.join(TOP, "build", "release"))
     program.install()
-    stage = Stage(args.lab_dir, build, args.timeout, args.mode)
+    if args.driver:
+        install_driver(args.driver)
+    stage = Stage(args.lab_dir, build, args.timeout, args.mode, args.driver)
     right, wrong = 0, []
     try:
         stage.up()

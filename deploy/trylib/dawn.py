@@ -1,4 +1,4 @@
-"""Dawn as npm's webgpu, its prebuilt binary as it is: WebGPU compute shaders."""
+"""Dawn as npm's webgpu, its prebuilt binary as it is: WebGPU compute shaders and draws into textures."""
 
 import os
 
@@ -9,7 +9,8 @@ VERSION = "0.6.2"
 
 class Dawn(Program):
     name = "dawn"
-    text = "WebGPU compute through Dawn; needs a driver with draws and shaderUniformBufferArrayDynamicIndexing behind the card"
+    text = "WebGPU through Dawn computes and draws; the checksum of every result is compared"
+    driver = "lavapipe25"  # Dawn wants shaderUniformBufferArrayDynamicIndexing, lavapipe 22 has none
 
     @classmethod
     def options(cls, parser):

@@ -43,11 +43,18 @@ def install_npm(place, packages):
         raise TryError(f"npm install failed:\n{done.stdout}{done.stderr}")
 
 
+def install_driver(name):
+    done = subprocess.run([os.path.join(TOP, "deploy", "drivers"), name], stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise TryError(f"the Vulkan driver {name} can't be had; `deploy/drivers {name}` says why")
+
+
 class Program:
     name = ""
     text = ""
     debian = []       # packages
     is_short = False  # over before anybody could disturb it
+    driver = None     # of deploy/drivers, behind the cards; None: the one that is installed
 
     def __init__(self, place, args):
         """place: its own directory, for installed things and models; args: of the command line."""

@@ -111,9 +111,10 @@ class Run:
 
 
 class Stage:
-    def __init__(self, directory, build, timeout_s, mode):
+    def __init__(self, directory, build, timeout_s, mode, driver):
+        """driver: one of deploy/drivers behind each card; None: the one that is installed."""
         self.environment = dict(os.environ, TBMESH_BUILD=build, TBMESH_LAB_DIR=directory)
-        self.build, self.timeout_s, self.mode = build, timeout_s, mode
+        self.build, self.timeout_s, self.mode, self.driver = build, timeout_s, mode, driver
 
     def lab(self, *words, check=True):
         done = subprocess.run([LAB, *words], capture_output=True, text=True, env=self.environment, timeout=120, check=False)
@@ -126,7 +127,8 @@ class Stage:
 
     def up(self):
         self.lab("down", check=False)
-        self.lab("up", "2", "--cables", "2", "--start")
+        cards = [word for gpu, host in GPUS.items() for word in ("--gpu", f"{host}={gpu}@{self.driver},cpu")] if self.driver else []
+        self.lab("up", "2", "--cables", "2", *cards, "--start")
         self.wait_until_ready()
 
     def down(self):
