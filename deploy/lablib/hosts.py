@@ -39,9 +39,9 @@ def execute(state, host_name, command, with_cards):
 
 
 def spawn(state, host_name, command, with_cards, **options):
-    namespace = state["hosts"][host_name]["namespace"]
-    return subprocess.Popen(command, env=environment(state, host_name, with_cards),
-                            preexec_fn=lambda: network.enter(namespace), **options)
+    # nsenter, not a preexec_fn: the keeper has threads of umockdev's, no code of Python's may run in its forked child.
+    words = network.inside(state["hosts"][host_name]["namespace"], command)
+    return subprocess.Popen(words, env=environment(state, host_name, with_cards), **options)
 
 
 def command_name(pid):

@@ -11,6 +11,8 @@ from .errors import LabError
 NETNS_DIR = "/run/netns"
 CLONE_NEWNET = 0x40000000
 BURST_MIN, BURST_MAX = 128 << 10, 1 << 20  # a larger burst lets short probes read above the rate
+# Looked up here: enter() runs in forked children, where a lock of the dynamic linker may be held for good by another thread.
+SETNS = ctypes.CDLL(None, use_errno=True).setns
 
 
 def run(*words, check=True):
@@ -22,14 +24,18 @@ def run(*words, check=True):
 
 def enter(namespace):
     """Moves the calling process into that network namespace."""
-    libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open(os.path.join(NETNS_DIR, namespace), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if libc.setns(fd, CLONE_NEWNET) != 0:
+        if SETNS(fd, CLONE_NEWNET) != 0:
             number = ctypes.get_errno()
             raise LabError(f"cannot enter the namespace {namespace}: {os.strerror(number)}")
     finally:
         os.close(fd)
+
+
+def inside(namespace, command):
+    """The words that become that command in that network namespace."""
+    return ["nsenter", f"--net={os.path.join(NETNS_DIR, namespace)}", "--", *command]
 
 
 def write_inside(namespace, values):
