@@ -31,7 +31,7 @@
 #include "proto/vk/wire_gen.h"
 
 #define MAX_RECORDS 4096
-#define SILENT_MS 4000        /* without any frame: it hangs (it beats each 250 ms) */
+#define SILENT_MS 2500        /* without any frame: it hangs (it beats each 250 ms) */
 #define CASE_MS 3000          /* a bent dispatch may take for ever: given up, that is no finding */
 #define MEMORY_KIB (3l << 20) /* of one executor; a bent ALLOCATE may ask for 2 GiB */
 #define LARGE_ALLOCATE (64ull << 20)
@@ -486,7 +486,7 @@ static enum end play(const struct buf *log, bool seeded, char *text, size_t text
 	struct player p = { .pid = -1 };
 	char socket[96], report[96];
 	size_t seed = seeded ? seed_size(log) : 0;
-	uint64_t start_ns, now_ns;
+	uint64_t start_ns, silent_ns = 0;
 	struct rusage usage;
 	pthread_t thread;
 	int status = 0;
@@ -508,10 +508,12 @@ static enum end play(const struct buf *log, bool seeded, char *text, size_t text
 	memcpy(ring_at(&p.log, 0), log->data + seed, log->size - seed);
 	ring_publish(&p.log, log->size - seed);
 	for (;;) {
-		now_ns = time_monotonic_ns();
+		uint64_t heard_ns = w.heard_ns, now_ns = time_monotonic_ns(); /* in this order: the receiver goes on meanwhile */
+
 		if (w.over)
 			break;
-		if (now_ns - w.heard_ns > SILENT_MS * 1000000ull || now_ns - start_ns > CASE_MS * 1000000ull) {
+		silent_ns = now_ns - heard_ns;
+		if (silent_ns > SILENT_MS * 1000000ull || now_ns - start_ns > CASE_MS * 1000000ull) {
 			gave_up = true;
 			break;
 		}
@@ -530,7 +532,7 @@ static enum end play(const struct buf *log, bool seeded, char *text, size_t text
 		}
 	}
 	if (gave_up && w.end != END_HUNG)
-		w.end = now_ns - w.heard_ns > SILENT_MS * 1000000ull ? END_HUNG : END_BUSY;
+		w.end = silent_ns > SILENT_MS * 1000000ull ? END_HUNG : END_BUSY;
 	if (is_own_crash(p.report, w.text, sizeof(w.text)))
 		w.end = END_OWN_CRASH;
 	else if ((WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) || (WIFEXITED(status) && WEXITSTATUS(status) == 99))

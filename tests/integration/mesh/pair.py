@@ -191,8 +191,8 @@ def stop_and_continue(a, b):
 
 def messages_once(a, b):
     for n in (a, b):
-        numbers = [l["message"] for l in n.all("message")]
-        check(len(numbers) > 5 and numbers == sorted(set(numbers)), f"{n.name}: {len(numbers)} control messages, each once and in order")
+        numbers = n.expect("six messages", lambda: (got := [l["message"] for l in n.all("message")]) and len(got) > 5 and got, 10)
+        check(numbers == sorted(set(numbers)), f"{n.name}: {len(numbers)} control messages, each once and in order")
 
 
 def restart(program, a, b, key, directory):
