@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/arena.h"
+#include "node/doctor.h"
 #include "node/node.h"
 #include "node/ping.h"
 #include "node/placement.h"
@@ -219,6 +220,9 @@ static void handle_view(struct api *c, const struct api_route *from, const Tbmes
 		reply.body_case = TBMESH__REPLY__BODY_WORKLOADS;
 		workloads.n_workloads = workloads_fill(n->workloads, &workloads.workloads, &a);
 		reply.workloads = body = &workloads;
+	} else if (request->body_case == TBMESH__REQUEST__BODY_DOCTOR) {
+		reply.body_case = TBMESH__REPLY__BODY_DOCTOR;
+		reply.doctor = body = doctor_view(n, &a);
 	} else {
 		reply.body_case = TBMESH__REPLY__BODY_BEST;
 		reply.best = body = view_best(n, request->best, &a);
@@ -255,6 +259,7 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	case TBMESH__REQUEST__BODY_WORKLOADS:
 	case TBMESH__REQUEST__BODY_BEST:
 	case TBMESH__REQUEST__BODY_TOPOLOGY:
+	case TBMESH__REQUEST__BODY_DOCTOR:
 		handle_view(c, &from, request);
 		break;
 	case TBMESH__REQUEST__BODY_BENCH:

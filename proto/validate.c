@@ -36,7 +36,7 @@ static void budget_free(void *data, void *pointer)
 
 /* Strings longer than a name, in any message. */
 static const char *const text_fields[] = { "message", "reason", "why", "value", "warnings", "refusals", "egpu_reason",
-	"socket" };
+	"socket", "what", "fix" };
 
 static const struct {
 	const char *field;
@@ -80,7 +80,8 @@ static const struct {
 	const char *values[6];
 } word_sets[] = {
 	{ "Gpu", "type", { "discrete", "integrated", "virtual", "cpu", "other" } },
-	{ "Gpu", "state", { "active", "gone" } },
+	{ "Gpu", "state", { "active", "gone", "no driver" } },
+	{ "DoctorCheck", "result", { "ok", "warn", "fail" } },
 	{ "Link", "state", { "up", "suspect", "down" } },
 	{ "Peer", "state", { "up", "suspect", "dead" } },
 	{ "Workload", "state", { "starting", "running", "moving", "finished", "lost" } },

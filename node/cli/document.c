@@ -313,3 +313,26 @@ json_t *document_workloads(const Tbmesh__WorkloadList *l)
 	json_object_set_new(o, "workloads", list);
 	return o;
 }
+
+json_t *document_doctor(const Tbmesh__DoctorReply *d)
+{
+	static const char *const results[] = { "ok", "warn", "fail" };
+	json_t *o = document_create("tbmesh.doctor/1"), *list = json_array();
+	uint64_t counts[3] = { 0 };
+	for (size_t i = 0; i < d->n_checks; i++) {
+		const Tbmesh__DoctorCheck *c = d->checks[i];
+		json_t *m = json_object();
+		set_text(m, "id", c->id);
+		set_text(m, "result", c->result);
+		set_text(m, "subject", c->subject);
+		set_text(m, "what", c->what);
+		set_text(m, "fix", c->fix);
+		json_array_append_new(list, m);
+		for (size_t k = 0; k < 3; k++)
+			counts[k] += strcmp(c->result, results[k]) == 0;
+	}
+	for (size_t k = 0; k < 3; k++)
+		set_number(o, results[k], counts[k]);
+	json_object_set_new(o, "checks", list);
+	return o;
+}

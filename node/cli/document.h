@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct Tbmesh__BestReply;
+struct Tbmesh__DoctorReply;
 struct Tbmesh__Event;
 struct Tbmesh__EventList;
 struct Tbmesh__GpuList;
@@ -27,6 +28,7 @@ json_t *document_gpus(const struct Tbmesh__GpuList *l, const char *host);
 json_t *document_best(const struct Tbmesh__BestReply *r);
 json_t *document_event(const struct Tbmesh__Event *e);
 json_t *document_events(const struct Tbmesh__EventList *l);
+json_t *document_doctor(const struct Tbmesh__DoctorReply *d);
 json_t *document_workloads(const struct Tbmesh__WorkloadList *l);
 
 void show_status(const struct Tbmesh__NodeStatus *s, FILE *out);
@@ -37,6 +39,7 @@ void show_topology_dot(const struct Tbmesh__Topology *t, FILE *out);
 void show_gpus(const struct Tbmesh__GpuList *l, const char *host, FILE *out, bool color);
 void show_best(const struct Tbmesh__BestReply *r, bool explain, FILE *out, bool color);
 void show_event(const struct Tbmesh__Event *e, FILE *out);
+void show_doctor(const struct Tbmesh__DoctorReply *d, FILE *out, bool color);
 void show_workloads(const struct Tbmesh__WorkloadList *l, FILE *out, bool color);
 
 #endif

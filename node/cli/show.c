@@ -225,3 +225,18 @@ void show_workloads(const Tbmesh__WorkloadList *l, FILE *out, bool color)
 		for (size_t n = 0; n < l->workloads[i]->n_refusals; n++)
 			fprintf(out, "%s can't go to %s\n", l->workloads[i]->id, l->workloads[i]->refusals[n]);
 }
+
+void show_doctor(const Tbmesh__DoctorReply *d, FILE *out, bool color)
+{
+	for (size_t i = 0; i < d->n_checks; i++) {
+		const Tbmesh__DoctorCheck *c = d->checks[i];
+		const char *paint = !color    ? ""
+			: c->result[0] == 'o' ? "\033[32m"
+			: c->result[0] == 'w' ? "\033[33m"
+					      : "\033[31m";
+		fprintf(out, "%s%-4s%s  %-18s  %s%s%s\n", paint, c->result, color ? "\033[0m" : "", c->id, c->subject,
+			c->subject[0] ? ": " : "", c->what);
+		if (c->fix[0])
+			fprintf(out, "      %-18s  fix: %s\n", "", c->fix);
+	}
+}

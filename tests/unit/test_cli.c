@@ -297,6 +297,29 @@ static void test_best(void **state)
 	free(text);
 }
 
+static void test_doctor(void **state)
+{
+	(void)state;
+	char *text;
+	size_t size;
+	Tbmesh__DoctorCheck good = TBMESH__DOCTOR_CHECK__INIT, bad = TBMESH__DOCTOR_CHECK__INIT, *list[] = { &good, &bad };
+	Tbmesh__DoctorReply d = TBMESH__DOCTOR_REPLY__INIT;
+	good.id = (char *)"node.running";
+	good.result = (char *)"ok";
+	good.what = (char *)"the node of this host runs";
+	bad.id = (char *)"vulkan.driver";
+	bad.result = (char *)"fail";
+	bad.subject = (char *)"broken_icd.json";
+	bad.what = (char *)"this Vulkan driver crashes when it is asked for its GPUs";
+	bad.fix = (char *)"apt install --reinstall mesa-vulkan-drivers";
+	d.checks = list;
+	d.n_checks = 2;
+	golden_json("doctor.json", document_doctor(&d));
+	SHOWN(show_doctor(&d, out, false));
+	golden("doctor.txt", text);
+	free(text);
+}
+
 static void test_events(void **state)
 {
 	(void)state;
@@ -395,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_topology),
 		cmocka_unit_test(test_gpus),
 		cmocka_unit_test(test_best),
+		cmocka_unit_test(test_doctor),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_workloads),
 		cmocka_unit_test(test_formats),
