@@ -57,6 +57,10 @@ def up(layout, args):
         raise LabError("the lab makes network namespaces: run it as root")
     if not 1 <= args.hosts <= len(HOST_NAMES):
         raise LabError(f"a lab has 1 to {len(HOST_NAMES)} hosts")
+    if args.rate and args.shared_rate:
+        raise LabError("--rate shapes each cable, --shared-rate all of a controller together: which?")
+    if not 0 <= args.delay <= 1000:
+        raise LabError("--delay takes milliseconds, at most 1000")
     names = HOST_NAMES[:args.hosts]
     wanted = {}
     for text in args.gpu:
@@ -64,9 +68,11 @@ def up(layout, args):
         if host not in names:
             raise LabError(f"--gpu {text}: no host '{host}' in this lab")
         wanted[host] = gpus.parse_kinds(kinds)
-    plan = {"hosts": names, "topology": args.topology, "cables": args.cables, "shared_domain": args.shared_domain,
-            "rate_bps": network.parse_rate(args.rate) if args.rate else 0, "gpus": wanted, "build": args.build, "start": args.start,
-            "settings": args.set}
+    plan = {"hosts": names, "topology": args.topology, "cables": args.cables,
+            "shared_domain": args.shared_domain or bool(args.shared_rate),
+            "rates_bps": network.parse_rates(args.rate) if args.rate else [0, 0], "delay_us": round(args.delay * 1000),
+            "shared_rate_bps": network.parse_rate(args.shared_rate) if args.shared_rate else 0,
+            "gpus": wanted, "build": args.build, "start": args.start, "settings": args.set}
     layout.check_usable()
     if layout.is_alive():
         raise LabError(f"a lab is up in {layout.dir}; take it down with: deploy/lab down")
@@ -209,7 +215,10 @@ def make_parser():
     c.add_argument("--topology", choices=TOPOLOGIES, default="line", help="which hosts are cabled (line)")
     c.add_argument("--cables", type=int, default=1, help="cables between two cabled hosts (1)")
     c.add_argument("--shared-domain", action="store_true", help="all cables of a host on one controller")
-    c.add_argument("--rate", help="shape each cable to this rate, e.g. 8gbit")
+    c.add_argument("--rate", help="shape each cable to this rate, e.g. 8gbit, or 8gbit/2gbit: the first host's way, the second's")
+    c.add_argument("--shared-rate", metavar="RATE", help="all cables of a host on one controller that sends this in all (1gbit, not "
+                                                         "much more: these cables are a process each)")
+    c.add_argument("--delay", type=float, default=0, metavar="MS", help="each cable takes so many milliseconds each way (up to 2 Gb/s)")
     c.add_argument("--gpu", action="append", default=[], metavar="HOST=KINDS",
                    help="none, cpu, egpu, card, or egpu,cpu …; default: alpha egpu,cpu, beta card,cpu, others cpu. KIND@DRIVER: "
                         "another driver behind it: lavapipe, lavapipe25, swiftshader (deploy/drivers)")

@@ -41,6 +41,7 @@ class Keeper:
         self.beds = {}
         self.trees = {}     # host: the tree of its machine
         self.nodes = {}     # host: Popen of its tbmeshd
+        self.wires = {}     # index of a cable that takes its time: Popen of its two ends
         self.next_index = FIRST_INDEX
         self.stopping = False  # beside Stopped, which a callback of a library may swallow
         self.state = {"version": 1, "keeper": os.getpid(), "dir": layout.dir, "build": find_build(plan["build"]), "hosts": {},
@@ -130,10 +131,23 @@ class Keeper:
         for end in ends:
             end["interface"] = self.free_interface(end["host"])
         spaces = [(self.state["hosts"][end["host"]]["namespace"], end["interface"]) for end in ends]
-        addresses = network.add_cable(*spaces, cable["index"], self.plan["rate_bps"])
+        if self.plan["delay_us"] or self.plan["shared_rate_bps"]:
+            addresses = self.add_wire(cable, spaces)
+        else:
+            addresses = network.add_cable(*spaces, cable["index"], self.plan["rates_bps"])
         for end, other, address in zip(ends, reversed(ends), addresses):
             self.beds[end["host"]].add(self.cable_devices(cable, end, other, address))
         cable["plugged"], cable["carrier"] = True, True
+
+    def add_wire(self, cable, spaces):
+        rates, buckets = self.plan["rates_bps"], []
+        if self.plan["shared_rate_bps"]:
+            rates = [self.plan["shared_rate_bps"]] * 2
+            buckets = [os.path.join(self.layout.dir, f"{cable[end]['host']}-{cable[end]['domain']}.bucket") for end in ("a", "b")]
+        wire, *addresses = network.add_wire(os.path.join(self.state["build"], "tests", "tbmesh-wire"), *spaces, cable["index"], rates,
+                                            self.plan["delay_us"], buckets)
+        self.wires[cable["index"]] = wire
+        return addresses
 
     def cable_devices(self, cable, end, other, address):
         """Xdomain, service, interface, as that end's host has them."""
@@ -156,6 +170,10 @@ class Keeper:
             name = network.interface_with_index(namespace, cable["index"])
             if name:
                 network.delete_interface(namespace, name)
+        wire = self.wires.pop(cable["index"], None)
+        if wire:  # it ends with its ends
+            wire.kill()
+            wire.wait()
         for end in ends:
             xdomain = self.xdomain_path(end)
             self.beds[end["host"]].remove([self.net_path(end), f"{xdomain}/{end['xdomain']}.0", xdomain])
@@ -191,6 +209,8 @@ class Keeper:
         found = [c for c in self.find_cables(a, b, cable, plugged=True) if c["carrier"] != on]
         if not found:
             raise LabError(f"{a}'s carrier to {b} is {'on' if on else 'off'} already")
+        if self.wires:
+            raise LabError("a cable with a delay, or one of a shared rate, has no carrier of its own to lose")
         for one in found:
             near, far = (one["a"], one["b"]) if one["a"]["host"] == a else (one["b"], one["a"])
             self.switch_carrier(one, near, far, on)
@@ -201,7 +221,7 @@ class Keeper:
         space = self.state["hosts"][far["host"]]["namespace"]
         if on:
             far["interface"] = self.free_interface(far["host"])
-            network.move(limbo, stored, space, far["interface"], self.plan["rate_bps"], True)
+            network.move(limbo, stored, space, far["interface"], self.plan["rates_bps"][far is cable["b"]], True)
             self.beds[far["host"]].add(self.cable_devices(cable, far, near, network.mac_of(space, far["interface"]))[-1:])
         else:
             if limbo not in network.namespaces(self.layout.prefix):
@@ -356,4 +376,7 @@ def main(layout, plan, ready):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
+            for wire in keeper.wires.values():
+                wire.kill()
+                wire.wait()
             clean(layout)

@@ -88,22 +88,43 @@ def parse_rate(text):
     return int(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}[match[2]])
 
 
+def parse_rates(text):
+    """"8gbit" both ways, or "8gbit/2gbit": what the first host of a cable sends, and the second."""
+    words = text.split("/")
+    if len(words) > 2:
+        raise LabError(f"'{text}' is no rate; write for example 8gbit, or 8gbit/2gbit for each way its own")
+    return [parse_rate(words[0]), parse_rate(words[-1])]
+
+
 def shape(namespace, interface, rate_bps):
     burst = max(BURST_MIN, min(BURST_MAX, rate_bps // 8 // 200))
     run("tc", "-n", namespace, "qdisc", "add", "dev", interface, "root", "tbf", "rate", f"{rate_bps}bit", "burst", f"{burst}b",
         "latency", "20ms")
 
 
-def add_cable(end_a, end_b, index, rate_bps):
+def add_cable(end_a, end_b, index, rates_bps):
     """end: (namespace, interface). Both come up; returns their MAC addresses."""
     (space_a, name_a), (space_b, name_b) = end_a, end_b
     run("ip", "-n", space_a, "link", "add", name_a, "index", str(index), "type", "veth", "peer", "name", name_b, "netns", space_b,
         "index", str(index))
-    for space, name in (end_a, end_b):
+    for (space, name), rate_bps in zip((end_a, end_b), rates_bps):
         if rate_bps:
             shape(space, name, rate_bps)
         run("ip", "-n", space, "link", "set", name, "up")
     return mac_of(space_a, name_a), mac_of(space_b, name_b)
+
+
+def add_wire(program, end_a, end_b, index, rates_bps, delay_us, buckets):
+    """A cable that takes its time (tests/lab/wire.c). Its process and the MAC addresses."""
+    words = [program, *end_a, *end_b, str(index), str(delay_us), *map(str, rates_bps), *buckets]
+    wire = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if wire.stdout.readline() != "ready\n":
+        wire.kill()
+        wire.wait()
+        raise LabError(f"`{' '.join(words)}` failed; the keeper's log tells why")
+    for space, name in (end_a, end_b):
+        run("ip", "-n", space, "link", "set", name, "up")
+    return wire, mac_of(*end_a), mac_of(*end_b)
 
 
 def mac_of(namespace, interface):
