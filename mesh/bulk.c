@@ -62,7 +62,7 @@ struct transfer {
 
 void mesh_bulk_init(struct mesh_bulk *b)
 {
-	*b = (struct mesh_bulk){ .listen_fd = -1, .budget_bytes = BULK_BYTES, .budget_ms = BULK_MS };
+	*b = (struct mesh_bulk){ .listen_fd = -1, .budget_bytes = BULK_BYTES, .budget_ms = BULK_MS, .streams = 1 };
 	pthread_mutex_init(&b->mutex, NULL);
 }
 
@@ -161,7 +161,7 @@ int mesh_bulk_listen(struct mesh_bulk *b)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0 || listen(fd, MESH_MAX_PEER_LINKS) < 0 ||
+	if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0 || listen(fd, BULK_MAX_CONNECTIONS) < 0 ||
 		getsockname(fd, (struct sockaddr *)&any, &size) < 0) {
 		int r = -errno;
 		close(fd);
@@ -172,15 +172,21 @@ int mesh_bulk_listen(struct mesh_bulk *b)
 	return 0;
 }
 
+static size_t connections(const struct mesh_bulk *b)
+{
+	return b->path_count * b->streams;
+}
+
+/* Connection number index: the streams of one path follow one another. */
 static int connect_path(struct mesh_bulk *b, size_t index)
 {
-	const struct mesh_bulk_path *p = &b->paths[index];
+	const struct mesh_bulk_path *p = &b->paths[index / b->streams];
 	struct sockaddr_in6 to = {
 		.sin6_family = AF_INET6, .sin6_port = htons(b->port), .sin6_addr = p->remote, .sin6_scope_id = p->ifindex
 	};
 	struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_addr = p->local, .sin6_scope_id = p->ifindex };
 	struct hello hello = {
-		.magic = htole32(MAGIC), .index = htole32((uint32_t)index), .count = htole32((uint32_t)b->path_count)
+		.magic = htole32(MAGIC), .index = htole32((uint32_t)index), .count = htole32((uint32_t)connections(b))
 	};
 	int fd = keep_fd(b, socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0)
@@ -214,8 +220,8 @@ static int connect_path(struct mesh_bulk *b, size_t index)
 static int accept_paths(struct mesh_bulk *b, int *fds)
 {
 	uint64_t deadline = time_monotonic_ns() + CONNECT_MS * UINT64_C(1000000);
-	size_t missing = b->path_count;
-	for (unsigned tries = 0; missing && tries < 2 * MESH_MAX_PEER_LINKS; tries++) {
+	size_t missing = connections(b), most = missing + MESH_MAX_PEER_LINKS;
+	for (size_t tries = 0; missing && tries < most; tries++) {
 		uint64_t now = time_monotonic_ns();
 		struct pollfd wait = { .fd = b->listen_fd, .events = POLLIN };
 		if (now >= deadline || poll(&wait, 1, (int)((deadline - now) / 1000000)) != 1)
@@ -225,11 +231,11 @@ static int accept_paths(struct mesh_bulk *b, int *fds)
 			return fd;
 		struct hello h;
 		set_timeouts(fd, HELLO_MS);
-		size_t index = MESH_MAX_PEER_LINKS;
+		size_t index = BULK_MAX_CONNECTIONS;
 		if (recv_all(fd, &h, sizeof h) == 0 && le32toh(h.magic) == MAGIC &&
-			sodium_memcmp(h.token, b->token, sizeof h.token) == 0 && le32toh(h.count) == b->path_count)
+			sodium_memcmp(h.token, b->token, sizeof h.token) == 0 && le32toh(h.count) == connections(b))
 			index = le32toh(h.index);
-		if (index >= b->path_count || fds[index] >= 0) {
+		if (index >= connections(b) || fds[index] >= 0) {
 			drop_fd(b, fd);
 			continue;
 		}
@@ -389,7 +395,7 @@ static void *transfer_run(void *ctx)
 /* All at the same time; with one there is no need of a thread. */
 static int run_phase(struct transfer *t, size_t count, bool sending)
 {
-	pthread_t threads[MESH_MAX_PEER_LINKS];
+	pthread_t threads[BULK_MAX_CONNECTIONS];
 	size_t started = 0;
 	int r = 0;
 	for (size_t i = 0; i < count; i++)
@@ -474,30 +480,35 @@ static int measure(struct mesh_bulk *b, struct transfer *t, size_t count, bool s
 	return 0;
 }
 
+/* Both ways, or the one that was asked for. */
+static int measure_ways(struct mesh_bulk *b, struct transfer *t, size_t count, uint64_t *ret_up_bps, uint64_t *ret_down_bps)
+{
+	int r = b->ways == MESH_BENCH_DOWN ? 0 : measure(b, t, count, b->asks, ret_up_bps);
+	return r < 0 || b->ways == MESH_BENCH_UP ? r : measure(b, t, count, !b->asks, ret_down_bps);
+}
+
 static int phases(struct mesh_bulk *b, struct transfer *t)
 {
 	int r = 0;
-	for (size_t i = 0; i < b->path_count && r == 0; i++) {
-		r = measure(b, &t[i], 1, b->asks, &b->paths[i].up_bps);
-		if (r == 0)
-			r = measure(b, &t[i], 1, !b->asks, &b->paths[i].down_bps);
-	}
+	for (size_t i = 0; i < b->path_count && r == 0; i++)
+		r = measure_ways(b, &t[i * b->streams], b->streams, &b->paths[i].up_bps, &b->paths[i].down_bps);
 	if (b->path_count > 1 && r == 0)
-		r = measure(b, t, b->path_count, b->asks, &b->aggregate_up_bps);
-	if (b->path_count > 1 && r == 0)
-		r = measure(b, t, b->path_count, !b->asks, &b->aggregate_down_bps);
+		r = measure_ways(b, t, connections(b), &b->aggregate_up_bps, &b->aggregate_down_bps);
 	return r;
 }
 
 int mesh_bulk_run(struct mesh_bulk *b)
 {
-	struct transfer transfers[MESH_MAX_PEER_LINKS] = { 0 };
-	int fds[MESH_MAX_PEER_LINKS];
-	int r = 0;
-	for (size_t i = 0; i < MESH_MAX_PEER_LINKS; i++)
+	struct transfer transfers[BULK_MAX_CONNECTIONS] = { 0 };
+	int fds[BULK_MAX_CONNECTIONS];
+	size_t count = connections(b);
+	int r = count && count <= BULK_MAX_CONNECTIONS ? 0 : -EINVAL;
+	for (size_t i = 0; i < BULK_MAX_CONNECTIONS; i++)
 		fds[i] = -1;
+	if (r < 0)
+		return r;
 	if (b->asks) {
-		for (size_t i = 0; i < b->path_count && r == 0; i++) {
+		for (size_t i = 0; i < count && r == 0; i++) {
 			fds[i] = connect_path(b, i);
 			r = fds[i] < 0 ? fds[i] : 0;
 		}
@@ -505,7 +516,7 @@ int mesh_bulk_run(struct mesh_bulk *b)
 		r = accept_paths(b, fds);
 	}
 	uint64_t start = time_monotonic_ns(), offset = realtime_ns() - start;
-	for (size_t i = 0; i < b->path_count && r == 0; i++) {
+	for (size_t i = 0; i < count && r == 0; i++) {
 		transfers[i] = (struct transfer){ .fd = fds[i], .bulk = b, .marks = calloc(MAX_MARKS, sizeof(struct mark)) };
 		r = transfers[i].marks ? 0 : -ENOMEM;
 	}
@@ -515,7 +526,7 @@ int mesh_bulk_run(struct mesh_bulk *b)
 	int64_t moved = (int64_t)(realtime_ns() - time_monotonic_ns() - offset);
 	if (r == 0 && (moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS))
 		r = -EAGAIN; /* somebody set the clock that the stamps are of */
-	for (size_t i = 0; i < b->path_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		free(transfers[i].marks);
 		if (fds[i] >= 0)
 			drop_fd(b, fds[i]);

@@ -1,8 +1,8 @@
-/* The probe's transfers: blocking, for a thread of their own. One connection per path; on each: a hello with the token,
- * then phases. In a phase one side sends blocks until the budget is spent (the bytes, but half of the time at least and
+/* The probe's transfers: blocking, for a thread of their own. One connection per path, or `streams`; on each: a hello with
+ * the token, then phases. In a phase one side sends blocks until the budget is spent (the bytes, but half of the time at least and
  * all of it at most), the other counts and answers with the rate it saw, and whether it was unsteady: then it is
  * repeated, not for ever. Order of phases, known to both: each path up, then down; with several paths: all up, then all
- * down at the same time. Up: the asker sends. */
+ * down at the same time; ways that nobody asked for are left out. Up: the asker sends. */
 #ifndef TBMESH_MESH_BULK_H
 #define TBMESH_MESH_BULK_H
 
@@ -17,7 +17,8 @@
 #define BULK_TOKEN_SIZE 32u
 #define BULK_BYTES (16u << 20)
 #define BULK_MS 50u
-#define BULK_MAX_FDS (3 * MESH_MAX_PEER_LINKS + 1)
+#define BULK_MAX_CONNECTIONS 64u /* paths × streams */
+#define BULK_MAX_FDS (BULK_MAX_CONNECTIONS + 2 * MESH_MAX_PEER_LINKS + 1)
 
 struct mesh_bulk_path {
 	struct in6_addr local, remote;
@@ -31,6 +32,8 @@ struct mesh_bulk {
 	uint8_t token[BULK_TOKEN_SIZE];
 	struct mesh_bulk_path paths[MESH_MAX_PEER_LINKS];
 	size_t path_count;
+	unsigned streams; /* on each path */
+	enum mesh_bench_ways ways;
 	uint16_t port; /* where to connect */
 	int listen_fd; /* the accepting side's; owned */
 	uint64_t budget_bytes;

@@ -154,10 +154,14 @@ void mesh_core_probe_done(struct mesh_core *c, uint64_t now_ns, struct mesh_core
 	}
 	if (count > 1 && found == count) {
 		/* All together are never less than the best one alone: nobody has to use the others. */
-		measured(c, &p->aggregate_up, aggregate_up_bps > best_up ? aggregate_up_bps : best_up,
-			unsteady && p->aggregate_links == count);
-		measured(c, &p->aggregate_down, aggregate_down_bps > best_down ? aggregate_down_bps : best_down,
-			unsteady && p->aggregate_links == count);
+		bool other_links = p->aggregate_links != count;
+		if (other_links)
+			p->aggregate_up = p->aggregate_down = (struct mesh_core_bandwidth){ 0 };
+		if (aggregate_up_bps)
+			measured(c, &p->aggregate_up, aggregate_up_bps > best_up ? aggregate_up_bps : best_up, unsteady);
+		if (aggregate_down_bps)
+			measured(c, &p->aggregate_down, aggregate_down_bps > best_down ? aggregate_down_bps : best_down,
+				unsteady);
 		p->aggregate_links = count;
 	}
 	mesh_core_graph_changed(c);

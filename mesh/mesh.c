@@ -154,7 +154,8 @@ static void on_route(void *ctx, const struct mesh_core_peer *p)
 
 static void on_probe(void *ctx, const struct mesh_core_peer *p)
 {
-	mesh_probe_ask(((struct mesh *)ctx)->probe, p);
+	struct mesh *m = ctx;
+	mesh_probe_ask(m->probe, p, strcmp(m->bench_peer, p->id) == 0 ? &m->bench_options : NULL);
 }
 
 static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
@@ -468,15 +469,18 @@ int mesh_static_peer_add(struct mesh *m, const char *text)
 	return r;
 }
 
-int mesh_bench(struct mesh *m, const char *peer, uint64_t token)
+int mesh_bench(struct mesh *m, const char *peer, const struct mesh_bench_options *options, uint64_t token)
 {
 	struct mesh_peer_info info;
 	int r = mesh_peer(m, peer, &info);
 	struct mesh_core_peer *p = r == 0 ? mesh_core_peer_find(m->core, info.id) : NULL;
 	if (!p)
 		return -ENOENT;
+	if (options->streams > MESH_BENCH_STREAMS)
+		return -EINVAL;
 	if (m->bench_peer[0])
 		return -EBUSY;
+	m->bench_options = *options;
 	memcpy(m->bench_peer, p->id, sizeof m->bench_peer);
 	m->bench_token = token;
 	r = mesh_core_bench(m->core, time_monotonic_ns(), p);

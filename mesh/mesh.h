@@ -144,6 +144,12 @@ struct mesh_event { /* valid during the callback */
 	size_t field_count;
 };
 
+enum mesh_bench_ways { MESH_BENCH_BOTH, MESH_BENCH_UP, MESH_BENCH_DOWN };
+#define MESH_BENCH_STREAMS 16u
+struct mesh_bench_options {
+	enum mesh_bench_ways ways;
+	unsigned streams; /* connections on each link at the same time, at most MESH_BENCH_STREAMS; 0: one */
+};
 struct mesh_bench { /* one run over all up links of a peer; 0: not measured */
 	size_t count;
 	struct {
@@ -197,8 +203,8 @@ int mesh_static_peer_add(struct mesh *m, const char *address);
 int mesh_ping(struct mesh *m, const char *peer, const char *link_id, uint64_t token, struct mesh_link_info *ret);
 
 /* One bandwidth probe at once; `benched` tells how it went, after some seconds at most. -ENOENT no such peer, -EHOSTUNREACH it
- * is not up, -EBUSY another probe is under way: try again soon. */
-int mesh_bench(struct mesh *m, const char *peer, uint64_t token);
+ * is not up, -EBUSY another probe is under way: try again soon, -EINVAL. */
+int mesh_bench(struct mesh *m, const char *peer, const struct mesh_bench_options *options, uint64_t token);
 
 /* Each fills at most max entries and returns how many there are. Peers sorted by name, links by id. */
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max);

@@ -69,6 +69,7 @@ struct mesh {
 	struct mesh_identity identity;
 	char bench_peer[MESH_ID_SIZE]; /* the probe under way was asked for by mesh_bench; "" not */
 	uint64_t bench_token;
+	struct mesh_bench_options bench_options;
 };
 
 void mesh_rearm(struct mesh *m); /* after each call into the core */

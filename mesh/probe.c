@@ -145,7 +145,7 @@ static void no_reply(void *ctx)
 		give_up(p, "no reply");
 }
 
-void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer)
+void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer, const struct mesh_bench_options *options)
 {
 	if (p->state != PROBE_IDLE) {
 		p->callbacks->failed(p->ctx, peer->id, "busy");
@@ -160,6 +160,12 @@ void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer)
 		if (l->state == MESH_LINK_UP && b->path_count < MESH_MAX_PEER_LINKS)
 			b->paths[b->path_count++] =
 				(struct mesh_bulk_path){ .local = l->local, .remote = l->address.ip, .ifindex = l->ifindex };
+	}
+	if (options) {
+		b->ways = options->ways;
+		b->streams = options->streams ? options->streams : 1;
+		while (b->streams > 1 && b->path_count * b->streams > BULK_MAX_CONNECTIONS)
+			b->streams--;
 	}
 	Tbmesh__ProbePath paths[MESH_MAX_PEER_LINKS], *path_list[MESH_MAX_PEER_LINKS];
 	char texts[MESH_MAX_PEER_LINKS][2][INET6_ADDRSTRLEN];
@@ -183,6 +189,8 @@ void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer)
 	request.n_paths = b->path_count;
 	request.budget_bytes = b->budget_bytes;
 	request.budget_ms = b->budget_ms;
+	request.streams = b->streams;
+	request.ways = b->ways;
 	request.token = (ProtobufCBinaryData){ sizeof b->token, b->token };
 	m.body_case = TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST;
 	m.probe_request = &request;
@@ -208,7 +216,8 @@ static void reply(
 static void handle_request(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__ProbeRequest *q)
 {
 	if (!q->n_paths || q->n_paths > MESH_MAX_PEER_LINKS || q->token.len != BULK_TOKEN_SIZE ||
-		q->budget_bytes > BULK_BYTES || q->budget_ms > BULK_MS) {
+		q->budget_bytes > BULK_BYTES || q->budget_ms > BULK_MS || q->streams > BULK_MAX_CONNECTIONS ||
+		q->n_paths * q->streams > BULK_MAX_CONNECTIONS || q->ways > MESH_BENCH_DOWN) {
 		reply(p, peer->id, q->request, 2, "more than a probe may take", 0);
 		return;
 	}
@@ -219,6 +228,8 @@ static void handle_request(struct mesh_probe *p, const struct mesh_core_peer *pe
 	struct mesh_bulk *b = &p->bulk;
 	mesh_bulk_init(b);
 	b->path_count = q->n_paths;
+	b->streams = q->streams ? q->streams : 1;
+	b->ways = (enum mesh_bench_ways)q->ways;
 	b->budget_bytes = q->budget_bytes;
 	b->budget_ms = q->budget_ms;
 	memcpy(b->token, q->token.data, sizeof b->token);

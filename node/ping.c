@@ -116,12 +116,18 @@ void bench_start(struct node *n, const struct api_route *from, uint64_t request,
 	list_append(&n->pings->list, &e->link); /* it may fail before mesh_bench returns */
 	n->pings->count++;
 	uint64_t token = e->token;
-	int error = mesh_bench(n->mesh, r->peer, token);
+	struct mesh_bench_options options = { .streams = r->streams,
+		.ways = strcmp(r->way, "up") == 0     ? MESH_BENCH_UP
+			: strcmp(r->way, "down") == 0 ? MESH_BENCH_DOWN
+						      : MESH_BENCH_BOTH };
+	int error = mesh_bench(n->mesh, r->peer, &options, token);
 	e = error < 0 ? find(n, token) : NULL;
 	if (!e)
 		return;
 	if (error == -ENOENT)
 		api_fail(n->api, from, request, 4, "no peer is called \"%s\"; see `tbmesh peers`", r->peer);
+	else if (error == -EINVAL)
+		api_fail(n->api, from, request, 2, "at most %u streams on a link", MESH_BENCH_STREAMS);
 	else if (error == -EBUSY)
 		api_fail(n->api, from, request, 5, "another measurement is under way");
 	else

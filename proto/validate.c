@@ -86,6 +86,7 @@ static const struct {
 	{ "Peer", "state", { "up", "suspect", "dead" } },
 	{ "Workload", "state", { "starting", "running", "moving", "finished", "lost" } },
 	{ "Bandwidth", "source", { "probe", "traffic", "negotiated" } },
+	{ "BenchRequest", "way", { "up", "down" } },
 	{ "TopologyLink", "state", { "up", "suspect" } },
 	{ "TopologyLink", "up_source", { "probe", "traffic", "negotiated" } },
 	{ "TopologyLink", "down_source", { "probe", "traffic", "negotiated" } },

@@ -13,6 +13,7 @@
 
 #define MAX_SERIES 40u /* each way of each link, and of all together */
 #define MAX_RUNS 4096u
+#define MAX_STREAMS 16u
 #define BUSY_US 200000
 #define BUSY_LIMIT_MS 15000u
 
@@ -85,16 +86,14 @@ static int sum_up(struct cli *c, const char *peer, struct series *all, size_t co
 }
 
 /* One run; waits while another measurement is under way. An exit code. */
-static int measure(struct cli *c, const char *peer, Tbmesh__Reply **ret)
+static int measure(struct cli *c, const Tbmesh__BenchRequest *body, Tbmesh__Reply **ret)
 {
 	uint64_t start_ns = time_monotonic_ns();
 	for (;;) {
 		Tbmesh__Request request = TBMESH__REQUEST__INIT;
-		Tbmesh__BenchRequest body = TBMESH__BENCH_REQUEST__INIT;
 		Tbmesh__Reply *reply;
-		body.peer = (char *)peer;
 		request.body_case = TBMESH__REQUEST__BODY_BENCH;
-		request.bench = &body;
+		request.bench = (Tbmesh__BenchRequest *)body;
 		int r = client_ask_quietly(c, &request, 2 * CLIENT_TIMEOUT_MS, &reply);
 		if (r < 0)
 			return client_explain(c, r);
@@ -113,14 +112,36 @@ static int measure(struct cli *c, const char *peer, Tbmesh__Reply **ret)
 	}
 }
 
+/* up, and down, as far as they were measured. */
+static void live_line(const char *peer, uint64_t up_bps, uint64_t down_bps, bool unsteady, uint64_t runs)
+{
+	char text[FORMAT_SIZE];
+	printf("\r\033[K%s:", peer);
+	if (up_bps)
+		printf(" %s up", format_bps(up_bps, text));
+	if (down_bps)
+		printf("%s %s down", up_bps ? "," : "", format_bps(down_bps, text));
+	printf("%s, run %" PRIu64, unsteady ? " (disturbed)" : "", runs);
+	fflush(stdout);
+}
+
 static int run_bench(struct cli *c, int argc, char **argv)
 {
 	const char *peer = NULL;
-	uint64_t seconds = 5, runs = 0;
+	uint64_t seconds = 5, streams = 1, runs = 0;
+	Tbmesh__BenchRequest body = TBMESH__BENCH_REQUEST__INIT;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--time") == 0) {
 			if (++i == argc || !cli_number(argv[i], 3600, &seconds) || !seconds)
 				return cli_usage(c, &command_bench, "--time needs seconds, from 1 to 3600");
+		} else if (strcmp(argv[i], "--streams") == 0) {
+			if (++i == argc || !cli_number(argv[i], MAX_STREAMS, &streams) || !streams)
+				return cli_usage(c, &command_bench, "--streams needs a number from 1 to %u", MAX_STREAMS);
+		} else if (strcmp(argv[i], "--dir") == 0) {
+			if (++i == argc ||
+				(strcmp(argv[i], "up") != 0 && strcmp(argv[i], "down") != 0 && strcmp(argv[i], "both") != 0))
+				return cli_usage(c, &command_bench, "--dir needs up, down or both");
+			body.way = strcmp(argv[i], "both") == 0 ? (char *)"" : argv[i];
 		} else if (argv[i][0] == '-' || peer) {
 			return cli_usage(c, &command_bench, "\"%s\" is not expected here", argv[i]);
 		} else {
@@ -132,14 +153,15 @@ static int run_bench(struct cli *c, int argc, char **argv)
 	struct series *all = calloc(MAX_SERIES, sizeof *all);
 	if (!all)
 		return cli_fail(c, EXIT_ERROR, "out of memory");
+	body.peer = (char *)peer;
+	body.streams = (uint32_t)streams;
 	bool live = !c->json && isatty(STDOUT_FILENO);
 	uint64_t start_ns = time_monotonic_ns();
 	size_t count = 0;
 	int r = EXIT_OK;
 	do {
 		Tbmesh__Reply *reply = NULL;
-		char up[FORMAT_SIZE], down[FORMAT_SIZE];
-		r = measure(c, peer, &reply);
+		r = measure(c, &body, &reply);
 		if (r != EXIT_OK)
 			break;
 		const Tbmesh__BenchReply *b = reply->bench;
@@ -155,11 +177,8 @@ static int run_bench(struct cli *c, int argc, char **argv)
 			add(all, &count, "all at once", "up", b->aggregate_up_bps);
 			add(all, &count, "all at once", "down", b->aggregate_down_bps);
 		}
-		if (live) {
-			printf("\r%s: %s up, %s down%s, run %" PRIu64 "   ", peer, format_bps(up_bps, up),
-				format_bps(down_bps, down), b->unsteady ? " (disturbed)" : "", runs);
-			fflush(stdout);
-		}
+		if (live)
+			live_line(peer, up_bps, down_bps, b->unsteady, runs);
 		message_free_reply(reply);
 	} while (time_monotonic_ns() - start_ns < seconds * 1000000000ull);
 	if (live && runs)
@@ -176,13 +195,13 @@ const struct command command_bench = {
 	.name = "bench",
 	.summary = "bandwidth to a peer, measured now",
 	.run = run_bench,
-	.usage = "Usage: tbmesh bench [--time SECONDS] PEER\n"
+	.usage = "Usage: tbmesh bench [--dir up|down|both] [--time SECONDS] [--streams N] PEER\n"
 		 "Runs the node's bandwidth probe again and again: each cable alone, then all at once, each way, at most 16 "
-		 "MiB or 50 "
-		 "ms\n"
-		 "each. Shows a live line on a terminal, then median, least and most. What is used by others meanwhile is "
-		 "missing in "
-		 "it.\n"
+		 "MiB or 50 ms\n"
+		 "each. Shows a live line on a terminal, then median, least and most. What others use meanwhile is missing "
+		 "in it.\n"
 		 "\n"
-		 "  --time SECONDS  go on so long (default 5)\n",
+		 "  --dir WAY       up: what this host sends, down: what it receives (default both)\n"
+		 "  --time SECONDS  go on so long (default 5)\n"
+		 "  --streams N     TCP connections on each cable at the same time, at most 16 (default 1)\n",
 };

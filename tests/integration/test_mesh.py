@@ -64,6 +64,9 @@ class Mesh(LabCase):
         for (link, _), rate in found.items():
             self.assertGreater(rate["most_bps"], 10**8)  # the others may have met a busy machine
             self.assertLess(rate["median_bps"], (12 if link == "all at once" else 6) * 10**9)  # shaped to 4 Gb/s each
+        one_way = json.loads(on("alpha", "tbmesh", "--json", "bench", "--dir", "down", "--streams", "2", "--time", "1", "beta"))
+        self.assertEqual({r["way"] for r in one_way["results"]}, {"down"})
+        self.assertEqual(len(one_way["results"]), 3)
 
     def test_library(self):
         follower = start("alpha", os.path.join(os.environ["TBMESH_BUILD"], "bin", "tbmesh-example"), "5")
