@@ -7,4 +7,4 @@ set_target_properties(fuzz_exec_logs PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE
 add_dependencies(fuzz_exec_logs tbmesh-exec)
 file(GLOB exec_logs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/exec_logs/*.log)
 add_test(NAME fuzz_exec_logs COMMAND fuzz_exec_logs --seconds 5 --jobs 4 --seed 1 ${exec_logs})
-set_tests_properties(fuzz_exec_logs PROPERTIES LABELS fuzz TIMEOUT 120 SKIP_RETURN_CODE 77)
+set_tests_properties(fuzz_exec_logs PROPERTIES LABELS fuzz TIMEOUT 120 PROCESSORS 2 SKIP_RETURN_CODE 77)

@@ -508,7 +508,8 @@ static enum end play(const struct buf *log, bool seeded, char *text, size_t text
 	memcpy(ring_at(&p.log, 0), log->data + seed, log->size - seed);
 	ring_publish(&p.log, log->size - seed);
 	for (;;) {
-		uint64_t heard_ns = w.heard_ns, now_ns = time_monotonic_ns(); /* in this order: the receiver goes on meanwhile */
+		/* In this order: the receiver goes on meanwhile. */
+		uint64_t heard_ns = w.heard_ns, now_ns = time_monotonic_ns();
 
 		if (w.over)
 			break;
