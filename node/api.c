@@ -216,6 +216,9 @@ static void handle_view(struct api *c, const struct api_route *from, const Tbmes
 	} else if (request->body_case == TBMESH__REQUEST__BODY_GPUS) {
 		reply.body_case = TBMESH__REPLY__BODY_GPUS;
 		reply.gpus = body = view_gpus(n, &a);
+	} else if (request->body_case == TBMESH__REQUEST__BODY_THUNDERBOLT) {
+		reply.body_case = TBMESH__REPLY__BODY_THUNDERBOLT;
+		reply.thunderbolt = body = view_thunderbolt(n, &a);
 	} else if (request->body_case == TBMESH__REQUEST__BODY_WORKLOADS) {
 		reply.body_case = TBMESH__REPLY__BODY_WORKLOADS;
 		workloads.n_workloads = workloads_fill(n->workloads, &workloads.workloads, &a);
@@ -256,6 +259,7 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	case TBMESH__REQUEST__BODY_PEERS:
 	case TBMESH__REQUEST__BODY_LINKS:
 	case TBMESH__REQUEST__BODY_GPUS:
+	case TBMESH__REQUEST__BODY_THUNDERBOLT:
 	case TBMESH__REQUEST__BODY_WORKLOADS:
 	case TBMESH__REQUEST__BODY_BEST:
 	case TBMESH__REQUEST__BODY_TOPOLOGY:

@@ -157,8 +157,43 @@ static bool same_device(const struct inventory_gpu *g, const struct device_gpu *
 	return false;
 }
 
+/* Numbers of the PCI-SIG, and of Khronos for those without a card. */
+static const char *vendor_name(uint32_t id)
+{
+	static const struct {
+		uint32_t id;
+		const char *name;
+	} names[] = { { 0x10de, "NVIDIA" }, { 0x1002, "AMD" }, { 0x1022, "AMD" }, { 0x8086, "Intel" }, { 0x106b, "Apple" },
+		{ 0x1a03, "ASPEED" }, { 0x1af4, "Red Hat" }, { 0x1b36, "Red Hat" }, { 0x1ed5, "Moore Threads" },
+		{ 0x1234, "QEMU" }, { 0x15ad, "VMware" }, { 0x102b, "Matrox" }, { 0x10005, "Mesa" }, { 0x1ae0, "Google" } };
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+		if (names[n].id == id)
+			return names[n].name;
+	return "";
+}
+
+static void take_vitals(struct inventory_gpu *g, const struct device_gpu *d)
+{
+	g->device_power = d->power;
+	g->memory_free_bytes = d->memory_free_bytes;
+}
+
 static void join_device(struct inventory_gpu *g, const struct device_gpu *d)
 {
+	take_vitals(g, d);
+	if (vendor_name(d->vendor_id)[0])
+		snprintf(g->vendor, sizeof g->vendor, "%s", vendor_name(d->vendor_id));
+	if (g->memory_bytes == 0)
+		g->memory_bytes = d->memory_total_bytes;
+	memcpy(g->kernel_driver, d->kernel_driver, sizeof g->kernel_driver);
+	memcpy(g->enclosure_vendor, d->enclosure_vendor, sizeof g->enclosure_vendor);
+	memcpy(g->enclosure_name, d->enclosure_name, sizeof g->enclosure_name);
+	memcpy(g->tb_port, d->tb_port, sizeof g->tb_port);
+	memcpy(g->tb_link_version, d->tb_link_version, sizeof g->tb_link_version);
+	g->enclosure_watts = d->enclosure_watts;
+	g->expected_bytes_per_s = d->expected_bytes_per_s;
+	memcpy(g->displays, d->displays, sizeof g->displays);
+	g->display_count = d->display_count;
 	memcpy(g->pci_address, d->pci_address, sizeof g->pci_address);
 	g->is_egpu = d->is_egpu;
 	memcpy(g->egpu_reason, d->egpu_reason, sizeof g->egpu_reason);
@@ -189,6 +224,7 @@ static void take_summary(struct inventory_gpu *g, const struct gpu_summary *s)
 	g->api_version = s->api_version;
 	g->vendor_id = s->vendor_id;
 	g->device_id = s->device_id;
+	snprintf(g->vendor, sizeof g->vendor, "%s", vendor_name(s->vendor_id));
 	g->memory_bytes = s->memory_bytes;
 	memcpy(g->pci_address, s->pci_address, sizeof g->pci_address);
 	memcpy(g->device_uuid, s->device_uuid, sizeof g->device_uuid);
@@ -315,6 +351,20 @@ void inventory_device_gone(
 		changed(i);
 }
 
+void inventory_device_vitals(struct inventory *i, const struct device_gpu *d)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (same_device(&e->gpu, d))
+			take_vitals(&e->gpu, d);
+}
+
+void inventory_set_health(struct inventory *i, const char *pci_address, const struct inventory_health *h)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (!e->gpu.peer[0] && strcmp(e->gpu.pci_address, pci_address) == 0)
+			e->gpu.health = *h;
+}
+
 bool inventory_lacks_driver(const struct inventory *i)
 {
 	list_for_each(e, &i->gpus, struct entry, link)
@@ -339,6 +389,17 @@ static bool type_known(const char *type)
 	return false;
 }
 
+static void take_peer_health(struct inventory_health *h, const Tbmesh__GpuHealth *m)
+{
+	*h = (struct inventory_health){ .known = m != NULL };
+	if (!m)
+		return;
+	h->score = m->score;
+	h->trend = m->trend;
+	for (size_t n = 0; n < m->n_reasons && h->reason_count < INVENTORY_REASONS_MAX; n++)
+		copy(h->reasons[h->reason_count++], sizeof h->reasons[0], m->reasons[n]);
+}
+
 static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 {
 	copy(g->name, sizeof g->name, m->name);
@@ -357,6 +418,23 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 	copy(g->enclosure_uuid, sizeof g->enclosure_uuid, m->enclosure_uuid);
 	copy(g->tb_version, sizeof g->tb_version, m->tb_version);
 	copy(g->tb_link, sizeof g->tb_link, m->tb_link);
+	copy(g->vendor, sizeof g->vendor, m->vendor);
+	g->memory_free_bytes = m->memory_free_bytes;
+	copy(g->kernel_driver, sizeof g->kernel_driver, m->kernel_driver);
+	copy(g->enclosure_vendor, sizeof g->enclosure_vendor, m->enclosure_vendor);
+	copy(g->enclosure_name, sizeof g->enclosure_name, m->enclosure_name);
+	copy(g->tb_port, sizeof g->tb_port, m->tb_port);
+	copy(g->tb_link_version, sizeof g->tb_link_version, m->tb_link_version);
+	g->expected_bytes_per_s = m->expected_bytes_per_s;
+	copy(g->power, sizeof g->power, m->power_state);
+	g->enclosure_watts = m->enclosure_watts;
+	g->display_count = 0;
+	for (size_t n = 0; n < m->n_displays && g->display_count < DEVICE_DISPLAYS_MAX; n++) {
+		struct device_display *d = &g->displays[g->display_count++];
+		copy(d->connector, sizeof d->connector, m->displays[n]->connector);
+		d->connected = m->displays[n]->connected;
+	}
+	take_peer_health(&g->health, m->health);
 	g->drm_count = 0;
 	for (size_t n = 0; n < m->n_drm_nodes && g->drm_count < DEVICE_DRM_MAX; n++)
 		copy(g->drm_nodes[g->drm_count++], sizeof g->drm_nodes[0], m->drm_nodes[n]);
@@ -438,6 +516,50 @@ void inventory_peer_gone(struct inventory *i, const char *peer)
 		changed(i);
 }
 
+static const char *power_state(const struct inventory_gpu *g, uint32_t load)
+{
+	if (g->peer[0])
+		return g->power;
+	if (g->state == GPU_GONE)
+		return "disconnected";
+	switch (g->device_power) {
+	case DEVICE_POWER_AWAKE:
+		return load > 0 ? "active" : "idle";
+	case DEVICE_POWER_SUSPENDED:
+		return "suspended";
+	case DEVICE_POWER_UNKNOWN:
+		break;
+	}
+	return load > 0 ? "active" : "";
+}
+
+static void fill_displays(const struct inventory_gpu *g, Tbmesh__Gpu *out, struct arena *a)
+{
+	Tbmesh__Display *displays = arena_alloc(a, (g->display_count + 1) * sizeof *displays);
+	out->displays = arena_alloc(a, (g->display_count + 1) * sizeof *out->displays);
+	for (unsigned n = 0; n < g->display_count && displays && out->displays; n++) {
+		tbmesh__display__init(&displays[n]);
+		displays[n].connector = arena_text(a, g->displays[n].connector);
+		displays[n].connected = g->displays[n].connected;
+		out->displays[out->n_displays++] = &displays[n];
+	}
+}
+
+static void fill_health(const struct inventory_gpu *g, Tbmesh__Gpu *out, struct arena *a)
+{
+	if (!g->health.known)
+		return;
+	out->health = arena_alloc(a, sizeof *out->health);
+	if (!out->health)
+		return;
+	tbmesh__gpu_health__init(out->health);
+	out->health->score = g->health.score;
+	out->health->trend = g->health.trend;
+	out->health->reasons = arena_alloc(a, INVENTORY_REASONS_MAX * sizeof *out->health->reasons);
+	for (unsigned n = 0; n < g->health.reason_count && out->health->reasons; n++)
+		out->health->reasons[out->health->n_reasons++] = arena_text(a, g->health.reasons[n]);
+}
+
 void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *out, struct arena *a)
 {
 	tbmesh__gpu__init(out);
@@ -458,6 +580,18 @@ void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *o
 	out->enclosure_uuid = arena_text(a, g->enclosure_uuid);
 	out->tb_version = arena_text(a, g->tb_version);
 	out->tb_link = arena_text(a, g->tb_link);
+	out->vendor = arena_text(a, g->vendor);
+	out->memory_free_bytes = g->memory_free_bytes;
+	out->kernel_driver = arena_text(a, g->kernel_driver);
+	out->enclosure_vendor = arena_text(a, g->enclosure_vendor);
+	out->enclosure_name = arena_text(a, g->enclosure_name);
+	out->tb_port = arena_text(a, g->tb_port);
+	out->tb_link_version = arena_text(a, g->tb_link_version);
+	out->expected_bytes_per_s = g->expected_bytes_per_s;
+	out->power_state = arena_text(a, power_state(g, load));
+	out->enclosure_watts = g->enclosure_watts;
+	fill_displays(g, out, a);
+	fill_health(g, out, a);
 	out->state = arena_text(a, inventory_state_name(g->state));
 	out->load = load;
 	out->drm_nodes = arena_alloc(a, sizeof *out->drm_nodes * DEVICE_DRM_MAX);

@@ -19,6 +19,16 @@ struct Tbmesh__NodeState;
 
 enum inventory_state { GPU_ACTIVE, GPU_GONE, GPU_WITHOUT_DRIVER };
 
+#define INVENTORY_REASONS_MAX 8
+
+struct inventory_health {
+	bool known;
+	uint32_t score; /* 0 … 100 */
+	int32_t trend;  /* points a minute */
+	char reasons[INVENTORY_REASONS_MAX][96];
+	unsigned reason_count;
+};
+
 struct inventory_gpu {
 	char host[64]; /* node name */
 	char peer[64]; /* node id, "" on this host */
@@ -30,8 +40,18 @@ struct inventory_gpu {
 	uint32_t driver_id, api_version, vendor_id, device_id;
 	uint64_t memory_bytes;
 	char pci_address[16];
+	uint64_t memory_free_bytes; /* 0 unknown */
+	char vendor[DEVICE_WORD_MAX], kernel_driver[DEVICE_WORD_MAX];
 	bool is_egpu;
 	char egpu_reason[DEVICE_TEXT_MAX], enclosure[DEVICE_TEXT_MAX], enclosure_uuid[64], tb_version[8], tb_link[64];
+	char enclosure_vendor[64], enclosure_name[64], tb_port[DEVICE_WORD_MAX], tb_link_version[8];
+	uint32_t enclosure_watts;
+	uint64_t expected_bytes_per_s;
+	char power[DEVICE_WORD_MAX];    /* a peer's word: power_state of Tbmesh__Gpu */
+	enum device_power device_power; /* of this host's */
+	struct device_display displays[DEVICE_DISPLAYS_MAX];
+	unsigned display_count;
+	struct inventory_health health;
 	char drm_nodes[DEVICE_DRM_MAX][32];
 	unsigned drm_count;
 	uint8_t device_uuid[16];
@@ -65,6 +85,10 @@ bool inventory_device_changed(struct inventory *i, const struct device_gpu *g);
 /* Marks what is on that PCI function as gone; each id is told to `gone`. */
 void inventory_device_gone(struct inventory *i, const struct device_gpu *g,
 	void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx);
+/* Power state and memory alone: tells nobody. */
+void inventory_device_vitals(struct inventory *i, const struct device_gpu *g);
+/* Of a GPU of this host, or of all that lie on one PCI function; shown from now on. */
+void inventory_set_health(struct inventory *i, const char *pci_address, const struct inventory_health *h);
 /* Is there a device on this host that has no Vulkan driver (yet)? */
 bool inventory_lacks_driver(const struct inventory *i);
 

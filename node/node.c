@@ -169,6 +169,23 @@ static void gpu_wedged(void *ctx, const struct device_gpu *g, const char *how)
 	node_event(n, &e);
 }
 
+static void power_changed(void *ctx, const struct device_gpu *g, enum device_power before)
+{
+	static const char *const names[] = {
+		[DEVICE_POWER_UNKNOWN] = "unknown", [DEVICE_POWER_AWAKE] = "active", [DEVICE_POWER_SUSPENDED] = "suspended"
+	};
+	struct node *n = ctx;
+	struct node_event e;
+	char key[POLICY_KEY_SIZE];
+	inventory_device_vitals(n->inventory, g);
+	gpu_key(n, g, key);
+	node_event_init(&e, "PowerStateChanged", key);
+	node_event_field(&e, "before", "%s", names[before]);
+	node_event_field(&e, "now", "%s", names[g->power]);
+	node_event(n, &e);
+	node_state_changed(n);
+}
+
 static void netdev_added(void *ctx, const struct device_netdev *d)
 {
 	struct node *n = ctx;
@@ -185,6 +202,7 @@ static const struct device_observer device_observer = {
 	.gpu_connected = gpu_connected,
 	.gpu_disconnected = gpu_disconnected,
 	.gpu_changed = gpu_changed,
+	.power_changed = power_changed,
 	.link_speed_changed = link_speed_changed,
 	.gpu_wedged = gpu_wedged,
 	.netdev_added = netdev_added,
@@ -306,9 +324,18 @@ static void look_at_load(struct node *n)
 	}
 }
 
+static void look_at_devices(struct node *n)
+{
+	const struct device_gpu *g;
+	device_watch_refresh(&n->devices);
+	for (size_t i = 0; (g = device_model_gpu(n->devices.model, i)) != NULL; i++)
+		inventory_device_vitals(n->inventory, g);
+}
+
 static void tick(void *ctx)
 {
 	struct node *n = ctx;
+	look_at_devices(n);
 	interfaces_tick(n->interfaces, n->mesh);
 	workloads_tick(n->workloads);
 	executors_tick(n->executors);

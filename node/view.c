@@ -271,6 +271,61 @@ Tbmesh__GpuList *view_gpus(struct node *n, struct arena *a)
 	return list;
 }
 
+static char *yes_no(enum device_tristate t, struct arena *a)
+{
+	return arena_text(a, t == DEVICE_YES ? "yes" : t == DEVICE_NO ? "no" : "");
+}
+
+static void fill_thunderbolt(const struct device_thunderbolt *t, Tbmesh__ThunderboltNode *m, struct arena *a)
+{
+	static const char *const kinds[] = { [DEVICE_DOMAIN] = "domain",
+		[DEVICE_HOST] = "host",
+		[DEVICE_ROUTER] = "router",
+		[DEVICE_RETIMER] = "retimer",
+		[DEVICE_XDOMAIN] = "xdomain" };
+	tbmesh__thunderbolt_node__init(m);
+	m->kind = arena_text(a, kinds[t->kind]);
+	m->name = arena_text(a, t->name);
+	m->above = arena_text(a, t->above);
+	m->vendor = arena_text(a, t->vendor);
+	m->device = arena_text(a, t->device);
+	m->unique_id = arena_text(a, t->unique_id);
+	m->controller = arena_text(a, t->controller);
+	m->security = arena_text(a, t->security);
+	m->iommu_protection = yes_no(t->iommu_protection, a);
+	m->authorized = yes_no(t->authorized, a);
+	m->generation = t->generation;
+	m->version = arena_text(a, t->version);
+	m->link = arena_text(a, t->link);
+	m->link_version = arena_text(a, t->link_version);
+	m->port = arena_text(a, t->port);
+	m->firmware = arena_text(a, t->firmware);
+	m->interfaces = arena_alloc(a, DEVICE_INTERFACES_MAX * sizeof *m->interfaces);
+	for (unsigned i = 0; i < t->interface_count && m->interfaces; i++)
+		m->interfaces[m->n_interfaces++] = arena_text(a, t->interfaces[i]);
+	m->gpus = arena_alloc(a, DEVICE_INTERFACES_MAX * sizeof *m->gpus);
+	for (unsigned i = 0; i < t->gpu_count && m->gpus; i++)
+		m->gpus[m->n_gpus++] = arena_text(a, t->gpus[i]);
+}
+
+Tbmesh__ThunderboltList *view_thunderbolt(struct node *n, struct arena *a)
+{
+	struct device_thunderbolt t;
+	size_t count = 0;
+	while (device_model_thunderbolt(n->devices.model, count, &t))
+		count++;
+	Tbmesh__ThunderboltList *list = arena_alloc(a, sizeof *list);
+	Tbmesh__ThunderboltNode *nodes = arena_alloc(a, (count + 1) * sizeof *nodes);
+	if (!list || !nodes)
+		return NULL;
+	tbmesh__thunderbolt_list__init(list);
+	for (size_t i = 0; i < count && device_model_thunderbolt(n->devices.model, i, &t); i++)
+		fill_thunderbolt(&t, &nodes[i], a);
+	list->nodes = pointers(a, nodes, sizeof *nodes, count);
+	list->n_nodes = count;
+	return list;
+}
+
 Tbmesh__BestReply *view_best(struct node *n, const Tbmesh__BestRequest *r, struct arena *a)
 {
 	struct mesh_query q = { .width = r->width,

@@ -72,6 +72,7 @@ static const struct {
 	{ "ExecutorReply", "port", 0, 65535 },
 	{ "ProbeReply", "port", 0, 65535 },
 	{ "NodeState", "cpu_load_percent", 0, 100 },
+	{ "GpuHealth", "score", 0, 100 },
 };
 
 /* Strings that stand for enums; "" is unknown. */
@@ -82,6 +83,10 @@ static const struct {
 	{ "Gpu", "type", { "discrete", "integrated", "virtual", "cpu", "other" } },
 	{ "Gpu", "state", { "active", "gone", "no driver" } },
 	{ "DoctorCheck", "result", { "ok", "warn", "fail" } },
+	{ "Gpu", "power_state", { "active", "idle", "suspended", "disconnected" } },
+	{ "ThunderboltNode", "kind", { "domain", "host", "router", "retimer", "xdomain" } },
+	{ "ThunderboltNode", "iommu_protection", { "yes", "no" } },
+	{ "ThunderboltNode", "authorized", { "yes", "no" } },
 	{ "Link", "state", { "up", "suspect", "down" } },
 	{ "Peer", "state", { "up", "suspect", "dead" } },
 	{ "Workload", "state", { "starting", "running", "moving", "finished", "lost" } },

@@ -2,10 +2,12 @@
 #include "node/device/device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libudev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -21,7 +23,7 @@ struct linux_state {
 	struct device_model *model;
 };
 
-static const char *const subsystems[] = { "devlink", "pci", "thunderbolt", "drm", "net" };
+static const char *const subsystems[] = { "devlink", "pci", "thunderbolt", "drm", "hwmon", "net" };
 
 static const char *read_attribute(void *source, const char *name)
 {
@@ -57,7 +59,7 @@ static void enumerate(struct linux_state *s)
 	uint64_t now_ns = time_monotonic_ns();
 	device_model_sweep_begin(s->model);
 	/* One subsystem after the other: enclosures are known before the GPUs in them. */
-	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "net" };
+	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "net" };
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
 		struct udev_enumerate *e = udev_enumerate_new(s->udev);
 		if (!e)
@@ -177,4 +179,23 @@ fail:
 	return r < 0 ? r : -ENOMEM;
 }
 
-const struct device_backend device_backend_linux = { .name = "linux", .start = linux_start, .stop = linux_stop };
+static int linux_read(struct device_watch *w, const char *path, const char *attribute, char *out, size_t size)
+{
+	char name[DEVICE_PATH_MAX + 64];
+	(void)w;
+	if (snprintf(name, sizeof name, "%s/%s", path, attribute) >= (int)sizeof name)
+		return -ENAMETOOLONG;
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	ssize_t length = read(fd, out, size - 1);
+	int r = length < 0 ? -errno : 0;
+	close(fd);
+	if (r == 0)
+		out[length] = '\0';
+	return r;
+}
+
+const struct device_backend device_backend_linux = {
+	.name = "linux", .start = linux_start, .stop = linux_stop, .read = linux_read
+};

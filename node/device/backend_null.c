@@ -1,5 +1,7 @@
 #include "node/device/device.h"
 
+#include <errno.h>
+
 static int null_start(struct device_watch *w, struct loop *l, struct device_model *m)
 {
 	(void)w;
@@ -13,4 +15,16 @@ static void null_stop(struct device_watch *w)
 	(void)w;
 }
 
-const struct device_backend device_backend_null = { .name = "null", .start = null_start, .stop = null_stop };
+static int null_read(struct device_watch *w, const char *path, const char *attribute, char *out, size_t size)
+{
+	(void)w;
+	(void)path;
+	(void)attribute;
+	(void)out;
+	(void)size;
+	return -ENOENT;
+}
+
+const struct device_backend device_backend_null = {
+	.name = "null", .start = null_start, .stop = null_stop, .read = null_read
+};

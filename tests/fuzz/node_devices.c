@@ -45,6 +45,10 @@ static void check_gpu(void *ctx, const struct device_gpu *g)
 	check_text(g->enclosure, sizeof g->enclosure);
 	check_text(g->enclosure_uuid, sizeof g->enclosure_uuid);
 	check_text(g->tb_link, sizeof g->tb_link);
+	check_text(g->tb_port, sizeof g->tb_port);
+	check_text(g->enclosure_name, sizeof g->enclosure_name);
+	for (unsigned i = 0; i < g->display_count; i++)
+		check_text(g->displays[i].connector, sizeof g->displays[i].connector);
 	check_text(g->egpu_reason, sizeof g->egpu_reason);
 }
 
@@ -61,6 +65,25 @@ static void speed(void *ctx, const struct device_gpu *g, const char *before)
 	check_gpu(ctx, g);
 }
 
+static void power(void *ctx, const struct device_gpu *g, enum device_power before)
+{
+	if (before == g->power)
+		abort();
+	check_gpu(ctx, g);
+}
+
+static void check_thunderbolt(const struct device_model *m)
+{
+	struct device_thunderbolt t;
+	for (size_t i = 0; device_model_thunderbolt(m, i, &t); i++) {
+		check_text(t.name, sizeof t.name);
+		check_text(t.above, sizeof t.above);
+		check_text(t.device, sizeof t.device);
+		check_text(t.security, sizeof t.security);
+		check_text(t.link, sizeof t.link);
+	}
+}
+
 static void check_netdev(void *ctx, const struct device_netdev *n)
 {
 	(void)ctx;
@@ -74,6 +97,7 @@ static void check_netdev(void *ctx, const struct device_netdev *n)
 static const struct device_observer observer = { .gpu_connected = check_gpu,
 	.gpu_disconnected = gone,
 	.gpu_changed = check_gpu,
+	.power_changed = power,
 	.link_speed_changed = speed,
 	.gpu_wedged = speed,
 	.netdev_added = check_netdev,
@@ -129,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		} else if (operation == '~') {
 			device_model_sweep_begin(m);
 			device_model_sweep_end(m, now_ns);
+			check_thunderbolt(m);
 		}
 	}
 	device_model_destroy(m);

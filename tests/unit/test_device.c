@@ -56,6 +56,13 @@ static void link_speed_changed(void *ctx, const struct device_gpu *g, const char
 	tell(ctx, "speed(%s->%s) ", before, g->tb_link);
 }
 
+static void power_changed(void *ctx, const struct device_gpu *g, enum device_power before)
+{
+	(void)ctx;
+	(void)g;
+	(void)before;
+}
+
 static void gpu_wedged(void *ctx, const struct device_gpu *g, const char *how)
 {
 	tell(ctx, "wedged(%s,%s) ", g->pci_address, how);
@@ -77,6 +84,7 @@ static const struct device_observer observer = {
 	.gpu_connected = gpu_connected,
 	.gpu_disconnected = gpu_disconnected,
 	.gpu_changed = gpu_changed,
+	.power_changed = power_changed,
 	.link_speed_changed = link_speed_changed,
 	.gpu_wedged = gpu_wedged,
 	.netdev_added = netdev_added,
