@@ -18,6 +18,7 @@
 #define PEER_FORGET (3600 * CORE_SECOND) /* a dead one */
 #define FLAP_WINDOW (60 * CORE_SECOND)   /* as many deaths as downs_ns holds in this time: damped */
 #define FLAP_DAMPING (5 * CORE_SECOND)
+#define RING_FRESH (10 * CORE_SECOND) /* own beacons come each second: so long after the last one the ring is open */
 
 static const struct {
 	bool allowed[3];
@@ -84,6 +85,9 @@ void mesh_core_event(struct mesh_core *c, enum mesh_event_type type, const struc
 		[MESH_EVENT_LINK_UP] = "LinkUp",
 		[MESH_EVENT_LINK_DOWN] = "LinkDown",
 		[MESH_EVENT_LINK_SPEED_CHANGED] = "LinkSpeedChanged",
+		[MESH_EVENT_PATH_DEGRADED] = "PathDegraded",
+		[MESH_EVENT_PATH_RESTORED] = "PathRestored",
+		[MESH_EVENT_BRIDGE_RING] = "BridgeRing",
 	};
 	struct mesh_event e = { .type = type,
 		.type_name = names[type],
@@ -380,7 +384,7 @@ static void choose_best(struct mesh_core *c, struct mesh_core_peer *p)
 {
 	struct mesh_core_link *best = p->best && p->best->state == MESH_LINK_UP ? p->best : NULL;
 	list_for_each(l, &p->links, struct mesh_core_link, link) {
-		if (l->state == MESH_LINK_UP && l != best && (!best || mesh_core_link_better(l, best, c->now_ns)))
+		if (l->state == MESH_LINK_UP && l != best && (!best || mesh_core_link_better(l, best)))
 			best = l;
 	}
 	if (best == p->best)
@@ -397,6 +401,7 @@ void mesh_core_peer_evaluate(struct mesh_core *c, struct mesh_core_peer *p)
 		set_peer_state(c, p, MESH_PEER_UP, "answers");
 	else if (!up && p->state == MESH_PEER_UP)
 		set_peer_state(c, p, MESH_PEER_SUSPECT, "no link is up");
+	mesh_core_path_check(c, p);
 	if (p->state != MESH_PEER_SUSPECT)
 		return;
 	bool vouched = p->vouched_by[0], silent = c->now_ns - p->heard_ns >= CORE_DEAD;
@@ -463,6 +468,7 @@ int mesh_core_send_beacon(
 		.incarnation = c->config.incarnation, .seq = ++c->beacon_seq, .control_port = c->config.control_port
 	};
 	uint8_t packet[PACKET_BEACON_SIZE];
+	c->beacons_sent[b.seq % CORE_OWN_BEACONS] = to ? 0 : ifindex;
 	memcpy(b.public_key, c->config.identity.public_key, sizeof b.public_key);
 	memcpy(b.name, c->config.name, sizeof b.name);
 	mesh_packet_beacon_encode(&b, &c->keys, c->config.identity.secret_key, packet);
@@ -485,6 +491,53 @@ static bool beacon_is_new(struct mesh_core_peer *p, uint64_t seq)
 	return true;
 }
 
+/* Who is on those two interfaces, for people: the bridges are theirs. */
+static void hosts_behind(const struct mesh_core *c, unsigned a, unsigned b, char *to, size_t size)
+{
+	size_t at = 0;
+	to[0] = '\0';
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		bool there = false;
+		list_for_each(l, &p->links, struct mesh_core_link, link)
+			there = there || (l->ifindex && (l->ifindex == a || l->ifindex == b));
+		if (there && at < size)
+			at += (size_t)snprintf(to + at, size - at, "%s%s", at ? ", " : "", p->name);
+	}
+}
+
+static void ring_heard(struct mesh_core *c, struct mesh_core_interface *i, const struct mesh_core_interface *from)
+{
+	bool told = i->ring_ns && i->ring_from == from->ifindex && c->now_ns - i->ring_ns < RING_FRESH;
+	i->ring_from = from->ifindex;
+	i->ring_ns = c->now_ns;
+	if (told)
+		return;
+	struct mesh_field fields[3] = { { .name = "sent_on" }, { .name = "heard_on" }, { .name = "hosts" } };
+	copy_text(fields[0].value, sizeof fields[0].value, from->name);
+	copy_text(fields[1].value, sizeof fields[1].value, i->name);
+	hosts_behind(c, i->ifindex, from->ifindex, fields[2].value, sizeof fields[2].value);
+	mesh_core_event(c, MESH_EVENT_BRIDGE_RING, NULL, i->name, fields, ARRAY_SIZE(fields));
+}
+
+size_t mesh_core_rings(const struct mesh_core *c, uint64_t now_ns, struct mesh_ring *ret, size_t max)
+{
+	size_t count = 0;
+	list_for_each(i, &c->interfaces, struct mesh_core_interface, link) {
+		const struct mesh_core_interface *from = i->ring_ns && now_ns - i->ring_ns < RING_FRESH
+			? find_interface((struct mesh_core *)c, i->ring_from)
+			: NULL;
+		if (!from)
+			continue;
+		if (count < max) {
+			copy_text(ret[count].sent_on, sizeof ret[count].sent_on, from->name);
+			copy_text(ret[count].heard_on, sizeof ret[count].heard_on, i->name);
+			hosts_behind(c, i->ifindex, from->ifindex, ret[count].hosts, sizeof ret[count].hosts);
+		}
+		count++;
+	}
+	return count;
+}
+
 static void own_beacon(struct mesh_core *c, struct mesh_core_interface *i, const struct mesh_packet_beacon *b)
 {
 	if (b->incarnation != c->config.incarnation) {
@@ -495,12 +548,11 @@ static void own_beacon(struct mesh_core *c, struct mesh_core_interface *i, const
 		c->twin_told = true;
 		return;
 	}
-	if (i && !i->loop_told)
-		c->ops->warning(c->ctx, i->name,
-			"this node hears itself on this interface: two of its ports are connected with one another, or "
-			"bridged in a ring");
-	if (i)
-		i->loop_told = true;
+	bool recent = b->seq <= c->beacon_seq && c->beacon_seq - b->seq < CORE_OWN_BEACONS;
+	const struct mesh_core_interface *from =
+		recent ? find_interface(c, c->beacons_sent[b->seq % CORE_OWN_BEACONS]) : NULL;
+	if (i && from)
+		ring_heard(c, i, from);
 }
 
 static void receive_beacon(
@@ -741,6 +793,7 @@ void mesh_core_peer_read(uint64_t now_ns, const struct mesh_core_peer *p, struct
 	if (!p->best)
 		return;
 	copy_text(ret->best_link, sizeof ret->best_link, p->best->id);
+	copy_text(ret->note, sizeof ret->note, p->path_note);
 	mesh_rtt_read(&p->best->rtt, now_ns, &ret->rtt);
 	if (ret->links_up == 1) {
 		struct mesh_link_info l;

@@ -46,7 +46,9 @@ struct mesh_core_interface {
 	struct in6_addr address;
 	uint64_t next_beacon_ns;
 	unsigned burst_left;
-	bool loop_told;
+	/* What this node sent on that interface comes back on this one: a ring of bridges. */
+	unsigned ring_from;
+	uint64_t ring_ns; /* heard last; 0 never */
 };
 
 struct mesh_core_bandwidth {
@@ -88,11 +90,20 @@ struct mesh_core_link {
 	uint64_t next_burst_ns; /* next echo of the burst under way, or start of the next one */
 	struct mesh_rtt_burst burst;
 	struct mesh_rtt_window rtt, rtt_loaded;
+	double p50_us; /* of rtt, when it changed last; 0: not measured */
+	uint64_t up_ns;
 	uint64_t burst_ns; /* start of the burst under way */
 	/* What the kernel counts on its interface. */
 	uint64_t use_up_bps, use_down_bps, use_ns; /* use_ns: when that was; 0 never */
 	uint64_t busy_ns;                          /* last time that it was more than LOADED_BPS */
 	struct mesh_core_bandwidth up, down;
+};
+
+/* The best link to a peer that was ever measured, up or not. */
+struct mesh_core_top {
+	char link[MESH_LINK_ID_SIZE]; /* "" none */
+	double p50_us;
+	uint64_t bps, seen_ns;
 };
 
 struct mesh_core_peer {
@@ -116,6 +127,9 @@ struct mesh_core_peer {
 	uint64_t probe_due_ns;                   /* 0: not due */
 	unsigned probe_failures, probe_unsteady; /* in a row */
 	uint64_t probe_end_ns;                   /* of the last one: what it sent is nobody's traffic */
+	/* core_path.c */
+	struct mesh_core_top nearest, fastest;
+	char path_missed[MESH_LINK_ID_SIZE], path_note[MESH_NOTE_SIZE];
 	/* Indirect check: questions to others under way, and who answered last. */
 	uint64_t ask_nonces[4];
 	size_t next_ask;
@@ -201,6 +215,8 @@ int mesh_core_bench(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer 
 int mesh_core_ping(struct mesh_core *c, uint64_t now_ns, struct mesh_core_peer *p, const char *link_id, uint64_t token,
 	const struct mesh_core_link **ret_link);
 
+size_t mesh_core_rings(const struct mesh_core *c, uint64_t now_ns, struct mesh_ring *ret, size_t max);
+
 /* What this node tells the whole mesh of its host. */
 void mesh_core_describe(
 	struct mesh_core *c, uint64_t now_ns, unsigned gpus, unsigned cpu_load_percent, uint64_t memory_free_bytes);
@@ -216,6 +232,6 @@ size_t mesh_core_links_up(const struct mesh_core_peer *p);
 void mesh_core_peer_read(uint64_t now_ns, const struct mesh_core_peer *p, struct mesh_peer_info *ret);
 void mesh_core_link_read(uint64_t now_ns, const struct mesh_core_link *l, struct mesh_link_info *ret);
 /* Whether a is the better way to the peer. */
-bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b, uint64_t now_ns);
+bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b);
 
 #endif

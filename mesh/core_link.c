@@ -179,6 +179,7 @@ static void link_up(struct mesh_core *c, struct mesh_core_link *l)
 		}
 		mesh_core_link_name(l);
 		l->ever_up = true;
+		l->up_ns = c->now_ns;
 		snprintf(fields[0].value, sizeof fields[0].value, "%s", p->name);
 		snprintf(fields[1].value, sizeof fields[1].value, "%s", l->name);
 		snprintf(fields[2].value, sizeof fields[2].value, "%s", l->domain);
@@ -203,6 +204,7 @@ void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const ch
 		give_up(c, &l->pending[i]);
 	memset(&l->rtt, 0, sizeof l->rtt); /* a cable that comes back is measured anew */
 	memset(&l->rtt_loaded, 0, sizeof l->rtt_loaded);
+	l->p50_us = 0;
 	l->busy_ns = l->use_ns = l->use_up_bps = l->use_down_bps = 0;
 	l->up = l->down = (struct mesh_core_bandwidth){ 0 };
 	snprintf(fields[0].value, sizeof fields[0].value, "%s", l->peer->name);
@@ -299,6 +301,9 @@ static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 	}
 	/* One counter above the mark while it went on, and the whole burst was under load. */
 	mesh_rtt_burst_commit(&l->burst, l->busy_ns && l->busy_ns >= l->burst_ns ? &l->rtt_loaded : &l->rtt, c->now_ns);
+	struct mesh_rtt idle;
+	mesh_rtt_read(&l->rtt, c->now_ns, &idle);
+	l->p50_us = idle.samples ? idle.p50_us : 0;
 	mesh_core_graph_changed(c);
 	l->bursting = false;
 	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
@@ -403,15 +408,8 @@ void mesh_core_echo(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifin
 		answer(c, p, ifindex, from, e, received_ns);
 }
 
-static double p50_us(const struct mesh_core_link *l, uint64_t now_ns)
+bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b)
 {
-	struct mesh_rtt r;
-	mesh_rtt_read(&l->rtt, now_ns, &r);
-	return r.samples ? r.p50_us : -1;
-}
-
-bool mesh_core_link_better(const struct mesh_core_link *a, const struct mesh_core_link *b, uint64_t now_ns)
-{
-	double x = p50_us(a, now_ns), y = p50_us(b, now_ns);
-	return x >= 0 && y >= 0 && x <= y * BETTER_RATIO && x + BETTER_US <= y;
+	double x = a->p50_us, y = b->p50_us;
+	return x > 0 && y > 0 && x <= y * BETTER_RATIO && x + BETTER_US <= y;
 }

@@ -6,6 +6,7 @@
 #include "mesh/statement.h"
 
 #define GRAPH_BUCKETS 512u
+#define CORE_OWN_BEACONS 256u
 
 /* What one node said last. */
 struct mesh_core_statement {
@@ -56,6 +57,7 @@ struct mesh_core {
 	struct mesh_core_link *burster; /* NULL: nobody */
 	bool dirty;                     /* something that mesh_core_tick follows up */
 	bool twin_told;
+	unsigned beacons_sent[CORE_OWN_BEACONS]; /* on which interface, by their number; 0: to one address alone */
 	/* Bandwidth probes: one at a time, paid from a credit of 1 % of the time. */
 	struct mesh_core_peer *probing; /* NULL: none under way */
 	uint64_t probe_end_ns;          /* given up then */
@@ -87,6 +89,9 @@ void mesh_core_graph_changed(struct mesh_core *c);                             /
 void mesh_core_graph_tick(struct mesh_core *c);
 uint64_t mesh_core_graph_next(const struct mesh_core *c);
 bool mesh_core_graph_adjacent(const struct mesh_core *c, const uint8_t id8[8], const uint8_t neighbour[8]);
+
+/* core_path.c */
+void mesh_core_path_check(struct mesh_core *c, struct mesh_core_peer *p);
 
 /* core_indirect.c */
 void mesh_core_indirect_ask(struct mesh_core *c, struct mesh_core_peer *p); /* do others hear it? */

@@ -611,6 +611,44 @@ size_t mesh_graph(const struct mesh *m, struct mesh_graph_node *ret, size_t max)
 	return mesh_core_graph(m->core, time_monotonic_ns(), ret, max);
 }
 
+static unsigned peers_on(const struct mesh *m, unsigned ifindex)
+{
+	unsigned count = 0;
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link) {
+		bool there = false;
+		list_for_each(l, &p->links, struct mesh_core_link, link)
+			there = there || (l->ifindex == ifindex && l->state == MESH_LINK_UP);
+		count += there;
+	}
+	return count;
+}
+
+size_t mesh_ports(const struct mesh *m, struct mesh_port_info *ret, size_t max)
+{
+	size_t count = 0;
+	list_for_each(i, &m->interfaces, struct mesh_port, link) {
+		bool late = i->running && time_monotonic_ns() - i->running_ns > PORT_ANSWERS_NS;
+		if (count < max) {
+			ret[count] = (struct mesh_port_info){ .thunderbolt = i->domain[0] || i->xdomain[0],
+				.present = i->present,
+				.up = i->up,
+				.carrier = i->carrier,
+				.has_address = mesh_port_has_address(i),
+				.running = late,
+				.mtu = i->mtu,
+				.peers = peers_on(m, i->ifindex) };
+			memcpy(ret[count].name, i->name, sizeof ret[count].name);
+		}
+		count++;
+	}
+	return count;
+}
+
+size_t mesh_rings(const struct mesh *m, struct mesh_ring *ret, size_t max)
+{
+	return mesh_core_rings(m->core, time_monotonic_ns(), ret, max);
+}
+
 void mesh_describe(struct mesh *m, unsigned gpus, unsigned cpu_load_percent, uint64_t memory_free_bytes)
 {
 	mesh_core_describe(m->core, time_monotonic_ns(), gpus, cpu_load_percent, memory_free_bytes);

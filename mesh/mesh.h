@@ -21,6 +21,8 @@ struct Tbmesh__PeerMessage; /* proto/peer.proto */
 #define MESH_NAME_SIZE 64
 #define MESH_ADDRESS_SIZE 46 /* INET6_ADDRSTRLEN, without the scope */
 #define MESH_LINK_ID_SIZE 96
+#define MESH_MTU 65520u /* what thunderbolt-net takes at most, less two bytes that people leave */
+#define MESH_NOTE_SIZE 512
 #define MESH_DEFAULT_PORT 21847   /* UDP, beacons; multicast group ff02::7462:6d65 */
 #define MESH_BURST_INTERVAL_MS 10 /* pacing of RTT bursts: compare with `ping -i 0.01` */
 #define MESH_MAX_TERMS 12
@@ -84,12 +86,25 @@ struct mesh_peer_info {
 	struct mesh_rtt rtt; /* of its best link */
 	char best_link[MESH_LINK_ID_SIZE];
 	struct mesh_bandwidth aggregate_up, aggregate_down; /* measured on all its links at the same time */
+	char note[MESH_NOTE_SIZE]; /* it is not reached by its best measured link: which, and why; "" all is well */
 };
 struct mesh_endpoint { /* where a peer's TCP listener on [::] is reached over one link */
 	char address[MESH_ADDRESS_SIZE];
 	unsigned scope_id; /* ifindex for link-local addresses, else 0 */
 	char link[MESH_LINK_ID_SIZE];
 	uint64_t goodput_bps; /* this node sends; 0 unknown */
+};
+struct mesh_ring { /* what this node sends on one interface comes back on another, or on the same */
+	char sent_on[MESH_NAME_SIZE], heard_on[MESH_NAME_SIZE];
+	char hosts[128]; /* who is there */
+};
+struct mesh_port_info { /* an interface that the node gave us, whether it works or not */
+	char name[MESH_NAME_SIZE];
+	bool thunderbolt; /* else the configuration named it */
+	bool present, up, carrier, has_address;
+	bool running; /* for so long that somebody should have answered */
+	uint32_t mtu;
+	unsigned peers; /* that answer on it */
 };
 struct mesh_totals {
 	unsigned peers_up, links_up;
@@ -129,6 +144,9 @@ enum mesh_event_type {
 	MESH_EVENT_LINK_UP,
 	MESH_EVENT_LINK_DOWN,
 	MESH_EVENT_LINK_SPEED_CHANGED,
+	MESH_EVENT_PATH_DEGRADED, /* a peer is reached, but not by the best link to it that was measured */
+	MESH_EVENT_PATH_RESTORED,
+	MESH_EVENT_BRIDGE_RING, /* what this node sends on one interface comes back on another */
 };
 struct mesh_field {
 	const char *name;
@@ -210,6 +228,8 @@ int mesh_bench(struct mesh *m, const char *peer, const struct mesh_bench_options
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max);
 size_t mesh_links(const struct mesh *m, struct mesh_link_info *ret, size_t max);
 int mesh_peer(const struct mesh *m, const char *id_or_name, struct mesh_peer_info *ret); /* -ENOENT */
+size_t mesh_ports(const struct mesh *m, struct mesh_port_info *ret, size_t max);
+size_t mesh_rings(const struct mesh *m, struct mesh_ring *ret, size_t max);
 /* Up links of a peer, best first. */
 size_t mesh_endpoints(const struct mesh *m, const char *peer_id, struct mesh_endpoint *ret, size_t max);
 void mesh_totals(const struct mesh *m, struct mesh_totals *ret);

@@ -14,6 +14,7 @@
 #include "mesh/score.h"
 
 #define INTERFACE_MAX_ADDRESSES 8u
+#define PORT_ANSWERS_NS (5 * CORE_SECOND)
 
 struct mesh_port_address {
 	struct in6_addr ip;
@@ -34,6 +35,7 @@ struct mesh_port {
 	struct in6_addr own;     /* the address that manage_links adds */
 	struct in6_addr address; /* the one in use while running */
 	bool running;
+	uint64_t running_ns; /* since then */
 	uint64_t up_asked_ns;
 	bool mtu_asked, address_asked;
 	struct mesh_net_port *port; /* NULL while not present */
@@ -79,6 +81,7 @@ void mesh_warn(struct mesh *m, const char *subject, const char *format, ...) __a
 extern const struct mesh_netlink_callbacks mesh_port_callbacks; /* ctx: the mesh */
 struct mesh_port *mesh_port_find(struct mesh *m, unsigned ifindex);
 int mesh_port_set(struct mesh *m, const struct mesh_interface *i);
+bool mesh_port_has_address(const struct mesh_port *i);
 void mesh_port_remove(struct mesh_port *i, const char *why);
 void mesh_port_recheck(struct mesh *m);
 

@@ -10,7 +10,6 @@
 #include "base/util.h"
 #include "mesh/mesh_private.h"
 
-#define MTU 65520u /* what thunderbolt-net takes at most, less two bytes that people leave */
 #define SET_UP_AGAIN_NS (2 * CORE_SECOND)
 #define TRAFFIC_PERIOD_NS (250 * CORE_MS)
 
@@ -52,15 +51,26 @@ static const struct mesh_port_address *usable_address(const struct mesh_port *i)
 	return best;
 }
 
+bool mesh_port_has_address(const struct mesh_port *i)
+{
+	return usable_address(i) != NULL;
+}
+
+/* Of a network that only the configuration names the MTU is nobody's business. */
+static bool wants_mtu(const struct mesh_port *i)
+{
+	return (i->domain[0] || i->xdomain[0]) && i->mtu && i->mtu < MESH_MTU;
+}
+
 static void manage(struct mesh_port *i)
 {
 	struct mesh *m = i->mesh;
 	uint64_t now = time_monotonic_ns();
 	if (!m->manage_links || !i->present)
 		return;
-	if (!i->mtu_asked && i->mtu && i->mtu < MTU) {
+	if (!i->mtu_asked && wants_mtu(i)) {
 		i->mtu_asked = true;
-		mesh_netlink_set_mtu(m->netlink, i->ifindex, MTU);
+		mesh_netlink_set_mtu(m->netlink, i->ifindex, MESH_MTU);
 	}
 	if (!i->up && (!i->up_asked_ns || now - i->up_asked_ns > SET_UP_AGAIN_NS)) {
 		i->up_asked_ns = now;
@@ -99,6 +109,7 @@ static void evaluate(struct mesh_port *i)
 	if (!changed)
 		return;
 	i->running = running;
+	i->running_ns = time_monotonic_ns();
 	if (running)
 		i->address = a->ip;
 	log_debug("mesh: %s is %s%s%s", i->name, running ? "running" : "not running", why ? ": " : "", why ? why : "");
@@ -295,7 +306,7 @@ static void on_answered(void *ctx, enum mesh_netlink_request what, unsigned ifin
 		return;
 	case NETLINK_SET_MTU:
 		mesh_warn(m, i->name, "%s keeps its MTU of %u (%u refused: %s): transfers cost more CPU", i->name, i->mtu,
-			MTU, strerror(-result));
+			MESH_MTU, strerror(-result));
 		return;
 	case NETLINK_ADD_ADDRESS:
 		if (result == -EEXIST)

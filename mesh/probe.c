@@ -26,10 +26,12 @@ struct mesh_probe {
 	enum mesh_probe_state state;
 	char peer_id[MESH_ID_SIZE];
 	uint64_t request;
+	bool asked_for; /* a person wants it: it costs the node's own budget nothing */
 	/* The peer's probe, as the answering side: what ProbeResult is checked against. */
 	char served_id[MESH_ID_SIZE];
 	uint64_t served_request;
 	uint64_t served_ns;
+	bool served_asked_for;
 	/* While running the thread has bulk; result is its last word. */
 	struct mesh_bulk bulk;
 	pthread_t thread;
@@ -102,7 +104,7 @@ static void ended(void *ctx, unsigned events)
 	struct mesh_core_probe_rate rates[MESH_MAX_PEER_LINKS];
 	size_t count = b->path_count;
 	bool unsteady = b->unsteady;
-	uint64_t up = b->aggregate_up_bps, down = b->aggregate_down_bps, duration = b->duration_ns;
+	uint64_t up = b->aggregate_up_bps, down = b->aggregate_down_bps, duration = p->asked_for ? 0 : b->duration_ns;
 	for (size_t i = 0; i < count; i++)
 		rates[i] = (struct mesh_core_probe_rate){ b->paths[i].local, b->paths[i].remote, b->paths[i].up_bps,
 			b->paths[i].down_bps };
@@ -156,6 +158,7 @@ void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer, con
 	p->state = PROBE_ASKED;
 	memcpy(p->peer_id, peer->id, sizeof p->peer_id);
 	b->asks = true;
+	p->asked_for = options != NULL;
 	list_for_each(l, &peer->links, struct mesh_core_link, link) {
 		if (l->state == MESH_LINK_UP && b->path_count < MESH_MAX_PEER_LINKS)
 			b->paths[b->path_count++] =
@@ -189,6 +192,7 @@ void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer, con
 	request.n_paths = b->path_count;
 	request.budget_bytes = b->budget_bytes;
 	request.budget_ms = b->budget_ms;
+	request.asked_for = p->asked_for;
 	request.streams = b->streams;
 	request.ways = b->ways;
 	request.token = (ProtobufCBinaryData){ sizeof b->token, b->token };
@@ -237,6 +241,7 @@ static void handle_request(struct mesh_probe *p, const struct mesh_core_peer *pe
 	memcpy(p->served_id, peer->id, sizeof p->served_id);
 	p->served_request = q->request;
 	p->served_ns = time_monotonic_ns();
+	p->served_asked_for = q->asked_for;
 	int r = mesh_bulk_listen(b);
 	if (r == 0)
 		r = start_thread(p);
@@ -281,7 +286,7 @@ static void handle_result(struct mesh_probe *p, const struct mesh_core_peer *pee
 		count++;
 	}
 	p->callbacks->done(p->ctx, peer->id, rates, count, r->aggregate_down_bps, r->aggregate_up_bps,
-		time_monotonic_ns() - p->served_ns, r->unsteady);
+		p->served_asked_for ? 0 : time_monotonic_ns() - p->served_ns, r->unsteady);
 }
 
 void mesh_probe_message(struct mesh_probe *p, const struct mesh_core_peer *peer, const Tbmesh__PeerMessage *m)

@@ -23,7 +23,7 @@ struct mesh_probe_callbacks {
 int mesh_probe_create(struct loop *l, const struct mesh_probe_callbacks *callbacks, void *ctx, struct mesh_probe **ret);
 void mesh_probe_destroy(struct mesh_probe *p); /* ends a running probe */
 
-/* options NULL: one stream a link, both ways. */
+/* options NULL: one stream a link, both ways; else a person asked for it, and its duration is told as 0. */
 void mesh_probe_ask(struct mesh_probe *p, const struct mesh_core_peer *peer, const struct mesh_bench_options *options);
 /* Bodies ProbeRequest, ProbeReply and ProbeResult. Hostile. */
 void mesh_probe_message(struct mesh_probe *p, const struct mesh_core_peer *peer, const struct Tbmesh__PeerMessage *m);

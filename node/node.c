@@ -255,6 +255,8 @@ static void mesh_event_seen(void *ctx, const struct mesh_event *m)
 	for (size_t i = 0; i < m->field_count; i++)
 		node_event_field(&e, m->fields[i].name, "%s", m->fields[i].value);
 	node_event(n, &e);
+	if (m->type == MESH_EVENT_PATH_DEGRADED || m->type == MESH_EVENT_BRIDGE_RING)
+		log_warn("%s %s: see `tbmesh status`", m->type_name, m->subject);
 	if (m->type == MESH_EVENT_PEER_UP) {
 		peer_send_state(n, m->peer_id);
 	} else if (m->type == MESH_EVENT_PEER_DOWN) {

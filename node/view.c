@@ -66,6 +66,18 @@ static void clash_warnings(
 					peers[i].id, peers[i].name);
 }
 
+static void path_warnings(struct node *n, struct mesh_peer_info *peers, size_t count, Tbmesh__NodeStatus *m, struct arena *a)
+{
+	struct mesh_ring ring;
+	if (mesh_rings(n->mesh, &ring, 1) > 0)
+		m->warnings[m->n_warnings++] = arena_printf(a,
+			"what is sent on %s comes back on %s: a ring of bridges through %s; see `tbmesh doctor`",
+			ring.sent_on, ring.heard_on, ring.hosts[0] ? ring.hosts : "others");
+	for (size_t i = 0; i < count && m->n_warnings < NODE_WARNINGS + 8; i++)
+		if (peers[i].note[0])
+			m->warnings[m->n_warnings++] = peers[i].note;
+}
+
 Tbmesh__NodeStatus *view_status(struct node *n, struct arena *a)
 {
 	Tbmesh__NodeStatus *m = arena_alloc(a, sizeof *m);
@@ -99,6 +111,7 @@ Tbmesh__NodeStatus *view_status(struct node *n, struct arena *a)
 		m->warnings[m->n_warnings++] = n->probe_error;
 	if (totals.refused > 0)
 		m->warnings[m->n_warnings++] = arena_printf(a, "%u connections by strangers were refused", totals.refused);
+	path_warnings(n, peers, peer_count, m, a);
 	clash_warnings(n, peers, peer_count, m, a);
 	return m;
 }
@@ -127,6 +140,7 @@ Tbmesh__PeerList *view_peers(struct node *n, struct arena *a)
 		m->aggregate_down = fill_bandwidth(&p->aggregate_down, a);
 		m->gpus = inventory_active(n->inventory, p->id, true);
 		m->version = (char *)peers_version(n->peers, p->id);
+		m->note = (char *)p->note;
 	}
 	list->peers = pointers(a, out, sizeof *out, count);
 	list->n_peers = count;

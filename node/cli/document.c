@@ -102,6 +102,7 @@ json_t *document_peers(const Tbmesh__PeerList *l)
 		set_bandwidth(m, "aggregate_down", p->aggregate_down);
 		set_number(m, "gpus", p->gpus);
 		set_text(m, "version", p->version);
+		set_text(m, "note", p->note);
 		json_array_append_new(list, m);
 	}
 	json_object_set_new(o, "peers", list);

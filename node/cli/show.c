@@ -68,6 +68,10 @@ void show_peers(const Tbmesh__PeerList *l, FILE *out, bool color)
 		table_cell(t, "%s", p->node_id);
 	}
 	finish(t, out, color);
+	for (size_t i = 0; i < l->n_peers; i++) {
+		if (l->peers[i]->note[0])
+			fprintf(out, "! %s\n", l->peers[i]->note);
+	}
 }
 
 void show_links(const Tbmesh__LinkList *l, FILE *out, bool color)

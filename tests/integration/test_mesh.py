@@ -36,6 +36,12 @@ class Mesh(LabCase):
             self.assertGreater(link["up"]["bps"], 10**8)
             self.assertLess(link["up"]["bps"], 6 * 10**9)  # shaped to 4 Gb/s
         self.assertGreater(beta["aggregate_up"]["bps"], 10**8)
+        self.assertEqual(beta["note"], "")
+        doctor = lab("exec", "alpha", "--", "tbmesh", "--json", "doctor", check=False).stdout  # its exit tells of warnings
+        checks = {(c["id"], c["subject"]): c for c in json.loads(doctor)["checks"]}
+        for link in up:
+            self.assertEqual(checks["link.up", link["interface"]]["result"], "ok")  # up, addressed, MTU 65520: all by the node
+        self.assertEqual((checks["mesh.path", ""]["result"], checks["mesh.ring", ""]["result"]), ("ok", "ok"))
 
     def test_topology(self):
         def whole():

@@ -112,6 +112,8 @@ static void test_peers(void **state)
 	a.aggregate_down = &down;
 	a.gpus = 2;
 	a.version = (char *)"0.1.0";
+	a.note = (char *)"beta is reached by beta:enp3s0 (0.8 ms, 0.94 Gb/s): its best way, beta:thunderbolt0 (60 us, 19.3 "
+			 "Gb/s), is down";
 	b.node_id = (char *)"0123456789abcdef";
 	b.name = (char *)"gr\xc3\xbcn";
 	b.state = (char *)"dead";

@@ -379,8 +379,63 @@ static void test_hearing_oneself(void **state)
 	struct sim_node *a = sim_node(s, "n0", &key);
 	sim_cable(s, a, a); /* both ends in one host: the second takes the first one's index here, enough to hear oneself */
 	sim_run(s, 5 * CORE_SECOND);
-	assert_int_equal(a->warnings, 1);
+	size_t told = 0;
+	for (size_t i = 0; i < a->event_count; i++)
+		told += a->events[i].type == MESH_EVENT_BRIDGE_RING;
+	assert_int_equal(told, 1); /* once, however long it goes on */
+	struct mesh_ring ring;
+	assert_int_equal(mesh_core_rings(a->core, s->now_ns, &ring, 1), 1);
+	assert_string_equal(ring.heard_on, "tb1");
 	assert_true(list_empty(mesh_core_peers(a->core)));
+}
+
+static void test_a_worse_way_is_told(void **state)
+{
+	(void)state;
+	struct sim_node *a, *b;
+	struct sim_cable *good, *bad;
+	struct mesh_peer_info info;
+	pair(&a, &b, &good, &bad);
+	bad->delay_ns = 2 * CORE_MS;
+	sim_run(s, 200 * CORE_SECOND); /* bursts enough that the slow one is known to be slow */
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	assert_string_equal(info.best_link, "n1:tb1");
+	assert_string_equal(info.note, "");
+	uint64_t at = s->now_ns;
+	sim_pull(s, good);
+	sim_run(s, 100 * CORE_MS);
+	const struct sim_event *e = sim_event(a, MESH_EVENT_PATH_DEGRADED, at);
+	assert_non_null(e);
+	assert_int_equal(e->at_ns, at); /* at once */
+	assert_string_equal(e->subject, "n1");
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	assert_non_null(strstr(info.note, "n1 is reached by n1:tb2"));
+	assert_non_null(strstr(info.note, "n1:tb1"));
+	sim_run(s, 120 * CORE_SECOND); /* also when the link itself is no longer listed */
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	assert_true(info.note[0] != '\0');
+	assert_null(sim_event(a, MESH_EVENT_PATH_RESTORED, 0));
+	at = s->now_ns;
+	sim_plug(s, good);
+	sim_run(s, 2 * CORE_SECOND);
+	assert_non_null(sim_event(a, MESH_EVENT_PATH_RESTORED, at));
+	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
+	assert_string_equal(info.note, "");
+}
+
+static void test_equal_ways_are_no_complaint(void **state)
+{
+	(void)state;
+	struct sim_node *a, *b;
+	struct sim_cable *one, *two;
+	pair(&a, &b, &one, &two);
+	sim_run(s, 12 * CORE_SECOND);
+	sim_pull(s, one);
+	sim_run(s, 20 * CORE_SECOND);
+	sim_plug(s, one);
+	sim_run(s, 5 * CORE_SECOND);
+	assert_null(sim_event(a, MESH_EVENT_PATH_DEGRADED, 0));
+	assert_null(sim_event(b, MESH_EVENT_PATH_DEGRADED, 0));
 }
 
 static void test_the_same_key_twice(void **state)
@@ -688,6 +743,8 @@ int main(void)
 		T(test_tables_are_bounded),
 		T(test_flapping_is_damped),
 		T(test_hearing_oneself),
+		T(test_a_worse_way_is_told),
+		T(test_equal_ways_are_no_complaint),
 		T(test_the_same_key_twice),
 		T(test_probes_are_rare_and_one_at_a_time),
 		T(test_probes_never_take_more_than_one_percent),
