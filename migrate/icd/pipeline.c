@@ -319,6 +319,10 @@ static VkResult create_graphics(struct icd_device *d, const VkGraphicsPipelineCr
 	if (g.info.pVertexInputState) {
 		icd_need_limit(d, ICD_LIMIT_VERTEX_BINDINGS, g.info.pVertexInputState->vertexBindingDescriptionCount);
 		icd_need_limit(d, ICD_LIMIT_VERTEX_ATTRIBUTES, g.info.pVertexInputState->vertexAttributeDescriptionCount);
+		for (uint32_t i = 0; i < g.info.pVertexInputState->vertexAttributeDescriptionCount; i++) {
+			VkFormat format = g.info.pVertexInputState->pVertexAttributeDescriptions[i].format;
+			icd_need(d, NEED_FORMAT, (uint32_t)format, (uint64_t)format, VK_FORMAT_FEATURE_VERTEX_BUFFER_BIT);
+		}
 	}
 	if (g.info.pColorBlendState)
 		icd_need_limit(d, ICD_LIMIT_COLOR_ATTACHMENTS, g.info.pColorBlendState->attachmentCount);

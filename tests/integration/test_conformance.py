@@ -21,7 +21,9 @@ from test_executor_loss import BUILD, DRIVER, Node
 LAYER = pathlib.Path("/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json")
 COMPLAINT = re.compile("Validation Error|Validation Warning|VUID-|UNASSIGNED-")
 PROGRAMS = [["conformance", "--valid"], ["breadth"], ["robust"], ["xorshift", "--rounds", "20"], ["stencil", "--steps", "20"], ["mapped", "--rounds", "20"],
-            ["neighbours", "--rounds", "20"], ["signals", "--rounds", "20"], ["state", "--mib", "1", "--rounds", "3"]]
+            ["neighbours", "--rounds", "20"], ["signals", "--rounds", "20"], ["state", "--mib", "1", "--rounds", "3"],
+            ["images", "--rounds", "20"], ["draws", "--rounds", "20"], ["half"], ["tickets", "--rounds", "20"],
+            ["recordings", "--mib", "2", "--dispatches", "2000", "--rounds", "1"], ["threads", "--rounds", "3"]]
 TIMEOUT_S = 100
 PARTS = pathlib.Path(__file__).resolve().parent.parent / "conformance"
 REGISTRY = pathlib.Path("/usr/share/vulkan/registry/vk.xml")

@@ -26,6 +26,7 @@ PROGRAMS = [
     ["images", "--rounds", "1500"],
     ["robust", "--rounds", "400"],
     ["draws", "--rounds", "1500"],
+    ["threads", "--rounds", "60"],
     ["recordings", "--mib", "40", "--dispatches", "40000", "--rounds", "4"],
 ]
 
