@@ -406,6 +406,29 @@ static const struct object *dependency_of_type(struct executor *x, const struct 
 	return NULL;
 }
 
+/* Nothing need be written that no shader reads; lavapipe 22 reads it all the same. */
+static void clear_inline_blocks(const struct device *device, VkDescriptorSet set, const struct set_shape *shape)
+{
+	static const unsigned char zeros[INLINE_MAX_BYTES];
+	VkWriteDescriptorSetInlineUniformBlock block = {
+		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK, .pData = zeros
+	};
+	VkWriteDescriptorSet write = {
+		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.pNext = &block,
+		.dstSet = set,
+		.descriptorType = VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK,
+	};
+
+	for (uint32_t i = 0; i < shape->count; i++) {
+		if (shape->bindings[i].type != VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK || !shape->bindings[i].count)
+			continue;
+		write.dstBinding = shape->bindings[i].binding;
+		write.descriptorCount = block.dataSize = shape->bindings[i].count;
+		device->vk.vkUpdateDescriptorSets(device->handle, 1, &write, 0, NULL);
+	}
+}
+
 static void create_set(struct decoding *d, const struct record_view *record)
 {
 	const struct object *layout = dependency_of_type(d->x, record, VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT);
@@ -425,6 +448,7 @@ static void create_set(struct decoding *d, const struct record_view *record)
 	object = add(d, VK_OBJECT_TYPE_DESCRIPTOR_SET, result, (uint64_t)set);
 	object->pool = pool;
 	object->shape = set_shape_ref(layout->shape);
+	clear_inline_blocks(&d->x->device, set, object->shape);
 }
 
 static void create_command_buffer(struct decoding *d)

@@ -130,6 +130,8 @@ const char *check_write(const struct set_shape *shape, const VkWriteDescriptorSe
 
 	if (!shape || !write_fits(shape, write))
 		return "descriptors that the set's layout has not";
+	if (write->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+		return write->dstArrayElement % 4 ? "bytes of an inline uniform block that are not whole words" : NULL;
 	if (!write->pBufferInfo)
 		return NULL;
 	/* The set itself may be named in front. */

@@ -22,6 +22,8 @@ VkResult set_need_of_layout(const VkDescriptorSetLayoutCreateInfo *info, struct 
 		if (binding->descriptorType < SET_CORE_TYPES) {
 			need.counts[binding->descriptorType] += binding->descriptorCount;
 		} else if (binding->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+			if (binding->descriptorCount % 4 || binding->descriptorCount > INLINE_MAX_BYTES)
+				return VK_ERROR_FEATURE_NOT_PRESENT;
 			need.inline_bytes += binding->descriptorCount;
 			need.inline_blocks++;
 		} else {

@@ -9,7 +9,8 @@
 #include "base/list.h"
 #include "migrate/exec/device.h"
 
-#define SET_CORE_TYPES 11 /* VK_DESCRIPTOR_TYPE_SAMPLER … INPUT_ATTACHMENT */
+#define INLINE_MAX_BYTES 65536u /* of one inline uniform block; more is not offered */
+#define SET_CORE_TYPES 11       /* VK_DESCRIPTOR_TYPE_SAMPLER … INPUT_ATTACHMENT */
 
 /* What one set of a layout takes. */
 struct set_need {

@@ -71,6 +71,8 @@ void icd_analyse_use(struct icd_command_buffer *cb, struct icd_bound *bound)
 		if (!set)
 			continue;
 		const struct icd_binding *b = icd_set_layout_find(set->layout, use->binding);
+		if (b && b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+			continue; /* it has its bytes */
 		for (uint32_t element = 0; b && element < b->count; element++)
 			analyse_descriptor(cb, b->type, &set->descriptors[b->first + element], use->writable);
 	}

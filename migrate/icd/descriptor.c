@@ -23,10 +23,12 @@ static void descriptor_unref(const struct icd_descriptor *x)
 
 struct icd_set *icd_set_create(struct icd_set_layout *layout)
 {
-	struct icd_set *s = icd_object_create(sizeof(*s) + layout->descriptor_count * sizeof(s->descriptors[0]));
+	struct icd_set *s =
+		icd_object_create(sizeof(*s) + layout->descriptor_count * sizeof(s->descriptors[0]) + layout->inline_bytes);
 	if (!s)
 		return NULL;
 	list_init(&s->link);
+	s->inline_bytes = (unsigned char *)&s->descriptors[layout->descriptor_count];
 	s->layout = icd_set_layout_ref(layout);
 	return s;
 }
@@ -54,9 +56,14 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorPool(VkDevice device, const V
 	p->object.id = icd_new_id(d);
 	p->max_sets = info->maxSets;
 	list_init(&p->sets);
+	const VkDescriptorPoolInlineUniformBlockCreateInfo *blocks =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_INLINE_UNIFORM_BLOCK_CREATE_INFO);
+	p->inline_count = blocks ? blocks->maxInlineUniformBlockBindings : 0;
 	for (uint32_t i = 0; i < info->poolSizeCount; i++) {
 		if ((uint32_t)info->pPoolSizes[i].type < ICD_POOL_TYPES)
 			p->left[info->pPoolSizes[i].type] += info->pPoolSizes[i].descriptorCount;
+		else if (info->pPoolSizes[i].type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+			p->inline_bytes += info->pPoolSizes[i].descriptorCount;
 	}
 	/* Resetting the pool travels as the end of each set. */
 	VkDescriptorPoolCreateInfo sent = *info;
@@ -75,6 +82,8 @@ static void destroy_set(struct icd_device *d, struct icd_set *s)
 {
 	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++)
 		s->pool->left[i] += s->layout->needs[i];
+	s->pool->inline_bytes += s->layout->inline_bytes;
+	s->pool->inline_count += s->layout->inline_count;
 	s->pool->set_count--;
 	icd_record_plain(d, RECORD_DESTROY, s->object.id);
 	icd_set_free(s);
@@ -112,7 +121,7 @@ static VkResult allocate_set(
 {
 	struct icd_pool *p = ICD_FROM(icd_pool, info->descriptorPool);
 	struct icd_set_layout *layout = ICD_FROM(icd_set_layout, info->pSetLayouts[index]);
-	if (p->set_count >= p->max_sets)
+	if (p->set_count >= p->max_sets || layout->inline_bytes > p->inline_bytes || layout->inline_count > p->inline_count)
 		return VK_ERROR_OUT_OF_POOL_MEMORY;
 	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++) {
 		if (layout->needs[i] > p->left[i])
@@ -137,6 +146,8 @@ static VkResult allocate_set(
 	}
 	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++)
 		p->left[i] -= layout->needs[i];
+	p->inline_bytes -= layout->inline_bytes;
+	p->inline_count -= layout->inline_count;
 	p->set_count++;
 	list_append(&p->sets, &s->link);
 	*ret_set = ICD_HANDLE(VkDescriptorSet, s);
@@ -264,10 +275,53 @@ static struct cursor cursor_at(const struct icd_set *s, uint32_t binding, uint32
 		element };
 }
 
+/* Some of an inline block's bytes changed; all of the block travel, under one key. */
+static VkResult tell_inline(struct icd_device *d, struct icd_set *s, const struct icd_binding *b)
+{
+	const VkWriteDescriptorSetInlineUniformBlock block = {
+		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
+		.dataSize = b->count,
+		.pData = s->inline_bytes + b->first,
+	};
+	const VkWriteDescriptorSet write = {
+		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.pNext = &block,
+		.dstSet = ICD_HANDLE(VkDescriptorSet, s),
+		.dstBinding = b->binding,
+		.descriptorCount = b->count,
+		.descriptorType = VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK,
+	};
+	wire_encode_vkUpdateDescriptorSets(icd_record_begin(d), &write);
+	return icd_record_end(d, RECORD_UPDATE, s->object.id, (uint64_t)b->binding << 32);
+}
+
+/* An inline block's elements are its bytes; as with descriptors they go on in the next binding. */
+static VkResult write_inline(struct icd_device *d, struct icd_set *s, struct cursor c, const void *data, uint32_t size)
+{
+	const unsigned char *from = data;
+	VkResult result = VK_SUCCESS;
+	while (size && result == VK_SUCCESS && cursor_settle(&c) &&
+		c.binding->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+		uint32_t part = c.binding->count - c.element;
+		part = part < size ? part : size;
+		memmove(s->inline_bytes + c.binding->first + c.element, from, part);
+		result = tell_inline(d, s, c.binding);
+		c.element += part;
+		from += part;
+		size -= part;
+	}
+	return result;
+}
+
 VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write)
 {
 	struct cursor c = cursor_at(s, write->dstBinding, write->dstArrayElement);
 	VkResult result = VK_SUCCESS;
+	if (write->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+		const VkWriteDescriptorSetInlineUniformBlock *block =
+			icd_chain_find(write->pNext, VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK);
+		return block ? write_inline(d, s, c, block->pData, block->dataSize) : VK_SUCCESS;
+	}
 	for (uint32_t i = 0; i < write->descriptorCount && result == VK_SUCCESS && cursor_settle(&c); i++, c.element++) {
 		struct icd_descriptor x = { .written = true };
 		if (is_texel(c.binding->type)) {
@@ -288,12 +342,30 @@ VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDes
 	return result;
 }
 
+static VkResult copy_inline(struct icd_device *d, const struct icd_set *from, struct icd_set *to, struct cursor source,
+	struct cursor target, uint32_t size)
+{
+	VkResult result = VK_SUCCESS;
+	while (size && result == VK_SUCCESS && cursor_settle(&source) &&
+		source.binding->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+		uint32_t part = source.binding->count - source.element;
+		part = part < size ? part : size;
+		result = write_inline(d, to, target, from->inline_bytes + source.binding->first + source.element, part);
+		source.element += part;
+		target.element += part;
+		size -= part;
+	}
+	return result;
+}
+
 static VkResult copy_descriptors(struct icd_device *d, const VkCopyDescriptorSet *copy)
 {
 	struct icd_set *from = ICD_FROM(icd_set, copy->srcSet), *to = ICD_FROM(icd_set, copy->dstSet);
 	struct cursor source = cursor_at(from, copy->srcBinding, copy->srcArrayElement);
 	struct cursor target = cursor_at(to, copy->dstBinding, copy->dstArrayElement);
 	VkResult result = VK_SUCCESS;
+	if (source.binding && source.binding->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+		return copy_inline(d, from, to, source, target, copy->descriptorCount);
 	for (uint32_t i = 0; i < copy->descriptorCount && result == VK_SUCCESS; i++, source.element++, target.element++) {
 		if (!cursor_settle(&source) || !cursor_settle(&target))
 			break;
@@ -353,6 +425,23 @@ void icd_template_expand(
 {
 	for (uint32_t i = 0; i < t->entry_count; i++) {
 		const VkDescriptorUpdateTemplateEntry *e = &t->entries[i];
+		if (e->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) { /* without a stride */
+			const VkWriteDescriptorSetInlineUniformBlock block = {
+				.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
+				.dataSize = e->descriptorCount,
+				.pData = (const char *)data + e->offset,
+			};
+			const VkWriteDescriptorSet write = {
+				.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+				.pNext = &block,
+				.dstBinding = e->dstBinding,
+				.dstArrayElement = e->dstArrayElement,
+				.descriptorCount = e->descriptorCount,
+				.descriptorType = e->descriptorType,
+			};
+			visit(ctx, &write);
+			continue;
+		}
 		for (uint32_t j = 0; j < e->descriptorCount; j++) {
 			const void *at = (const char *)data + e->offset + j * e->stride;
 			const VkWriteDescriptorSet write = {

@@ -10,8 +10,8 @@
 struct icd_binding {
 	uint32_t binding;
 	VkDescriptorType type;
-	uint32_t count;
-	uint32_t first;         /* index of its first descriptor in a set */
+	uint32_t count;         /* of an inline block: bytes */
+	uint32_t first;         /* index of its first descriptor in a set; of an inline block: offset of its bytes */
 	uint32_t first_dynamic; /* index of its first dynamic offset, for dynamic types */
 	VkShaderStageFlags stages;
 	bool immutable; /* has its samplers in the layout */
@@ -22,8 +22,9 @@ struct icd_set_layout {
 	struct icd_object object;
 	_Atomic unsigned references;
 	uint32_t descriptor_count, dynamic_count, binding_count;
-	uint32_t needs[ICD_POOL_TYPES]; /* descriptors of a set by type */
-	struct icd_binding bindings[];  /* ascending */
+	uint32_t needs[ICD_POOL_TYPES];      /* descriptors of a set by type */
+	uint32_t inline_bytes, inline_count; /* of inline uniform blocks, which have no descriptors */
+	struct icd_binding bindings[];       /* ascending */
 };
 
 struct icd_pipeline_layout {
@@ -47,6 +48,7 @@ struct icd_set {
 	struct icd_pool *pool;         /* NULL: pushed descriptors of a command buffer */
 	struct list link;              /* in the pool */
 	struct icd_set_layout *layout; /* referenced */
+	unsigned char *inline_bytes;   /* of its inline uniform blocks; behind the descriptors */
 	struct icd_descriptor descriptors[];
 };
 
@@ -54,6 +56,7 @@ struct icd_pool {
 	struct icd_object object;
 	uint32_t max_sets, set_count;
 	uint32_t left[ICD_POOL_TYPES];
+	uint32_t inline_bytes, inline_count; /* left */
 	struct list sets;
 };
 

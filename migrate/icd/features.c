@@ -271,6 +271,11 @@ static const struct feature_field memory_priority_fields[] = {
 	ALWAYS(S, memoryPriority),
 };
 #undef S
+#define S VkPhysicalDeviceInlineUniformBlockFeatures
+static const struct feature_field inline_block_fields[] = {
+	REAL(S, inlineUniformBlock),
+};
+#undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
 static const struct feature_field no_fields[1];
 
@@ -340,8 +345,8 @@ static const struct feature_struct structs[] = {
 	ENTRY(HOST_QUERY_RESET_FEATURES, ANY, HostQueryResetFeatures, hostQueryReset, query_reset_fields),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),
-	NOTHING(INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures,
-		descriptorBindingInlineUniformBlockUpdateAfterBind),
+	ENTRY(INLINE_UNIFORM_BLOCK_FEATURES, ICD_EXT_inline_uniform_block, InlineUniformBlockFeatures,
+		descriptorBindingInlineUniformBlockUpdateAfterBind, inline_block_fields),
 };
 
 static VkBool32 *field_at(void *s, uint32_t offset)

@@ -41,6 +41,7 @@ enum icd_extension {
 #define ICD_HEAP_COUNT 2u
 #define ICD_MAX_SETS 32u /* bound descriptor sets; more is not offered */
 #define ICD_MAX_PUSH_DESCRIPTORS 32u
+#define ICD_MAX_INLINE_BYTES 65536u /* of one inline uniform block: it travels as a whole */
 
 /* First member of every object. The loader's slot serves dispatchable ones; all have it, so that the id of any handle is found
  * the same way. */
@@ -90,7 +91,7 @@ struct icd_stream {
 	uint64_t commit_seq;    /* last SUBMIT with COMMIT */
 	uint64_t commit_head;   /* log position behind it */
 	uint64_t commit_time_ns;
-	uint64_t commit_cost_ns;  /* how long the last one took; 0: not known */
+	uint64_t commit_cost_ns; /* how long the last one took; 0: not known */
 	_Atomic uint64_t completed;
 	_Atomic bool lost;
 	_Atomic uint32_t *life;      /* 1; in a child of fork() 0: the workload is the parent's alone */

@@ -86,6 +86,13 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	qsort(l->bindings, l->binding_count, sizeof(l->bindings[0]), compare_bindings);
 	for (uint32_t i = 0; i < l->binding_count; i++) {
 		struct icd_binding *b = &l->bindings[i];
+		if (b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+			b->first = l->inline_bytes;
+			l->inline_bytes += b->count;
+			l->inline_count++;
+			icd_need_limit(d, ICD_LIMIT_INLINE_BYTES, b->count);
+			continue;
+		}
 		b->first = l->descriptor_count;
 		b->first_dynamic = l->dynamic_count;
 		l->descriptor_count += b->count;
@@ -99,6 +106,9 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 		icd_need_limit(d, ICD_LIMIT_PUSH_DESCRIPTORS, l->descriptor_count);
 	}
 	icd_need_limit(d, ICD_LIMIT_SET_DESCRIPTORS, l->descriptor_count);
+	if (l->inline_count)
+		icd_need(d, NEED_FEATURE, 36, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES,
+			offsetof(VkPhysicalDeviceInlineUniformBlockFeatures, inlineUniformBlock));
 	tell_binding_flags(d, info);
 	wire_encode_vkCreateDescriptorSetLayout(icd_record_begin(d), info, l->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, l->object.id, 0);
@@ -127,9 +137,17 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
 	const struct icd_physical *p = ICD_FROM(icd_device, device)->physical;
 	const VkPhysicalDeviceMaintenance3Properties *limits = description_struct(
 		&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, sizeof(*limits));
+	const VkPhysicalDeviceInlineUniformBlockProperties *blocks = description_struct(
+		&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_PROPERTIES, sizeof(*blocks));
 	uint64_t total = 0;
 	support->supported = VK_TRUE;
 	for (uint32_t i = 0; i < info->bindingCount; i++) {
+		if (info->pBindings[i].descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+			if (!blocks || info->pBindings[i].descriptorCount > blocks->maxInlineUniformBlockSize ||
+				info->pBindings[i].descriptorCount > ICD_MAX_INLINE_BYTES)
+				support->supported = VK_FALSE;
+			continue;
+		}
 		total += info->pBindings[i].descriptorCount;
 		if ((uint32_t)info->pBindings[i].descriptorType >= ICD_POOL_TYPES)
 			support->supported = VK_FALSE;
@@ -144,13 +162,14 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
 
 static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l, VkShaderStageFlags stage)
 {
-	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0; /* in the shader */
-	uint64_t all[ICD_POOL_TYPES] = { 0 };
+	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0, inlined = 0; /* in the shader */
+	uint64_t all[ICD_POOL_TYPES] = { 0 }, inlined_all = 0;
 	for (uint32_t set = 0; set < l->set_count; set++) {
 		for (uint32_t i = 0; l->sets[set] && i < l->sets[set]->binding_count; i++) {
 			const struct icd_binding *b = &l->sets[set]->bindings[i];
 			if ((uint32_t)b->type < ICD_POOL_TYPES)
 				all[b->type] += b->count;
+			inlined_all += b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
 			if (!(b->stages & stage))
 				continue;
 			switch ((int)b->type) {
@@ -161,6 +180,9 @@ static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l
 			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
 			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC:
 				storage += b->count;
+				break;
+			case VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK:
+				inlined++;
 				break;
 			case VK_DESCRIPTOR_TYPE_SAMPLER:
 				samplers += b->count;
@@ -185,6 +207,8 @@ static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l
 	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLED, sampled);
 	icd_need_limit(d, ICD_LIMIT_STAGE_IMAGES, images);
 	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLERS, samplers);
+	icd_need_limit(d, ICD_LIMIT_STAGE_INLINE, inlined);
+	icd_need_limit(d, ICD_LIMIT_SET_INLINE, inlined_all);
 	icd_need_limit(d, ICD_LIMIT_STAGE_RESOURCES, uniform + storage + sampled + images);
 	icd_need_limit(d, ICD_LIMIT_SET_UNIFORM,
 		all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER] + all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);

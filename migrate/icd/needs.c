@@ -83,6 +83,12 @@ static const struct {
 		PROPERTY(PUSH_DESCRIPTOR_PROPERTIES_KHR, PushDescriptorPropertiesKHR, maxPushDescriptors),
 	[ICD_LIMIT_WORKGROUP_SUBGROUPS] =
 		PROPERTY(SUBGROUP_SIZE_CONTROL_PROPERTIES, SubgroupSizeControlProperties, maxComputeWorkgroupSubgroups),
+	[ICD_LIMIT_INLINE_BYTES] =
+		PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties, maxInlineUniformBlockSize),
+	[ICD_LIMIT_STAGE_INLINE] = PROPERTY(
+		INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties, maxPerStageDescriptorInlineUniformBlocks),
+	[ICD_LIMIT_SET_INLINE] =
+		PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties, maxDescriptorSetInlineUniformBlocks),
 	[ICD_LIMIT_BIND_ALIGN] = { .kind = NEED_BIND_ALIGN },
 };
 

@@ -239,6 +239,11 @@ static void correct_property(const struct icd_physical *p, VkBaseOutStructure *s
 		v->maxMemoryAllocationSize = min64(v->maxMemoryAllocationSize, p->memory.memoryHeaps[0].size);
 		return;
 	}
+	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_PROPERTIES: {
+		VkPhysicalDeviceInlineUniformBlockProperties *v = (void *)s;
+		v->maxInlineUniformBlockSize = (uint32_t)min64(v->maxInlineUniformBlockSize, ICD_MAX_INLINE_BYTES);
+		return;
+	}
 	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PUSH_DESCRIPTOR_PROPERTIES_KHR: {
 		VkPhysicalDevicePushDescriptorPropertiesKHR *v = (void *)s;
 		v->maxPushDescriptors = (uint32_t)min64(v->maxPushDescriptors, ICD_MAX_PUSH_DESCRIPTORS);

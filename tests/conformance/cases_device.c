@@ -260,7 +260,10 @@ void case_device(void)
 	VkPhysicalDevicePrivateDataFeatures private_data = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRIVATE_DATA_FEATURES, .pNext = &maintenance4
 	};
-	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &private_data };
+	VkPhysicalDeviceInlineUniformBlockFeatures blocks = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES, .pNext = &private_data
+	};
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &blocks };
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);

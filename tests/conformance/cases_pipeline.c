@@ -180,13 +180,27 @@ static VkPipeline make_pipeline(VkPipelineLayout layout, VkShaderModule module, 
 	return pipeline;
 }
 
-void case_pipelines(void)
+static VkShaderModule usual_module(void)
 {
-	const VkShaderModuleCreateInfo module_info = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+	const VkShaderModuleCreateInfo info = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
 		.codeSize = sizeof(conformance_comp),
 		.pCode = conformance_comp };
 	VkShaderModule module;
-	OK(VK(CreateShaderModule)(w.device, &module_info, NULL, &module));
+	OK(VK(CreateShaderModule)(w.device, &info, NULL, &module));
+	return module;
+}
+
+VkPipeline usual_pipeline(VkPipelineLayout layout)
+{
+	const VkShaderModule module = usual_module();
+	const VkPipeline pipeline = make_pipeline(layout, module, VK_NULL_HANDLE, NULL);
+	VK(DestroyShaderModule)(w.device, module, NULL);
+	return pipeline;
+}
+
+void case_pipelines(void)
+{
+	const VkShaderModule module = usual_module();
 	VkPipelineCacheCreateInfo cache_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO };
 	VkPipelineCache caches[2];
 	OK(VK(CreatePipelineCache)(w.device, &cache_info, NULL, &caches[0]));

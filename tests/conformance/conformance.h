@@ -97,6 +97,8 @@ void run(VkCommandBuffer c); /* ends, submits, waits, frees */
 void full_barrier(VkCommandBuffer c);
 /* The usual pipeline with its set and push constant. */
 void bind_usual(VkCommandBuffer c, uint32_t add);
+/* The usual shader for another layout; the caller destroys it. */
+VkPipeline usual_pipeline(VkPipelineLayout layout);
 /* target → host; a line with its sum. */
 void say_target(const char *what);
 
@@ -108,6 +110,7 @@ void case_memory(void);
 void case_layouts(void);
 void case_descriptors(void);
 void case_pipelines(void);
+void case_inline_blocks(void);
 void case_dispatches(void);
 void case_transfers(void);
 void case_buffers(void);

@@ -202,6 +202,7 @@ int main(int argc, char **argv)
 		case_descriptors();
 		case_pipelines();
 		case_dispatches();
+		case_inline_blocks();
 		case_transfers();
 		case_buffers();
 		case_large();
