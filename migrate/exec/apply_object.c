@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "migrate/exec/executor.h"
+#include "migrate/exec/holds.h"
 
 /* One command being decoded. */
 struct decoding {
@@ -150,7 +151,7 @@ static void create_buffer_view(struct decoding *d)
 		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "buffer view %llu reaches beyond its buffer",
 			(unsigned long long)d->subject);
 	result = device->vk.vkCreateBufferView(device->handle, v.pCreateInfo, NULL, &view);
-	add(d, VK_OBJECT_TYPE_BUFFER_VIEW, result, (uint64_t)view);
+	holds_view(add(d, VK_OBJECT_TYPE_BUFFER_VIEW, result, (uint64_t)view), &d->x->named);
 }
 
 static void create_image(struct decoding *d)
@@ -181,7 +182,7 @@ static void create_image_view(struct decoding *d)
 		return;
 	}
 	result = device->vk.vkCreateImageView(device->handle, v.pCreateInfo, NULL, &view);
-	add(d, VK_OBJECT_TYPE_IMAGE_VIEW, result, (uint64_t)view);
+	holds_view(add(d, VK_OBJECT_TYPE_IMAGE_VIEW, result, (uint64_t)view), &d->x->named);
 }
 
 static void create_shader_module(struct decoding *d)
@@ -449,6 +450,12 @@ static void create_set(struct decoding *d, const struct record_view *record)
 	object->pool = pool;
 	object->shape = set_shape_ref(layout->shape);
 	clear_inline_blocks(&d->x->device, set, object->shape);
+	if (!holds_set(object))
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
+	if (d->x->seeding)
+		result = placeholder_write(&d->x->placeholder, &d->x->device, object);
+	if (result < 0)
+		failed(d, result);
 }
 
 static void create_command_buffer(struct decoding *d)
@@ -606,7 +613,7 @@ static void bind_image(struct decoding *d, struct object *object)
 		upload_image(&d->x->upload, image);
 }
 
-static void update_set(struct decoding *d, const struct object *object)
+static void update_set(struct decoding *d, struct object *object)
 {
 	const struct device *device = &d->x->device;
 	struct wire_vkUpdateDescriptorSets v;
@@ -621,6 +628,7 @@ static void update_set(struct decoding *d, const struct object *object)
 		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "descriptor set %llu gets %s", (unsigned long long)object->id,
 			wrong);
 	device->vk.vkUpdateDescriptorSets(device->handle, 1, v.pDescriptorWrite, 0, NULL);
+	holds_write(d->x, object, v.pDescriptorWrite, &d->x->named);
 }
 
 /* Whatever was recorded, also in part, is gone. */
@@ -769,71 +777,12 @@ void apply_update(struct executor *x, const struct record_view *record)
 }
 
 /* The program is done with it, our own copies to and from it may not be. */
-static void finish_image(struct executor *x, struct object *object)
+static void empty_image(struct executor *x, struct image *image)
 {
-	struct image *image = object->image;
-
 	if (x->upload.job && image->last_ticket == x->upload.job->ticket)
 		upload_flush(&x->upload);
 	jobs_wait_ticket(&x->jobs, image->last_ticket);
-	image_destroy(image, &x->device);
-	object->image = NULL;
-}
-
-static void destroy(struct executor *x, struct object *object)
-{
-	const struct wire_table *vk = &x->device.vk;
-	VkDevice device = x->device.handle;
-	uint64_t handle = object->handle;
-	VkCommandBuffer buffer;
-
-	if (!handle)
-		return;
-	switch ((int)object->type) {
-	case VK_OBJECT_TYPE_BUFFER:
-		vk->vkDestroyBuffer(device, (VkBuffer)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_BUFFER_VIEW:
-		vk->vkDestroyBufferView(device, (VkBufferView)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_IMAGE:
-		finish_image(x, object);
-		break;
-	case VK_OBJECT_TYPE_IMAGE_VIEW:
-		vk->vkDestroyImageView(device, (VkImageView)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_SHADER_MODULE:
-		vk->vkDestroyShaderModule(device, (VkShaderModule)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_SAMPLER:
-		vk->vkDestroySampler(device, (VkSampler)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_QUERY_POOL:
-		vk->vkDestroyQueryPool(device, (VkQueryPool)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT:
-		vk->vkDestroyDescriptorSetLayout(device, (VkDescriptorSetLayout)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_PIPELINE_LAYOUT:
-		vk->vkDestroyPipelineLayout(device, (VkPipelineLayout)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_PIPELINE:
-		vk->vkDestroyPipeline(device, (VkPipeline)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_RENDER_PASS:
-		vk->vkDestroyRenderPass(device, (VkRenderPass)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_FRAMEBUFFER:
-		vk->vkDestroyFramebuffer(device, (VkFramebuffer)handle, NULL);
-		break;
-	case VK_OBJECT_TYPE_DESCRIPTOR_SET:
-		set_pools_free(&x->sets, object->pool, (VkDescriptorSet)handle);
-		break;
-	case VK_OBJECT_TYPE_COMMAND_BUFFER:
-		buffer = (VkCommandBuffer)(uintptr_t)handle;
-		vk->vkFreeCommandBuffers(device, x->pool, 1, &buffer);
-		break;
-	}
+	image_empty(image, &x->device);
 }
 
 void apply_destroy(struct executor *x, const struct record_view *record)
@@ -846,8 +795,8 @@ void apply_destroy(struct executor *x, const struct record_view *record)
 	if (object->type == VK_OBJECT_TYPE_DEVICE_MEMORY)
 		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "memory %llu is destroyed like an object",
 			(unsigned long long)object->id);
-	destroy(x, object);
-	set_shape_unref(object->shape);
-	layout_shape_destroy(object->layout);
-	objects_remove(&x->objects, object);
+	if (object->image)
+		empty_image(x, object->image);
+	objects_take(&x->objects, object);
+	holds_destroy(x, object);
 }

@@ -20,7 +20,9 @@ struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
 
 		for (; at > 0 && s->bindings[at - 1].binding > b->binding; at--)
 			s->bindings[at] = s->bindings[at - 1];
-		s->bindings[at] = (struct shape_binding){ b->binding, (uint32_t)b->descriptorType, b->descriptorCount };
+		s->bindings[at] = (struct shape_binding){ b->binding, (uint32_t)b->descriptorType, b->descriptorCount,
+			b->pImmutableSamplers != NULL };
+		s->descriptors += shape_descriptors((uint32_t)b->descriptorType, b->descriptorCount);
 		if (b->descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ||
 			b->descriptorType == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
 			s->dynamic += b->descriptorCount;

@@ -16,10 +16,17 @@
 struct set_shape {
 	unsigned references;
 	uint32_t count, dynamic; /* bindings; descriptors with a dynamic offset */
+	size_t descriptors;      /* in all */
 	struct shape_binding {
 		uint32_t binding, type, count;
-	} bindings[]; /* ascending */
+		bool immutable; /* has samplers of its own */
+	} bindings[];           /* ascending */
 };
+/* How many descriptors a binding has; an inline uniform block's count is bytes, and it names nothing. */
+static inline uint32_t shape_descriptors(uint32_t type, uint32_t count)
+{
+	return type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK ? 0 : count;
+}
 /* Of a pipeline layout. */
 struct layout_shape {
 	uint32_t push_end; /* bytes of push constants */

@@ -16,6 +16,7 @@
 #include "migrate/exec/link.h"
 #include "migrate/exec/objects.h"
 #include "migrate/exec/pipeline_cache.h"
+#include "migrate/exec/placeholder.h"
 #include "migrate/exec/set_pool.h"
 #include "migrate/exec/shader_check.h"
 #include "migrate/exec/upload.h"
@@ -29,6 +30,7 @@ struct executor {
 	struct objects objects;
 	struct set_pools sets;
 	struct pipeline_cache pipelines;
+	struct placeholder placeholder;
 	struct shader_check shaders;
 	VkCommandPool pool; /* of the program's command buffers */
 	struct wire_arena arena;

@@ -69,6 +69,13 @@ void image_unbind(struct image *i)
 	i->memory = NULL;
 }
 
+void image_empty(struct image *i, const struct device *d)
+{
+	image_unbind(i);
+	d->vk.vkFreeMemory(d->handle, i->real, NULL);
+	i->real = VK_NULL_HANDLE;
+}
+
 void image_destroy(struct image *i, const struct device *d)
 {
 	if (!i)

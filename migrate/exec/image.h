@@ -35,6 +35,8 @@ VkResult image_create(const struct device *d, const VkImageCreateInfo *info, str
 VkResult image_bind(struct image *i, const struct device *d, struct memory *memory, uint64_t offset);
 /* The memory goes; the real image stays until it is destroyed. */
 void image_unbind(struct image *i);
+/* When no job uses it: its memory and its range go, VkImage and this struct stay. */
+void image_empty(struct image *i, const struct device *d);
 /* When no job uses it. NULL is fine. */
 void image_destroy(struct image *i, const struct device *d);
 /* Copies from and to its range. Barriers against what is around are the caller's. */

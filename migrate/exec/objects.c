@@ -62,7 +62,14 @@ struct object *objects_add(struct objects *o, uint64_t id, VkObjectType type)
 	return object;
 }
 
-void objects_remove(struct objects *o, struct object *object)
+void object_free(struct object *object)
+{
+	free(object->named);
+	free(object->need);
+	free(object);
+}
+
+void objects_take(struct objects *o, struct object *object)
 {
 	size_t mask = o->capacity - 1;
 	size_t hole = slot_of(object->id, o->capacity);
@@ -80,17 +87,19 @@ void objects_remove(struct objects *o, struct object *object)
 	}
 	o->slots[hole] = NULL;
 	o->count--;
-	free(object->need);
-	free(object);
+}
+
+void objects_remove(struct objects *o, struct object *object)
+{
+	objects_take(o, object);
+	object_free(object);
 }
 
 void objects_finish(struct objects *o)
 {
 	for (size_t i = 0; i < o->capacity; i++) {
-		if (o->slots[i]) {
-			free(o->slots[i]->need);
-			free(o->slots[i]);
-		}
+		if (o->slots[i])
+			object_free(o->slots[i]);
 	}
 	free(o->slots);
 	*o = (struct objects){ 0 };

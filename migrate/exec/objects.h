@@ -39,6 +39,12 @@ struct object {
 	struct image *image;    /* owned */
 	struct memory *memory;  /* VK_OBJECT_TYPE_DEVICE_MEMORY: owned */
 	struct set_pool *pool;  /* descriptor set: where it came from, not owned */
+	/* What the real driver may still look at although the program has destroyed it (holds.h). */
+	unsigned holds;        /* by descriptors and views */
+	bool gone;             /* destroyed by the program: no entry of the table any more, ends with its last hold */
+	struct object *under;  /* buffer view, image view: what it shows; a hold */
+	struct object **named; /* descriptor set: two places for each descriptor, a hold each; owned */
+	size_t named_count;
 	/* descriptor set layout: how many descriptors of each core type a set takes; owned */
 	struct set_need *need;
 	struct set_shape *shape;      /* descriptor set layout and set: a reference (check.h) */
@@ -55,7 +61,10 @@ void objects_finish(struct objects *o);                            /* frees the 
 struct object *objects_find(const struct objects *o, uint64_t id); /* NULL: no such object */
 /* NULL when out of memory, id is 0 or already there. */
 struct object *objects_add(struct objects *o, uint64_t id, VkObjectType type);
-/* Frees the entry. */
+/* Takes the entry out of the table and leaves it to the caller, who frees it. */
+void objects_take(struct objects *o, struct object *object);
+void object_free(struct object *object);
+/* Both. */
 void objects_remove(struct objects *o, struct object *object);
 
 #endif

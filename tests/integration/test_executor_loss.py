@@ -27,8 +27,10 @@ PROGRAMS = [
     ["robust", "--rounds", "400"],
     ["draws", "--rounds", "1500"],
     ["threads", "--rounds", "60"],
+    ["leftover", "--rounds", "30"],
     ["recordings", "--mib", "40", "--dispatches", "40000", "--rounds", "4"],
 ]
+ON_THE_PLAIN_DRIVER = {"leftover": ["--keep", "1"]}  # lavapipe 22 crashes of what it may do elsewhere
 
 
 class Node:
@@ -71,6 +73,7 @@ def output(program):
 
 def plain(words):
     environment = dict(os.environ, VK_DRIVER_FILES=str(DRIVER))
+    words = [*words, *ON_THE_PLAIN_DRIVER.get(words[0], [])]
     run = subprocess.run([BUILD / "programs" / words[0], *words[1:]], env=environment, check=True, capture_output=True, text=True)
     return output(run.stdout)
 
