@@ -153,7 +153,9 @@ static bool set_group(struct node_config *c, const char *value)
 
 static bool set_devices(struct node_config *c, const char *value)
 {
-	if (strcmp(value, "linux") != 0 && strcmp(value, "null") != 0)
+	if (strcmp(value, "linux") != 0 && strcmp(value, "null") != 0 && strncmp(value, "scripted:/", 10) != 0)
+		return false;
+	if (strlen(value) >= sizeof c->devices)
 		return false;
 	strcpy(c->devices, value);
 	return true;
@@ -177,7 +179,7 @@ static const struct {
 	{ "prefer_cpu_fallback", set_cpu_fallback, "true or false" },
 	{ "max_executors", set_max_executors, "a number from 1 to 256" },
 	{ "group", set_group, "the name of a group" },
-	{ "devices", set_devices, "linux or null" },
+	{ "devices", set_devices, "linux, null, or scripted: and the absolute path of a recorded folder" },
 };
 
 static char *trim(char *text)

@@ -26,7 +26,7 @@ struct node_config {
 	bool prefer_cpu_fallback;
 	uint32_t max_executors; /* a GPU, and for each peer */
 	char group[32];         /* that may use the control socket; "" only the node's own */
-	char devices[16];       /* backend: linux | null */
+	char devices[256];      /* backend: linux | null | scripted:FOLDER */
 };
 
 void config_defaults(struct node_config *c);

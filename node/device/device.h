@@ -163,15 +163,17 @@ struct device_backend {
 	/* The text of an attribute now, NUL-terminated. 0, -ENOENT or what the kernel says. */
 	int (*read)(struct device_watch *w, const char *path, const char *attribute, char *out, size_t size);
 };
-extern const struct device_backend device_backend_linux; /* udev */
-extern const struct device_backend device_backend_null;  /* a host without devices; only when asked for */
+extern const struct device_backend device_backend_linux;    /* udev */
+extern const struct device_backend device_backend_null;     /* a host without devices; only when asked for */
+extern const struct device_backend device_backend_scripted; /* plays a recorded folder; only when asked for */
 
 struct device_watch {
 	const struct device_backend *backend;
 	struct device_model *model; /* owned */
+	const char *source;         /* what stands behind "NAME:" */
 	void *state;                /* the backend's */
 };
-/* backend: "linux" or "null". 0, -EINVAL for an unknown name, or what the backend says. */
+/* backend: "linux", "null" or "scripted:FOLDER"; outlives the watch. 0, -EINVAL for an unknown name, or what the backend says. */
 int device_watch_init(
 	struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx);
 void device_watch_finish(struct device_watch *w);

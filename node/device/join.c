@@ -142,7 +142,8 @@ static void name_enclosure(const struct device_model *m, struct device_gpu *p, c
 	snprintf(p->tb_link_version, sizeof p->tb_link_version, "%s",
 		thunderbolt_link_version(router, thunderbolt_host_generation(m, router)));
 	thunderbolt_describe_link(router, p->tb_link, sizeof p->tb_link);
-	p->expected_bytes_per_s = thunderbolt_bytes_per_s(p->tb_version, p->tb_link_version);
+	p->expected_bytes_per_s = thunderbolt_bytes_per_s(
+		p->tb_version, p->tb_link_version[0] ? p->tb_link_version : thunderbolt_host_version(m, router));
 	struct thunderbolt_route route;
 	if (thunderbolt_route_parse(router->name, &route))
 		snprintf(p->tb_port, sizeof p->tb_port, "domain%u port %u", route.domain, route.port);
@@ -155,6 +156,7 @@ static void join_enclosure(const struct device_model *m, struct gpu *g, const st
 	bool tunnelled = v->controller || v->bridge;
 	clear_enclosure(p);
 	g->certain = false;
+	snprintf(g->controller, sizeof g->controller, "%s", v->controller ? v->controller : "");
 	g->fence_path[0] = '\0';
 	collect(m, g, v->controller, false, &c);
 	if (c.count == 0)
@@ -174,8 +176,10 @@ static void join_enclosure(const struct device_model *m, struct gpu *g, const st
 		p->egpu_reason[0] = '\0';
 	if (!p->is_egpu || c.count == 0)
 		return;
-	const struct record *router = c.match ? c.match : c.only && c.only->authorized == DEVICE_YES ? c.only : NULL;
-	g->certain = c.match || (c.only && v->controller);
+	const struct record *router = c.match                             ? c.match
+		: tunnelled && c.only && c.only->authorized == DEVICE_YES ? c.only
+									  : NULL;
+	g->certain = c.match != NULL;
 	if (router)
 		name_enclosure(m, p, router, v->thunderbolt5);
 	else
@@ -229,6 +233,11 @@ static bool same_root_port(const char *a, const char *b)
 	return end && strncmp(a, b, (size_t)(end - a) + 1) == 0;
 }
 
+static bool same_controller_perhaps(const struct gpu *a, const struct gpu *b)
+{
+	return !a->controller[0] || !b->controller[0] || strcmp(a->controller, b->controller) == 0;
+}
+
 /* One router, but external GPUs below several root ports: it may be either's. */
 static void refuse_shared_enclosures(struct device_model *m)
 {
@@ -237,8 +246,8 @@ static void refuse_shared_enclosures(struct device_model *m)
 		if (a->public.gone || a->certain || !a->public.enclosure[0])
 			continue;
 		list_for_each(b, &m->gpus, struct gpu, link)
-			shared |= b != a && !b->certain && b->public.is_egpu &&
-				!same_root_port(a->public.path, b->public.path);
+			shared |= b != a && !b->certain && !b->public.gone && b->public.is_egpu &&
+				same_controller_perhaps(a, b) && !same_root_port(a->public.path, b->public.path);
 		if (shared) {
 			make_ambiguous(&a->public);
 			a->fence_path[0] = '\0';

@@ -117,6 +117,7 @@ static void connect_gpu(struct device_model *m, struct gpu *g, uint64_t now_ns)
 	g->public.gone = false;
 	g->public.gone_at_ns = 0;
 	g->connected_ns = now_ns;
+	g->arrived = false;
 	join_gpus(m);
 	m->observer->gpu_connected(m->ctx, &g->public);
 }
@@ -127,7 +128,16 @@ static void disconnect_gpu(struct device_model *m, struct gpu *g, uint64_t now_n
 		return;
 	g->public.gone = true;
 	g->public.gone_at_ns = now_ns;
+	g->arrived = false;
 	m->observer->gpu_disconnected(m->ctx, &g->public, now_ns, sign);
+}
+
+/* What has arrived anew is there once the router is that it comes through; the two may be told of in any order. */
+static void welcome_back(struct device_model *m, uint64_t now_ns)
+{
+	list_for_each(g, &m->gpus, struct gpu, link)
+		if (g->public.gone && g->arrived && (!g->fence_path[0] || find_record(m, g->fence_path)))
+			connect_gpu(m, g, now_ns);
 }
 
 void device_model_update(struct device_model *m, const struct device_input *in, bool arrival, uint64_t now_ns)
@@ -159,9 +169,12 @@ void device_model_update(struct device_model *m, const struct device_input *in, 
 		bool is_new = !g;
 		if (is_new)
 			g = gpu_create(m, r);
-		if (g && (is_new || (arrival && g->public.gone)))
+		if (is_new && g)
 			connect_gpu(m, g, now_ns);
+		else if (g && arrival && g->public.gone)
+			g->arrived = true;
 	}
+	welcome_back(m, now_ns);
 	settle(m);
 }
 

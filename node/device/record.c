@@ -158,7 +158,9 @@ static bool read_thunderbolt(struct record *r, const struct device_input *in)
 	copy_text(r->security, sizeof r->security, read_attribute(in, "security"));
 	read_lanes(&r->rx, in, "rx_lanes", "rx_speed");
 	read_lanes(&r->tx, in, "tx_lanes", "tx_speed");
-	return true;
+	/* One that says nothing at all of itself has gone meanwhile: the event was late. */
+	return r->kind != THUNDERBOLT_ROUTER || r->authorized != DEVICE_UNKNOWN || r->generation != 0 || r->device != 0 ||
+		r->device_name[0] || r->vendor_name[0] || r->unique_id[0];
 }
 
 /* Connectors are ".../drm/card1/card1-DP-2" and have no node. */

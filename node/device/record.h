@@ -58,7 +58,9 @@ struct gpu {
 	struct record *record; /* of the same path; lives as long */
 	struct device_gpu public;
 	uint64_t connected_ns;
-	bool certain; /* the enclosure follows from more than being the only one */
+	bool arrived;        /* while it was taken for gone its function was told of anew */
+	bool certain;        /* the enclosure follows from more than being the only one */
+	char controller[16]; /* NHI that serves its port, "" unknown */
 	/* A router without which this GPU cannot be there, "" unknown: that it leaves is the first sign of an unplug. */
 	char fence_path[DEVICE_PATH_MAX];
 };
@@ -105,5 +107,6 @@ const char *thunderbolt_link_version(const struct record *router, uint32_t host_
 uint64_t thunderbolt_bytes_per_s(const char *version, const char *link_version);
 uint32_t thunderbolt_enclosure_watts(const char *vendor, const char *name); /* 0 unknown */
 uint32_t thunderbolt_host_generation(const struct device_model *m, const struct record *router);
+const char *thunderbolt_host_version(const struct device_model *m, const struct record *router); /* "" unknown */
 
 #endif

@@ -133,6 +133,12 @@ static bool host_is_thunderbolt5(const struct device_model *m, const struct reco
 	return false;
 }
 
+const char *thunderbolt_host_version(const struct device_model *m, const struct record *router)
+{
+	const struct record *host = host_router(m, router);
+	return host ? thunderbolt_version(host, host_is_thunderbolt5(m, host)) : "";
+}
+
 static void fill_domain(const struct record *r, struct device_thunderbolt *out)
 {
 	const char *slash = strrchr(r->path, '/');

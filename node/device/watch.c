@@ -7,14 +7,17 @@
 #include "base/util.h"
 #include "node/device/record.h"
 
-static const struct device_backend *const backends[] = { &device_backend_linux, &device_backend_null };
+static const struct device_backend *const backends[] = { &device_backend_linux, &device_backend_null,
+	&device_backend_scripted };
 
 int device_watch_init(
 	struct device_watch *w, const char *backend, struct loop *l, const struct device_observer *observer, void *ctx)
 {
 	*w = (struct device_watch){ 0 };
+	size_t length = strcspn(backend, ":");
+	w->source = backend[length] ? backend + length + 1 : "";
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-		if (strcmp(backends[i]->name, backend) == 0)
+		if (strlen(backends[i]->name) == length && strncmp(backends[i]->name, backend, length) == 0)
 			w->backend = backends[i];
 	if (!w->backend)
 		return -EINVAL;

@@ -139,7 +139,9 @@ static void test_config_errors(void **state)
 		{ "name = a/b\n", "f:1: name must be at most 63 letters, digits, '-', '_' or '.', not \"a/b\"" },
 		{ "name =\n", "f:1: name must be at most 63 letters, digits, '-', '_' or '.', not \"\"" },
 		{ "manage_links = maybe\n", "f:1: manage_links must be true or false, not \"maybe\"" },
-		{ "devices = macos\n", "f:1: devices must be linux or null, not \"macos\"" },
+		{ "devices = macos\n",
+			"f:1: devices must be linux, null, or scripted: and the absolute path of a recorded folder, not "
+			"\"macos\"" },
 		{ "interface = averyverylonginterfacename\n", NULL },
 		{ "migration_timeout = 0\n", "f:1: migration_timeout must be seconds, from 1 to 3600, not \"0\"" },
 	};
