@@ -19,6 +19,7 @@ enum frame_kind {
 	FRAME_RECORD_PART = 7, /* a = size of the whole record, b = offset of this part */
 	FRAME_KNOWN =
 		8, /* a = memory id, b = offset; payload: 64-bit hashes of the checkpoint's blocks from there, 0 not known */
+	FRAME_LEAVE = 9, /* a = nonce: take no more records, return all that may have been written; while it runs the log */
 	/* executor → session */
 	FRAME_READY = 16,     /* VkDevice is there; payload: GPU name */
 	FRAME_STARTED = 17,   /* seed applied; a = bytes of memory received */
@@ -29,12 +30,17 @@ enum frame_kind {
 	FRAME_LOST = 22,      /* a = VkResult as uint32; payload: text */
 	FRAME_HASHES =
 		24, /* a = seq, b = memory id, c = offset; payload: 64-bit hashes of blocks (of the window that follows) */
+	FRAME_LEAVING =
+		25, /* a = log position up to which it has taken records, b = seq of the last SUBMIT in front of it, done */
 	FRAME_HEARTBEAT = 23, /* a = counter, b = seq that the GPU works on (0: idle) */
 };
 
 /* Of the VkResults in LOST two say more: the workload is to blame (no other executor would do better), and this GPU can't hold it. */
 #define FRAME_LOST_WORKLOAD (-1000011001) /* VK_ERROR_VALIDATION_FAILED_EXT */
 #define FRAME_LOST_UNFIT (-8)             /* VK_ERROR_FEATURE_NOT_PRESENT */
+
+/* The seq of RESULT, HASHES, WINDOW and DONE frames behind a LEAVING. */
+#define FRAME_LEAVE_SEQ UINT64_MAX
 
 /* The 24 bytes a, b, c and the kind and size travel as one 32-byte header. */
 struct frame_header {
@@ -48,7 +54,7 @@ struct frame_window {
 	uint32_t word_count; /* 32-bit words hashed: the RESULT bytes since the last WINDOW, in order of arrival */
 };
 
-#define FRAME_PROTOCOL_VERSION 1u
+#define FRAME_PROTOCOL_VERSION 2u
 struct frame_hello {
 	uint32_t version;
 	uint32_t local; /* 1: descriptors came with the socket message, the log is read from its ring */

@@ -36,7 +36,7 @@ static void budget_free(void *data, void *pointer)
 
 /* Strings longer than a name, in any message. */
 static const char *const text_fields[] = { "message", "reason", "why", "value", "warnings", "refusals", "egpu_reason",
-	"socket", "what", "fix", "note" };
+	"socket", "what", "fix", "note", "stays" };
 
 static const struct {
 	const char *field;

@@ -128,49 +128,35 @@ static void submit_windows(struct executor *x, uint64_t seq, uint64_t nonce, boo
 	}
 }
 
-void apply_submit(struct executor *x, const struct record_view *record)
+/* A job that begins with what was uploaded. */
+static struct job *begin_job(struct executor *x)
 {
-	struct record_submit submit;
-	uint32_t size;
-	const unsigned char *payload = record_payload(record, &size);
-	bool returns, host_visible, hashes;
-	bool final;
-	struct job *job;
-
-	if (record->header.subject != x->next_seq)
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "submission %llu came instead of %llu",
-			(unsigned long long)record->header.subject, (unsigned long long)x->next_seq);
-	if (size < sizeof(submit))
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
-	memcpy(&submit, payload, sizeof(submit));
-	if (submit.range_count > (size - sizeof(submit)) / sizeof(struct record_range))
-		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
-	returns = submit.flags & (SUBMIT_COMMIT | SUBMIT_RETURN);
-	host_visible = !(submit.flags & SUBMIT_COMMIT);
+	struct job *job = upload_take(&x->upload);
 
 	buf_clear(&x->submit);
-	job = upload_take(&x->upload);
 	if (job) {
 		append(x, job->upload);
 	} else {
 		job = jobs_take(&x->jobs);
 		append(x, x->jobs.barrier);
 	}
-	collect_buffers(x, record);
-	note_ranges(x, record, payload + sizeof(submit), submit.range_count);
-	size -= (uint32_t)(sizeof(submit) + submit.range_count * sizeof(struct record_range));
-	note_images(x, payload + sizeof(submit) + submit.range_count * sizeof(struct record_range),
-		size / (uint32_t)sizeof(uint64_t));
+	return job;
+}
 
-	job->seq = record->header.subject;
+/* What stands behind the program's command buffers: nonce and windows. */
+static void submit_job(struct executor *x, struct job *job, uint64_t seq, uint64_t nonce, uint32_t flags)
+{
+	bool returns = flags & (SUBMIT_COMMIT | SUBMIT_RETURN), host_visible = !(flags & SUBMIT_COMMIT), hashes, final;
+
+	job->seq = seq;
 	job->has_nonce = true;
 	begin_tail(x, job);
-	store_images(x, job, submit.flags & SUBMIT_COMMIT, returns);
+	store_images(x, job, flags & SUBMIT_COMMIT, returns);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,
-		job->words_offset + offsetof(struct job_words, nonce), sizeof(submit.nonce), &submit.nonce);
-	hashes = returns && !host_visible && blocks_wanted(&x->commit) && blocks_record(&x->commit, job, submit.nonce);
+		job->words_offset + offsetof(struct job_words, nonce), sizeof(nonce), &nonce);
+	hashes = returns && !host_visible && blocks_wanted(&x->commit) && blocks_record(&x->commit, job, nonce);
 	if (!hashes && returns)
-		commit_record_window(&x->commit, job, submit.nonce, 0, host_visible);
+		commit_record_window(&x->commit, job, nonce, 0, host_visible);
 	end_tail(x, job);
 	append(x, job->tail);
 	if (x->submit.failed)
@@ -183,6 +169,40 @@ void apply_submit(struct executor *x, const struct record_view *record)
 		blocks_drop_unchanged(&x->commit);
 	}
 	if (!final)
-		submit_windows(x, record->header.subject, submit.nonce, host_visible);
+		submit_windows(x, seq, nonce, host_visible);
+}
+
+void executor_leave(struct executor *x, uint64_t position, uint64_t nonce)
+{
+	struct frame_header leaving = { .kind = FRAME_LEAVING, .a = position, .b = x->next_seq - 1 };
+
+	jobs_wait_ticket(&x->jobs, x->jobs.last_ticket); /* all DONEs are said */
+	link_send(&x->link, &leaving, NULL, 0);
+	submit_job(x, begin_job(x), FRAME_LEAVE_SEQ, nonce, SUBMIT_COMMIT);
+}
+
+void apply_submit(struct executor *x, const struct record_view *record)
+{
+	struct record_submit submit;
+	uint32_t size;
+	const unsigned char *payload = record_payload(record, &size);
+	struct job *job;
+
+	if (record->header.subject != x->next_seq)
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "submission %llu came instead of %llu",
+			(unsigned long long)record->header.subject, (unsigned long long)x->next_seq);
+	if (size < sizeof(submit))
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
+	memcpy(&submit, payload, sizeof(submit));
+	if (submit.range_count > (size - sizeof(submit)) / sizeof(struct record_range))
+		link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a SUBMIT record is too short");
+	job = begin_job(x);
+	collect_buffers(x, record);
+	note_ranges(x, record, payload + sizeof(submit), submit.range_count);
+	size -= (uint32_t)(sizeof(submit) + submit.range_count * sizeof(struct record_range));
+	note_images(x, payload + sizeof(submit) + submit.range_count * sizeof(struct record_range),
+		size / (uint32_t)sizeof(uint64_t));
+
+	submit_job(x, job, record->header.subject, submit.nonce, submit.flags);
 	x->next_seq++;
 }

@@ -48,6 +48,9 @@ struct executor {
 void executor_init(struct executor *x, const char *cache_directory);
 /* One record, of the seed or of the log. */
 void executor_apply(struct executor *x, const struct record_view *record);
+/* The session takes the workload elsewhere: the log was stopped at this position. Returns all that may have been written, as a COMMIT
+ * there would. */
+void executor_leave(struct executor *x, uint64_t position, uint64_t nonce);
 /* Takes the seed from the link and reports STARTED. */
 void executor_seed(struct executor *x);
 

@@ -262,6 +262,38 @@ void link_release_seed(struct link *l, struct seed_frame *frame)
 	pthread_mutex_unlock(&l->mutex);
 }
 
+/* Beside the receiver, which must go on hearing when the session ends. */
+static void *stop_log(void *ctx)
+{
+	struct link *l = ctx;
+
+	log_reader_stop(&l->log);
+	return NULL;
+}
+
+static int start_thread(void *(*run)(void *ctx), struct link *l);
+
+static bool begin_leaving(struct link *l, const struct frame_header *header)
+{
+	if (l->leaving)
+		return false;
+	l->leaving = true;
+	pthread_mutex_lock(&l->mutex);
+	l->leave_nonce = header->a;
+	pthread_mutex_unlock(&l->mutex);
+	return start_thread(stop_log, l) == 0;
+}
+
+uint64_t link_leave_nonce(struct link *l)
+{
+	uint64_t nonce;
+
+	pthread_mutex_lock(&l->mutex);
+	nonce = l->leave_nonce;
+	pthread_mutex_unlock(&l->mutex);
+	return nonce;
+}
+
 static void handle_frame(struct link *l, const struct frame_header *header, const void *payload)
 {
 	switch (header->kind) {
@@ -274,6 +306,10 @@ static void handle_frame(struct link *l, const struct frame_header *header, cons
 		return;
 	case FRAME_LOG:
 		if (!l->log.local && log_reader_append(&l->log, header->a, payload, header->size) == 0)
+			return;
+		break;
+	case FRAME_LEAVE:
+		if (begin_leaving(l, header))
 			return;
 		break;
 	case FRAME_BYE:

@@ -39,6 +39,8 @@ struct link {
 	struct jobs *jobs;        /* what the heartbeat speaks of; NULL before there are any */
 	struct list seed, unused; /* struct seed_frame */
 	unsigned frame_count;     /* made so far */
+	uint64_t leave_nonce;     /* of a LEAVE */
+	bool leaving;             /* receiver: a LEAVE came */
 };
 
 /* Both: 0 or -errno. Nobody is accepted before link_start. */
@@ -55,6 +57,8 @@ void link_send(struct link *l, struct frame_header *header, const void *payload,
 /* The next frame of the seed, until link_release_seed. */
 struct seed_frame *link_next_seed(struct link *l);
 void link_release_seed(struct link *l, struct seed_frame *frame);
+/* After log_reader_next has said -ECANCELED: the nonce of the LEAVE. */
+uint64_t link_leave_nonce(struct link *l);
 /* Tells the session that this executor is lost, and ends the process. */
 _Noreturn void link_lost(struct link *l, VkResult result, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

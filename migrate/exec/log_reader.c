@@ -9,6 +9,7 @@
 
 /* A remote log needs room for the largest record and for what arrives while one is applied. */
 #define PRIVATE_LOG_BYTES (64ull << 20)
+#define STOP_NUDGE_NS 2000000L
 
 bool record_header_valid(const struct record_header *h)
 {
@@ -94,6 +95,8 @@ static int wait_local(struct log_reader *r, uint64_t size, int timeout_ms)
 			return -EBADMSG;
 		if (r->checked_head - r->position >= size)
 			break;
+		if (atomic_load(&r->stop))
+			return -ECANCELED;
 		if (ring_wait(&r->ring, seen, timeout_ms) == -ETIMEDOUT)
 			return 0;
 	}
@@ -113,13 +116,16 @@ static int wait_remote(struct log_reader *r, uint64_t size, int timeout_ms)
 		until.tv_nsec -= 1000000000L;
 	}
 	pthread_mutex_lock(&r->mutex);
-	while (r->head - r->position < size && !error) {
+	while (r->head - r->position < size && !error && !atomic_load(&r->stop)) {
 		if (timeout_ms < 0)
 			pthread_cond_wait(&r->changed, &r->mutex);
 		else
 			error = pthread_cond_timedwait(&r->changed, &r->mutex, &until);
 	}
-	error = r->head - r->position >= size;
+	if (r->head - r->position >= size)
+		error = 1;
+	else
+		error = atomic_load(&r->stop) ? -ECANCELED : 0;
 	pthread_mutex_unlock(&r->mutex);
 	return error;
 }
@@ -129,7 +135,22 @@ static int wait_bytes(struct log_reader *r, uint64_t size, int timeout_ms)
 	return r->local ? wait_local(r, size, timeout_ms) : wait_remote(r, size, timeout_ms);
 }
 
-int log_reader_next(struct log_reader *r, int timeout_ms, struct record_view *ret_record)
+void log_reader_stop(struct log_reader *r)
+{
+	const struct timespec pause = { .tv_nsec = STOP_NUDGE_NS };
+
+	pthread_mutex_lock(&r->mutex);
+	atomic_store(&r->stop, true);
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->mutex);
+	while (!atomic_load(&r->stopped)) {
+		if (r->local)
+			ring_nudge(&r->ring);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int next_record(struct log_reader *r, int timeout_ms, struct record_view *ret_record)
 {
 	struct record_header header;
 	int result;
@@ -144,6 +165,8 @@ int log_reader_next(struct log_reader *r, int timeout_ms, struct record_view *re
 			pthread_mutex_unlock(&r->mutex);
 		}
 	}
+	if (atomic_load(&r->stop))
+		return -ECANCELED;
 	result = wait_bytes(r, sizeof(header), timeout_ms);
 	if (result <= 0)
 		return result;
@@ -159,4 +182,13 @@ int log_reader_next(struct log_reader *r, int timeout_ms, struct record_view *re
 	ret_record->bytes = ring_at(&r->ring, r->position);
 	ret_record->private_bytes = !r->local;
 	return 1;
+}
+
+int log_reader_next(struct log_reader *r, int timeout_ms, struct record_view *ret_record)
+{
+	int result = next_record(r, timeout_ms, ret_record);
+
+	if (result == -ECANCELED)
+		atomic_store(&r->stopped, true);
+	return result;
 }

@@ -5,6 +5,7 @@
 #define TBMESH_MIGRATE_EXEC_LOG_READER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,8 @@ struct log_reader {
 	uint64_t position;     /* of the next record */
 	uint64_t checked_head; /* local: what the ring last said */
 	uint64_t record_size;  /* of the record handed out last, 0 none */
+	atomic_bool stop;      /* wanted: any thread */
+	atomic_bool stopped;   /* main thread: it is seen */
 	/* under mutex, remote only */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -43,8 +46,12 @@ int log_reader_create(struct log_reader *r);
 void log_reader_start(struct log_reader *r, uint64_t position);
 /* Bytes of a LOG frame; blocks while the ring is full. -EBADMSG if they do not continue the log. */
 int log_reader_append(struct log_reader *r, uint64_t position, const void *bytes, size_t size);
-/* Waits for the next record; the one before is given up. 1: there is one, 0: timeout (ms, -1 none), -EBADMSG: not a log. */
+/* Waits for the next record; the one before is given up. 1: there is one, 0: timeout (ms, -1 none), -EBADMSG: not a log,
+ * -ECANCELED: stopped, and r->position is the end of what was handed out. */
 int log_reader_next(struct log_reader *r, int timeout_ms, struct record_view *ret_record);
+
+/* Any thread but the main one, once: no further record is handed out. Blocks until the main thread has seen it. */
+void log_reader_stop(struct log_reader *r);
 
 /* Checks a header alone: size, alignment, room for the deps. */
 bool record_header_valid(const struct record_header *h);

@@ -170,6 +170,13 @@ static _Noreturn void serve(struct executor *x, const struct options *o)
 	executor_seed(x);
 	for (;;) {
 		got = log_reader_next(&x->link.log, x->pipelines.changed || x->shaders.changed ? IDLE_MS : -1, &record);
+		if (got == -ECANCELED) {
+			executor_leave(x, x->link.log.position, link_leave_nonce(&x->link));
+			pipeline_cache_save(&x->pipelines);
+			shader_check_save(&x->shaders);
+			for (;;)
+				pause(); /* the process ends with the channel */
+		}
 		if (got < 0)
 			link_lost(&x->link, RESULT_WORKLOAD_FAULT, "the log is damaged");
 		if (got > 0) {

@@ -40,13 +40,15 @@ static struct submission *next_submission(struct session_core *c, uint64_t now_n
 	struct submission *s;
 	int error = 0;
 
-	if (seq == c->done_seq + 1 && !core_submission(c, seq))
+	if (c->leave == LEAVE_RETURNS && seq == FRAME_LEAVE_SEQ)
+		return &c->leave_submission;
+	if (seq == c->done_seq + 1 && c->leave != LEAVE_RETURNS && !core_submission(c, seq))
 		error = core_scan(c);
 	if (error < 0) {
 		core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
 		return NULL;
 	}
-	s = seq == c->done_seq + 1 ? core_submission(c, seq) : NULL;
+	s = seq == c->done_seq + 1 && c->leave != LEAVE_RETURNS ? core_submission(c, seq) : NULL;
 	if (!s) {
 		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it speaks of a submission out of order");
 		return NULL;
@@ -216,6 +218,30 @@ static int commit(struct session_core *c, uint64_t seq, uint64_t end)
 	return 0;
 }
 
+/* It has stopped, and returns what it has as if a COMMIT stood there. */
+void core_leaving(struct session_core *c, uint64_t now_ns, const struct frame_header *h)
+{
+	int error = core_scan(c);
+
+	if (error == 0 &&
+		(c->leave != LEAVE_SENT || c->begun || h->b != c->done_seq || h->a > c->scanned ||
+			!core_between_submissions(c, h->a))) {
+		core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it says that it leaves where it can't be");
+		return;
+	}
+	c->leave_submission = (struct submission){ .nonce = c->leave_nonce, .end = h->a, .commit = true };
+	if (error == 0)
+		error = state_begin(&c->state, h->a, false);
+	if (error < 0) {
+		core_give_up(c, now_ns, error == -ENOMEM ? "out of memory" : "the program's log is malformed");
+		return;
+	}
+	c->leave = LEAVE_RETURNS;
+	c->begun = true;
+	c->progress_ns = now_ns;
+	window_begin(c, &c->leave_submission, 0);
+}
+
 /* What the program can see has come back. It is told; in a replay it was, and what came must be the same. */
 static int take_return(struct session_core *c, uint64_t seq, struct submission *s)
 {
@@ -252,7 +278,7 @@ static void settle(struct session_core *c, bool is_commit)
 void core_done(struct session_core *c, uint64_t now_ns, const struct frame_header *h)
 {
 	struct submission *s = next_submission(c, now_ns, h->a);
-	bool is_commit;
+	bool is_commit, left;
 	int error = 0;
 
 	if (!s)
@@ -270,12 +296,13 @@ void core_done(struct session_core *c, uint64_t now_ns, const struct frame_heade
 		return;
 	}
 	is_commit = s->commit;
+	left = s == &c->leave_submission;
 	if (c->telling) { /* what the host has written since matters, too */
 		error = core_scan(c);
-		s = core_submission(c, h->a);
+		s = left ? s : core_submission(c, h->a);
 	}
 	if (error == 0 && is_commit)
-		error = commit(c, h->a, s->end);
+		error = commit(c, left ? c->done_seq : h->a, s->end);
 	else if (error == 0 && s->returns)
 		error = take_return(c, h->a, s);
 	if (error < 0) {
@@ -284,9 +311,12 @@ void core_done(struct session_core *c, uint64_t now_ns, const struct frame_heade
 	}
 	settle(c, is_commit);
 	c->begun = false;
-	core_progress(c, now_ns, h->a);
+	if (!left)
+		core_progress(c, now_ns, h->a);
 	if (is_commit) {
 		c->ops->trim(c->ctx, c->position);
 		c->ops->report(c->ctx, SESSION_EVENT_CHECKPOINT);
 	}
+	if (left)
+		core_left(c, now_ns);
 }

@@ -18,7 +18,7 @@ static const unsigned allowed_moves[SESSION_PHASES] = {
 	[SESSION_ACQUIRE] = TO(SESSION_ATTACH) | TO(SESSION_LOST) | TO(SESSION_ENDED),
 	[SESSION_ATTACH] = TO(SESSION_SEED) | TO(SESSION_ACQUIRE) | TO(SESSION_LOST) | TO(SESSION_ENDED),
 	[SESSION_SEED] = TO(SESSION_RUN) | TO(SESSION_ACQUIRE) | TO(SESSION_LOST) | TO(SESSION_ENDED),
-	[SESSION_RUN] = TO(SESSION_ACQUIRE) | TO(SESSION_LOST) | TO(SESSION_ENDED),
+	[SESSION_RUN] = TO(SESSION_ACQUIRE) | TO(SESSION_ATTACH) | TO(SESSION_LOST) | TO(SESSION_ENDED),
 	[SESSION_LOST] = TO(SESSION_ENDED),
 	[SESSION_ENDED] = 0,
 };
@@ -74,7 +74,8 @@ static void check(const struct session_core *c)
 		c->done_seq == c->committed_seq);
 	assert(c->phase == SESSION_RUN || !c->begun);
 	assert(c->phase != SESSION_RUN || c->seeded);
-	assert(!c->asked || c->phase == SESSION_ACQUIRE);
+	assert(!c->asked || c->phase == SESSION_ACQUIRE || c->leave == LEAVE_ASKED);
+	assert(c->leave == LEAVE_NO || c->leave == LEAVE_WANTED || c->phase == SESSION_RUN);
 	assert(attached(c) == (c->gpu[0] != 0));
 }
 
@@ -106,6 +107,7 @@ static void drop_epoch(struct session_core *c)
 	c->done_seq = c->committed_seq;
 	c->gpu[0] = 0;
 	c->asked = false;
+	c->leave = LEAVE_NO;
 }
 
 static void exclude_gpu(struct session_core *c, const char *gpu, bool unfit)
@@ -157,13 +159,15 @@ static bool scan(struct session_core *c, uint64_t now_ns)
 
 static void ask(struct session_core *c, uint64_t now_ns)
 {
-	const char *exclude[SESSION_MAX_EXCLUDED];
+	const char *exclude[SESSION_MAX_EXCLUDED + 1];
 	struct session_acquire request = { .exclude = exclude, .exclude_count = c->excluded_count, .prefer = c->prefer };
 
 	if (!scan(c, now_ns)) /* for the NEEDs */
 		return;
 	for (size_t i = 0; i < c->excluded_count; i++)
 		exclude[i] = c->excluded[i].gpu;
+	if (c->leave != LEAVE_NO)
+		exclude[request.exclude_count++] = c->gpu;
 	request.request = ++c->request;
 	c->asked = true;
 	c->ops->acquire(c->ctx, &request);
@@ -193,7 +197,11 @@ static void lose_at(struct session_core *c, uint64_t now_ns, uint64_t noticed_ns
 	}
 	if (c->phase != SESSION_ATTACH)
 		c->repair_ns = noticed_ns;
+	if (!c->repairing)
+		c->replayed = 0;
+	c->replayed += c->done_seq - c->committed_seq;
 	drop_epoch(c);
+	c->graceful = false;
 	if (!c->repairing) {
 		c->repairing = true;
 		c->timeline = (struct session_timeline){ .noticed_ns = noticed_ns };
@@ -276,9 +284,18 @@ void session_core_start(struct session_core *c, uint64_t now_ns)
 
 bool session_core_acquired(struct session_core *c, uint64_t now_ns, uint64_t request, const char *gpu, uint64_t *ret_epoch)
 {
-	if (c->phase != SESSION_ACQUIRE || !c->asked || request != c->request || !gpu[0])
+	if (!c->asked || request != c->request || !gpu[0])
 		return false;
 	c->asked = false;
+	if (c->leave == LEAVE_ASKED) {
+		c->leave = LEAVE_SENT;
+		c->leave_ns = now_ns;
+		snprintf(c->leave_target, sizeof(c->leave_target), "%s", gpu);
+		*ret_epoch = c->epoch + 1;
+		c->ops->leave(c->ctx, c->epoch, c->leave_nonce);
+		c->ops->report(c->ctx, SESSION_EVENT_LEAVE_STARTED);
+		return true;
+	}
 	c->epoch++;
 	snprintf(c->gpu, sizeof(c->gpu), "%s", gpu);
 	c->timeline.acquired_ns = now_ns;
@@ -290,11 +307,54 @@ bool session_core_acquired(struct session_core *c, uint64_t now_ns, uint64_t req
 
 void session_core_refused(struct session_core *c, uint64_t now_ns, uint64_t request, const char *why)
 {
-	if (c->phase != SESSION_ACQUIRE || !c->asked || request != c->request)
+	if (!c->asked || request != c->request)
 		return;
 	c->asked = false;
+	if (c->leave == LEAVE_ASKED) {
+		c->leave = LEAVE_NO;
+		snprintf(c->refusal, sizeof(c->refusal), "%s", why);
+		c->ops->report(c->ctx, SESSION_EVENT_LEAVE_FAILED);
+		return;
+	}
 	c->retry_ns = now_ns + (forgive(c) ? 0 : c->config.retry_ms * MS);
 	snprintf(c->refusal, sizeof(c->refusal), "%s", why);
+}
+
+/* Asks for another executor once there is something to take along. */
+static void leave(struct session_core *c, uint64_t now_ns)
+{
+	if (c->leave != LEAVE_WANTED || c->phase != SESSION_RUN || c->repairing)
+		return;
+	c->leave = LEAVE_ASKED;
+	ask(c, now_ns);
+}
+
+int session_core_leave(struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t nonce)
+{
+	if (!attached(c) || strcmp(c->gpu, gpu) != 0)
+		return -ENOENT;
+	if (c->leave != LEAVE_NO)
+		return -EALREADY;
+	c->leave = LEAVE_WANTED;
+	c->leave_nonce = nonce;
+	leave(c, now_ns);
+	return 0;
+}
+
+void core_left(struct session_core *c, uint64_t now_ns)
+{
+	snprintf(c->loss_text, sizeof(c->loss_text), "it was told to leave");
+	snprintf(c->loss_gpu, sizeof(c->loss_gpu), "%s", c->gpu);
+	c->timeline = (struct session_timeline){ .noticed_ns = c->leave_ns, .acquired_ns = now_ns };
+	c->repairing = c->graceful = true;
+	c->replayed = c->done_seq - c->committed_seq;
+	c->repair_ns = now_ns;
+	drop_epoch(c);
+	c->prefer[0] = 0;
+	c->epoch++;
+	snprintf(c->gpu, sizeof(c->gpu), "%s", c->leave_target);
+	move(c, now_ns, SESSION_ATTACH);
+	c->ops->seed(c->ctx, c->epoch);
 }
 
 bool session_core_seeding_done(struct session_core *c, uint64_t epoch, uint64_t *ret_position, uint64_t *ret_seq)
@@ -414,6 +474,12 @@ void session_core_frame(
 			return;
 		}
 		break;
+	case FRAME_LEAVING:
+		if (c->phase == SESSION_RUN) {
+			core_leaving(c, now_ns, h);
+			return;
+		}
+		break;
 	case FRAME_DONE:
 		if (c->phase == SESSION_RUN) {
 			core_done(c, now_ns, h);
@@ -462,7 +528,7 @@ static void judge(struct session_core *c, uint64_t now_ns, uint64_t passed_ns)
 		return;
 	}
 	if (c->phase == SESSION_RUN && c->done_seq + 1 == c->submissions.first_seq + c->submissions.count &&
-		!c->pending_answers)
+		!c->pending_answers && c->leave < LEAVE_SENT)
 		c->progress_ns = now_ns; /* idle */
 	if (now_ns - c->progress_ns > c->config.submit_timeout_ms * MS)
 		core_lose(c, now_ns, SESSION_LOSS_STUCK, NULL);
@@ -479,6 +545,7 @@ void session_core_tick(struct session_core *c, uint64_t now_ns)
 		return;
 	if (attached(c))
 		judge(c, now_ns, passed_ns);
+	leave(c, now_ns);
 	if (c->phase != SESSION_ACQUIRE && c->phase != SESSION_ATTACH)
 		return;
 	if (now_ns > c->repair_ns + c->config.migration_timeout_ms * MS) {
@@ -517,10 +584,14 @@ void session_core_status(const struct session_core *c, struct session_status *re
 		.diverged_seq = c->diverged_seq,
 		.moves = c->moves,
 		.losses = c->losses,
+		.leaving = c->leave != LEAVE_NO,
+		.graceful = c->graceful,
+		.replayed = c->replayed,
 		.loss = c->loss,
 		.timeline = c->timeline };
 	memcpy(ret->gpu, c->gpu, sizeof(ret->gpu));
 	memcpy(ret->loss_text, c->loss_text, sizeof(ret->loss_text));
+	memcpy(ret->refusal, c->refusal, sizeof(ret->refusal));
 	memcpy(ret->loss_gpu, c->loss_gpu, sizeof(ret->loss_gpu));
 }
 

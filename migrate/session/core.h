@@ -5,6 +5,10 @@
  * (until it has applied the checkpoint), running. Its loss leads back to acquiring; nothing that it did since the checkpoint
  * counts then. The end is LOST (no executor to be had, or a log that makes no sense) or ENDED (the program is gone).
  *
+ * It may also be told to leave its GPU: it asks for another executor while the old one works on; when there is one, the old one stops
+ * at a position of the log and returns what it has written, which is a checkpoint like any other; the new one goes on from there, so nothing runs
+ * twice (proto/README.md §1.11).
+ *
  * Threads: none of its own; the caller holds one lock around all calls. Effects are called inside and must not call back, except
  * for session_core_needs. */
 #ifndef TBMESH_MIGRATE_SESSION_CORE_H
@@ -52,7 +56,9 @@ enum session_event {
 	SESSION_EVENT_MOVE_COMPLETED, /* the program goes on, on another one */
 	SESSION_EVENT_MOVE_FAILED,    /* no executor within migration_timeout: the workload is lost */
 	SESSION_EVENT_CHECKPOINT,
-	SESSION_EVENT_READY,    /* the first executor has its device */
+	SESSION_EVENT_READY,         /* the first executor has its device */
+	SESSION_EVENT_LEAVE_STARTED, /* an executor elsewhere is there; the old one was told to stop */
+	SESSION_EVENT_LEAVE_FAILED,  /* it stays where it is: nobody else takes it (status.refusal) */
 	SESSION_EVENT_DIVERGED, /* a replay returned something else than the program was told (relaxed mode); once an epoch */
 };
 
@@ -93,9 +99,13 @@ struct session_status {
 	uint64_t diverged_seq;  /* the last one, 0 none */
 	unsigned moves;         /* completed */
 	unsigned losses;        /* in all */
+	bool leaving;           /* told to leave its GPU, and still there */
+	bool graceful;          /* the last move was one that the executor took part in */
+	uint64_t replayed;      /* submissions that the last move ran again */
 	enum session_loss loss; /* the last one */
 	char loss_text[SESSION_TEXT];
 	char loss_gpu[SESSION_TEXT];      /* where it happened */
+	char refusal[SESSION_TEXT];       /* why the node last had no executor */
 	struct session_timeline timeline; /* of the last move */
 };
 
@@ -117,7 +127,8 @@ struct session_core_ops {
 	 * then START. Until that call graph and memory do not change, so they may be read without the lock. The walks of earlier
 	 * epochs must be out of them before this returns. */
 	void (*seed)(void *ctx, uint64_t epoch);
-	void (*close)(void *ctx, uint64_t epoch); /* end its channel, let go of it */
+	void (*close)(void *ctx, uint64_t epoch);                 /* end its channel, let go of it */
+	void (*leave)(void *ctx, uint64_t epoch, uint64_t nonce); /* send it LEAVE, behind all LOG frames so far */
 
 	/* To the program, in this order. The bytes of the runs lie at base + run.offset and are valid during the call. gently:
 	 * only where the host has not written since its last capture. */
@@ -154,8 +165,10 @@ void session_core_waiting(struct session_core *c, uint64_t now_ns, uint64_t epoc
 void session_core_lost(struct session_core *c, uint64_t now_ns, uint64_t epoch, enum session_loss loss, const char *text);
 void session_core_gpu_gone(
 	struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t at_ns); /* at_ns: first sign, 0 now */
-void session_core_tick(struct session_core *c, uint64_t now_ns);                   /* each 50-300 ms */
-void session_core_end(struct session_core *c, uint64_t now_ns);                    /* the program is gone */
+/* Please go to another GPU; nonce: random. 0, -ENOENT: it is not there (any more), -EALREADY: it is about to. What comes of it is reported. */
+int session_core_leave(struct session_core *c, uint64_t now_ns, const char *gpu, uint64_t nonce);
+void session_core_tick(struct session_core *c, uint64_t now_ns); /* each 50-300 ms */
+void session_core_end(struct session_core *c, uint64_t now_ns);  /* the program is gone */
 
 void session_core_status(const struct session_core *c, struct session_status *ret_status);
 /* The NEED records known so far. Under the lock; may be called inside ops->acquire and ops->seed. */

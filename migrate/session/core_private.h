@@ -90,6 +90,15 @@ struct session_core {
 	} excluded[SESSION_MAX_EXCLUDED];
 	size_t excluded_count;
 
+	/* leaving a GPU */
+	enum { LEAVE_NO, LEAVE_WANTED, LEAVE_ASKED, LEAVE_SENT, LEAVE_RETURNS } leave;
+	uint64_t leave_nonce;
+	char leave_target[SESSION_TEXT];    /* GPU of the executor that waits; from LEAVE_SENT on */
+	struct submission leave_submission; /* what the executor returns behind LEAVING; from LEAVE_RETURNS on */
+	uint64_t leave_ns;                  /* since when the program waits for it */
+	bool graceful;                      /* the move under way, or the last one */
+	uint64_t replayed; /* DONEs that an executor said and that did not become a checkpoint, in the last move */
+
 	struct buf scratch;      /* private copy of one record */
 	struct record_run *runs; /* of one delivery; RUNS_MAX, allocated at creation */
 };
@@ -101,7 +110,9 @@ struct session_core {
 /* scan.c. Both: 0, -EBADMSG (the log makes no sense) or -ENOMEM; both end the workload. */
 int core_scan(struct session_core *c);                /* reads the log up to its head */
 int core_apply(struct session_core *c, uint64_t end); /* records from the checkpoint up to end become part of it */
-int core_view(struct session_core *c, uint64_t end);  /* WRITEs up to end become part of the views */
+/* May the log go on at `end` with the submission behind done_seq? True: `end` is the end of a record, and no SUBMIT lies between. */
+bool core_between_submissions(const struct session_core *c, uint64_t end);
+int core_view(struct session_core *c, uint64_t end);                      /* WRITEs up to end become part of the views */
 struct submission *core_submission(struct session_core *c, uint64_t seq); /* uncommitted and scanned, else NULL */
 void core_drop_submissions(struct session_core *c, uint64_t up_to_seq);
 void core_scan_finish(struct session_core *c);
@@ -111,7 +122,11 @@ void core_give_up(struct session_core *c, uint64_t now_ns, const char *why);
 void core_lose(struct session_core *c, uint64_t now_ns, enum session_loss loss, const char *text);
 void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq); /* seq is done in this epoch */
 
+/* core.c: the checkpoint that an executor leaves behind is there. */
+void core_left(struct session_core *c, uint64_t now_ns);
+
 /* commit.c: frames about submissions, in RUN. */
+void core_leaving(struct session_core *c, uint64_t now_ns, const struct frame_header *h);
 void core_result(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_hashes(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_window(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);

@@ -297,13 +297,27 @@ static int seed(struct epoch *e, uint64_t *ret_position)
 	return send_frame(e, FRAME_START, position, seq, NULL, 0);
 }
 
-/* The log to a peer's executor, as it grows. */
+/* True once: the nonce of the LEAVE that is to be sent. */
+static bool told_to_leave(struct epoch *e, uint64_t *ret_nonce)
+{
+	bool leaving;
+
+	pthread_mutex_lock(e->host->mutex);
+	leaving = e->leaving;
+	*ret_nonce = e->leave_nonce;
+	pthread_mutex_unlock(e->host->mutex);
+	return leaving;
+}
+
+/* The log to a peer's executor, as it grows, until that leaves. */
 static int stream_log(struct epoch *e, uint64_t position)
 {
 	while (!is_closed(e)) {
 		uint32_t seen = ring_sequence(e->host->log);
-		uint64_t head;
+		uint64_t head, nonce;
 
+		if (told_to_leave(e, &nonce))
+			return send_frame(e, FRAME_LEAVE, nonce, 0, NULL, 0);
 		if (ring_read_head(e->host->log, position, &head) < 0)
 			return -EBADMSG;
 		if (head == position) {
@@ -425,6 +439,17 @@ void epoch_close(struct epoch *e)
 	/* An executor that wakes up later finds nothing to write to. */
 	if (e->result.fd >= 0)
 		ring_truncate(&e->result);
+}
+
+void epoch_leave(struct epoch *e, uint64_t nonce)
+{
+	e->leaving = true;
+	e->leave_nonce = nonce;
+	if (e->target.socket[0])
+		/* Its sender has ended with the seed, and the executor has read all that: there is room in the ring. */
+		(void)send_frame(e, FRAME_LEAVE, nonce, 0, NULL, 0);
+	else
+		ring_nudge(e->host->log);
 }
 
 void epoch_say_bye(struct epoch *e)

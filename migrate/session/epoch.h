@@ -52,7 +52,8 @@ struct epoch {
 	/* under the core's mutex */
 	struct channel *channel; /* owned; NULL until connected */
 	struct ring result;      /* second descriptor of the result ring, to cut it; fd -1: a peer's */
-	bool closed, has_receiver;
+	bool closed, has_receiver, leaving;
+	uint64_t leave_nonce;
 	pthread_t receiver;
 	uint64_t seed_start_ns, seed_end_ns, seed_bytes;
 	atomic_bool sender_done;
@@ -63,6 +64,8 @@ struct epoch *epoch_create(
 	const struct epoch_host *host, uint64_t number, const struct epoch_target *target, struct buf *needs);
 /* Ends the channel; from any thread, under the mutex. Nothing is waited for. */
 void epoch_close(struct epoch *e);
+/* Sends LEAVE behind what was sent of the log so far; the executor runs the log. Under the mutex. */
+void epoch_leave(struct epoch *e, uint64_t nonce);
 /* Tells the executor that the session goes; before epoch_close, without the mutex. */
 void epoch_say_bye(struct epoch *e);
 /* After epoch_close, without the mutex, not on one of its threads: waits for our two threads (not for the executor). */

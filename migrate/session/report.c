@@ -137,6 +137,9 @@ uint64_t report_send(struct node_link *node, const struct report_facts *facts, c
 	workload.moves = status->moves;
 	workload.mode = (char *)(facts->relaxed ? "relaxed" : "strict");
 	workload.diverged = status->diverged;
+	workload.leave_order = facts->leave_order;
+	workload.leaving = status->leaving;
+	workload.stays = (char *)facts->stays;
 	workload.needs = packed_needs.list;
 	workload.n_needs = packed_needs.count;
 	report.workload = &workload;

@@ -10,7 +10,7 @@
 #include "migrate/session/node_link.h"
 
 #define REPORT_MAX_EVENTS 32
-#define REPORT_MAX_FIELDS 10 /* as many as the node keeps */
+#define REPORT_MAX_FIELDS 12 /* no more than the node keeps */
 
 struct report_field {
 	char name[24];
@@ -37,6 +37,8 @@ struct report_facts {
 	int executor_pid;
 	char gpu_name[SESSION_TEXT];
 	bool relaxed;
+	uint64_t leave_order; /* last order of the node to leave a GPU, 0 none */
+	char stays[SESSION_TEXT];
 };
 
 /* A new event of that time, to be filled with fields. */

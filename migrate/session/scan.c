@@ -319,7 +319,9 @@ static int apply_record(struct session_core *c, uint64_t position, const struct 
 		if (!m || m->committed)
 			return -EBADMSG;
 		if (m->answer == STATE_FAILED) {
-			state_free(&c->state, m);
+			/* Its FREE may be yet to come: an executor that leaves stops between any two records. */
+			if (m->freed_at != UINT64_MAX)
+				state_free(&c->state, m);
 			return 0;
 		}
 		break;
@@ -358,6 +360,21 @@ int core_apply(struct session_core *c, uint64_t end)
 		at += h.size;
 	}
 	return 0;
+}
+
+bool core_between_submissions(const struct session_core *c, uint64_t end)
+{
+	const struct submission *last = core_submission((struct session_core *)c, c->done_seq);
+	uint64_t at = last ? last->end : c->position;
+
+	while (at < end) {
+		struct record_header h;
+
+		if (read_header(c, at, end - at, &h) <= 0 || h.kind == RECORD_SUBMIT)
+			return false;
+		at += h.size;
+	}
+	return at == end;
 }
 
 void core_scan_finish(struct session_core *c)

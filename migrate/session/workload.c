@@ -51,7 +51,7 @@ struct workload {
 	struct {
 		bool wanted;
 		uint64_t request;
-		char exclude[SESSION_MAX_EXCLUDED][SESSION_TEXT];
+		char exclude[SESSION_MAX_EXCLUDED + 1][SESSION_TEXT];
 		size_t exclude_count;
 		char prefer[SESSION_TEXT];
 	} ask;
@@ -59,6 +59,8 @@ struct workload {
 	uint64_t log_head; /* as last read */
 	uint64_t checkpoint_event_ns, checkpoints;
 	bool reap_posted, report_posted, first_ready, failed;
+	uint64_t leave_order;     /* number of the node's last order to leave a GPU */
+	char stays[SESSION_TEXT]; /* why it stays there, "" not (yet) */
 
 	/* the loop's */
 	uint64_t asked_request;    /* of the core; 0: none under way */
@@ -139,6 +141,15 @@ static void close_epoch(void *ctx, uint64_t number)
 		w->reap_posted = loop_post(w->loop, reap, w) == 0;
 }
 
+static void leave(void *ctx, uint64_t number, uint64_t nonce)
+{
+	struct workload *w = ctx;
+
+	(void)number;
+	if (w->epoch)
+		epoch_leave(w->epoch, nonce);
+}
+
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
 	const unsigned char *base, bool gently)
 {
@@ -185,6 +196,8 @@ static void add_completed(struct workload *w, const struct session_status *s)
 	report_event_field(e, "from", "%s", s->loss_gpu);
 	report_event_field(e, "to", "%s", s->gpu);
 	report_event_field(e, "cause", "%s", s->loss_text);
+	report_event_field(e, "graceful", "%s", s->graceful ? "true" : "false");
+	report_event_field(e, "replayed", "%llu", (unsigned long long)s->replayed);
 	report_event_field(e, "acquired_ms", "%.1f", ms_between(t->noticed_ns, t->acquired_ns));
 	report_event_field(e, "ready_ms", "%.1f", ms_between(t->noticed_ns, t->ready_ns));
 	report_event_field(e, "streamed_ms", "%.1f", epoch ? ms_between(t->noticed_ns, epoch->seed_end_ns) : 0);
@@ -227,6 +240,19 @@ static void report(void *ctx, enum session_event event)
 		report_event_field(e, "state_bytes", "%llu", (unsigned long long)s.state_bytes);
 		report_event_field(e, "count", "%llu", (unsigned long long)w->checkpoints);
 		break;
+	case SESSION_EVENT_LEAVE_STARTED:
+		e = report_event_add(&w->events, "MigrationStarted", w->facts.id, now_ns);
+		report_event_field(e, "graceful", "true");
+		report_event_field(e, "from", "%s", s.gpu);
+		report_event_field(e, "cause", "it was told to leave");
+		break;
+	case SESSION_EVENT_LEAVE_FAILED:
+		e = report_event_add(&w->events, "MigrationFailed", w->facts.id, now_ns);
+		report_event_field(e, "graceful", "true");
+		report_event_field(e, "from", "%s", s.gpu);
+		report_event_field(e, "reason", "%s", s.refusal);
+		snprintf(w->stays, sizeof(w->stays), "%s", s.refusal[0] ? s.refusal : "no other GPU takes it");
+		break;
 	case SESSION_EVENT_DIVERGED:
 		e = report_event_add(&w->events, "Diverged", w->facts.id, now_ns);
 		report_event_field(e, "seq", "%llu", (unsigned long long)s.diverged_seq);
@@ -266,6 +292,7 @@ static const struct session_core_ops ops = {
 	acquire,
 	seed,
 	close_epoch,
+	leave,
 	deliver_delta,
 	deliver_complete,
 	deliver_allocated,
@@ -353,6 +380,12 @@ static void send_report(void *ctx)
 	w->events.count = 0;
 	ready = w->first_ready;
 	failed = w->failed;
+	w->facts.leave_order = w->leave_order;
+	memcpy(w->facts.stays, w->stays, sizeof(w->facts.stays));
+	if (w->epoch) {
+		memcpy(w->facts.gpu_name, w->epoch->target.gpu_name, sizeof(w->facts.gpu_name));
+		w->facts.executor_pid = w->epoch->target.pid;
+	}
 	pthread_mutex_unlock(&w->mutex);
 	id = report_send(w->node, &w->facts, &s, state_name(w, &s), &needs, &events);
 	buf_finish(&needs);
@@ -383,8 +416,8 @@ static void send_ask(void *ctx)
 	struct workload *w = ctx;
 	Tbmesh__Request request = TBMESH__REQUEST__INIT;
 	Tbmesh__AcquireRequest a = TBMESH__ACQUIRE_REQUEST__INIT;
-	char exclude[SESSION_MAX_EXCLUDED][SESSION_TEXT], prefer[SESSION_TEXT];
-	char *exclude_list[SESSION_MAX_EXCLUDED];
+	char exclude[SESSION_MAX_EXCLUDED + 1][SESSION_TEXT], prefer[SESSION_TEXT];
+	char *exclude_list[SESSION_MAX_EXCLUDED + 1];
 	struct report_needs needs = { 0 };
 	struct buf records = { 0 };
 
@@ -468,8 +501,6 @@ static void handle_acquire(struct workload *w, const Tbmesh__Reply *reply)
 	w->ask.wanted = false;
 	if (good) {
 		w->target = target;
-		snprintf(w->facts.gpu_name, sizeof(w->facts.gpu_name), "%s", target.gpu_name);
-		w->facts.executor_pid = target.pid;
 		if (!session_core_acquired(w->core, time_monotonic_ns(), request, reply->acquire->gpu, &number))
 			log_debug("an executor came too late");
 	} else {
@@ -477,6 +508,26 @@ static void handle_acquire(struct workload *w, const Tbmesh__Reply *reply)
 	}
 	pthread_mutex_unlock(&w->mutex);
 	explicit_bzero(&target, sizeof(target));
+}
+
+/* The node's order to leave a GPU. What comes of it is in the reports: another GPU, or why not. */
+static void handle_leave(struct workload *w, const Tbmesh__LeaveGpu *order)
+{
+	uint64_t nonce;
+	int error = random_bytes(&nonce, sizeof(nonce));
+
+	pthread_mutex_lock(&w->mutex);
+	w->leave_order = order->number;
+	w->stays[0] = 0;
+	if (!error)
+		error = session_core_leave(w->core, time_monotonic_ns(), order->gpu, nonce);
+	pthread_mutex_unlock(&w->mutex);
+	log_info("the node wants this workload off %s%s%s", order->gpu, error ? ": " : "",
+		error == -ENOENT             ? "it is not there"
+			: error == -EALREADY ? "it is about to go"
+			: error              ? strerror(-error)
+					     : "");
+	send_report(w);
 }
 
 static void replied(void *ctx, const Tbmesh__Reply *reply)
@@ -497,6 +548,8 @@ static void replied(void *ctx, const Tbmesh__Reply *reply)
 		pthread_mutex_lock(&w->mutex);
 		session_core_gpu_gone(w->core, time_monotonic_ns(), reply->gpu_gone->gpu, reply->gpu_gone->at_ns);
 		pthread_mutex_unlock(&w->mutex);
+	} else if (reply->body_case == TBMESH__REPLY__BODY_LEAVE_GPU) {
+		handle_leave(w, reply->leave_gpu);
 	}
 }
 

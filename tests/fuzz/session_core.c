@@ -45,6 +45,13 @@ static void close_epoch(void *ctx, uint64_t epoch)
 	(void)epoch;
 }
 
+static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
+{
+	(void)ctx;
+	(void)epoch;
+	(void)nonce;
+}
+
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
 	const unsigned char *base, bool gently)
 {
@@ -208,6 +215,7 @@ static void step(struct raw *r)
 		session_core_tick(r->core, r->now);
 		break;
 	case 7:
+		session_core_leave(r->core, r->now, "g", r->now);
 		if (r->log.size) /* the program writes where it was read already */
 			r->log.data[take(r, 2) % r->log.size] = (unsigned char)take(r, 1);
 		break;
@@ -216,7 +224,7 @@ static void step(struct raw *r)
 
 static void run_raw(const unsigned char *data, size_t size)
 {
-	static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta,
+	static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, leave, deliver_delta,
 		deliver_complete, deliver_allocated, deliver_lost, trim, report, moved };
 	const struct session_config config = SESSION_CONFIG_DEFAULT;
 	struct raw r = { .at = data, .end = data + size, .now = 1000000000 };
@@ -238,13 +246,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct world_options options = { .steps = 60 };
 	struct choices choices = { .bytes = data + 1, .end = data + size };
 	char failure[256];
-	uint64_t epochs, diverged;
+	uint64_t epochs, diverged, leaves;
 
 	if (size < 2)
 		return 0;
 	if (data[0] % 2) {
 		run_raw(data + 1, size - 1);
-	} else if (world_run(&choices, &options, failure, &epochs, &diverged) < 0) {
+	} else if (world_run(&choices, &options, failure, &epochs, &diverged, &leaves) < 0) {
 		fprintf(stderr, "%s\n", failure);
 		abort();
 	}

@@ -349,7 +349,7 @@ struct sending { /* windows of one commit */
 
 static void end_window(struct sending *s)
 {
-	struct frame_header h = { sizeof(s->window), FRAME_WINDOW, s->d->seq, s->nonce + s->window.index + 1,
+	struct frame_header h = { sizeof(s->window), FRAME_WINDOW, s->d->frame_seq, s->nonce + s->window.index + 1,
 		window_hash_value(&s->hash) };
 
 	if (!s->window.word_count)
@@ -367,7 +367,7 @@ static void end_window(struct sending *s)
 static void send_piece(struct sending *s, const struct record_range *r, const unsigned char *bytes)
 {
 	struct choices *c = &s->d->world->choices;
-	struct frame_header h = { (uint32_t)r->size, FRAME_RESULT, s->d->seq, r->memory, r->offset };
+	struct frame_header h = { (uint32_t)r->size, FRAME_RESULT, s->d->frame_seq, r->memory, r->offset };
 	unsigned char *sent = malloc(r->size);
 
 	memcpy(sent, bytes, r->size);
@@ -412,7 +412,7 @@ static void send_hashes(struct sending *s, struct record_range *range, uint64_t 
 	*sent_memory = range->memory;
 	for (uint64_t block = first; block <= last; block++) {
 		uint64_t hash = block_hash(m, block), sent = hash, end = range->offset + range->size;
-		struct frame_header h = { sizeof(hash), FRAME_HASHES, s->d->seq, range->memory, block * STATE_BLOCK };
+		struct frame_header h = { sizeof(hash), FRAME_HASHES, s->d->frame_seq, range->memory, block * STATE_BLOCK };
 		bool same = m->hashes[block] == hash;
 
 		if (block >= *next_block) {
@@ -529,12 +529,30 @@ static void submit(struct device *d, const struct record_header *h)
 	for (unsigned i = 0; i < h->dep_count; i++)
 		run_commands(d, deps[i]);
 	buf_append(&d->dirty, s + 1, s->range_count * sizeof(struct record_range));
+	d->frame_seq = d->seq;
 	if (s->flags)
 		send_commit(d, nonce, !(s->flags & SUBMIT_COMMIT));
 	d->lied |= d->struck && d->fate == FATE_BAD_DONE_NONCE;
 	if (d->struck && d->fate == FATE_BAD_DONE_NONCE)
 		nonce = choose(&d->world->choices, 2) ? 0 : nonce ^ 1;
 	push_simple(d, FRAME_DONE, h->subject, nonce);
+}
+
+/* Stops here and returns what it has, as if an empty COMMIT stood here. */
+static void stop_and_return(struct device *d)
+{
+	uint64_t nonce = d->leave_nonce;
+
+	d->left = true;
+	d->frame_seq = FRAME_LEAVE_SEQ;
+	if (d == d->world->device)
+		d->world->left_seq = d->seq;
+	push_simple(d, FRAME_LEAVING, d->position, d->seq);
+	send_commit(d, nonce, false);
+	d->lied |= d->struck && d->fate == FATE_BAD_DONE_NONCE;
+	if (d->struck && d->fate == FATE_BAD_DONE_NONCE)
+		nonce ^= 1;
+	push_simple(d, FRAME_DONE, FRAME_LEAVE_SEQ, nonce);
 }
 
 static void apply(struct device *d, const struct record_header *h)
@@ -628,7 +646,13 @@ void device_step(struct device *d)
 {
 	const struct record_header *h;
 
-	if (!d->started || d->dead || (d->fate == FATE_SILENT && d->struck) || d->position >= d->world->log.size)
+	if (!d->started || d->dead || d->left || (d->fate == FATE_SILENT && d->struck))
+		return;
+	if (d->told_to_leave && one_in(&d->world->choices, 2)) {
+		stop_and_return(d);
+		return;
+	}
+	if (d->position >= d->world->log.size)
 		return;
 	if (d->position < d->world->trimmed) {
 		if (d == d->world->device)

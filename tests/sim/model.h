@@ -75,7 +75,9 @@ struct world {
 	bool relaxed;   /* the program's driver runs in relaxed mode */
 	bool diverging; /* each executor computes otherwise: there is no truth, but what is seen in the end is the device's */
 	uint64_t diverged; /* events */
-	uint64_t epochs, checkpoints;
+	uint64_t epochs, checkpoints, leaves;
+	bool stays; /* no more moves with notice */
+	uint64_t left_seq; /* up to where the executor ran that left last */
 	jmp_buf failed;
 	char failure[256];
 };
@@ -87,7 +89,7 @@ struct world_options {
 	bool diverging; /* relaxed mode, each executor computes otherwise */
 };
 int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs,
-	uint64_t *ret_diverged);
+	uint64_t *ret_diverged, uint64_t *ret_leaves);
 void world_pump(struct world *w); /* lets something happen outside of the program */
 
 /* program.c */
@@ -137,6 +139,9 @@ struct device {
 	uint64_t position, seq; /* of the log */
 	uint64_t seed_bytes;
 	struct buf dirty; /* struct record_range[] since it was last returned */
+	bool told_to_leave, left;
+	uint64_t leave_nonce;
+	uint64_t frame_seq; /* what the frames of a commit speak of */
 };
 struct device *device_create(struct world *w, uint64_t epoch, enum fate fate, unsigned fate_at);
 void device_destroy(struct device *d);

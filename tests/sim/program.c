@@ -785,7 +785,10 @@ static void see_all(struct program *p)
 	buf_append(&p->record, &submit, sizeof(submit));
 	append(p, ranges, submit.range_count * sizeof(ranges[0]));
 	p->w->faults_left = 0;
+	p->w->stays = true;
 	wait_idle(p);
+	while (!p->w->device || !p->w->device->started)
+		world_pump(p->w);
 	for (unsigned i = 0; i < MEMORIES; i++) {
 		const struct memory *m = &p->memories[i];
 

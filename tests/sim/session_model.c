@@ -8,7 +8,7 @@
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, count = 2000, epochs = 0, diverged = 0;
+	uint64_t first = 1, count = 2000, epochs = 0, diverged = 0, leaves = 0;
 	struct world_options options = { .steps = 120 };
 
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -35,9 +35,9 @@ int main(int argc, char **argv)
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		struct choices choices = { .state = seed };
 		char failure[256];
-		uint64_t run_epochs, run_diverged;
+		uint64_t run_epochs, run_diverged, run_leaves;
 
-		if (world_run(&choices, &options, failure, &run_epochs, &run_diverged) < 0) {
+		if (world_run(&choices, &options, failure, &run_epochs, &run_diverged, &run_leaves) < 0) {
 			printf("seed %llu: %s\nreplay: session_model --seed %llu --steps %u --diverging %d\n",
 				(unsigned long long)seed, failure, (unsigned long long)seed, options.steps,
 				options.diverging);
@@ -45,6 +45,7 @@ int main(int argc, char **argv)
 		}
 		epochs += run_epochs;
 		diverged += run_diverged;
+		leaves += run_leaves;
 	}
 	if (options.diverging) {
 		printf("%llu seeds from %llu, %llu executors: %llu said to diverge; in the end the program sees what the "
@@ -53,7 +54,9 @@ int main(int argc, char **argv)
 			(unsigned long long)diverged);
 		return diverged == 0;
 	}
-	printf("%llu seeds from %llu, %llu executors: what the program sees equals the truth\n", (unsigned long long)count,
-		(unsigned long long)first, (unsigned long long)epochs);
+	printf("%llu seeds from %llu, %llu executors, %llu moves with notice: what the program sees equals the truth\n",
+		(unsigned long long)count, (unsigned long long)first, (unsigned long long)epochs, (unsigned long long)leaves);
+	if (count > 100 && leaves == 0)
+		return 1;
 	return 0;
 }

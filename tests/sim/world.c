@@ -92,6 +92,16 @@ static void close_epoch(void *ctx, uint64_t epoch)
 	w->device = NULL;
 }
 
+static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
+{
+	struct world *w = ctx;
+
+	if (!w->device || w->device->epoch != epoch)
+		world_fail(w, "core: tells epoch %llu to leave", (unsigned long long)epoch);
+	w->device->told_to_leave = true;
+	w->device->leave_nonce = nonce;
+}
+
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
 	const unsigned char *base, bool gently)
 {
@@ -143,6 +153,14 @@ static void report(void *ctx, enum session_event event)
 {
 	struct world *w = ctx;
 
+	if (event == SESSION_EVENT_MOVE_COMPLETED) {
+		struct session_status s;
+
+		session_core_status(w->core, &s);
+		w->leaves += s.graceful;
+		if (s.graceful && s.replayed)
+			world_fail(w, "core: a move with notice runs %llu submissions again", (unsigned long long)s.replayed);
+	}
 	if (event != SESSION_EVENT_DIVERGED)
 		return;
 	w->diverged++;
@@ -214,8 +232,15 @@ static void send_seed(struct world *w)
 		d->stage = SEED_MEMORY;
 		break;
 	case SEED_MEMORY:
-		if (session_core_seeding_done(w->core, d->epoch, &position, &seq) && !d->dead)
+		if (session_core_seeding_done(w->core, d->epoch, &position, &seq) && !d->dead) {
+			struct session_status s;
+
+			session_core_status(w->core, &s);
+			if (s.graceful && seq != w->left_seq)
+				world_fail(w, "core: goes on behind submission %llu, its executor left behind %llu",
+					(unsigned long long)seq, (unsigned long long)w->left_seq);
 			device_start(d, position, seq);
+		}
 		d->stage = SEED_STARTED;
 		break;
 	case SEED_STARTED:
@@ -306,9 +331,20 @@ static void strike(struct world *w)
 	}
 }
 
+/* The user wants the GPU for himself. */
+static void move_away(struct world *w)
+{
+	struct session_status s;
+
+	session_core_status(w->core, &s);
+	if (s.gpu[0] && !w->stays)
+		session_core_leave(w->core, w->now_ns, s.gpu, 0x1234567890abcdefu + w->leaves);
+}
+
 void world_pump(struct world *w)
 {
 	struct choices *c = &w->choices;
+	uint32_t chance;
 
 	if (w->device && one_in(c, 2))
 		send_seed(w);
@@ -328,8 +364,11 @@ void world_pump(struct world *w)
 		answer_acquire(w);
 	if (one_in(c, 8))
 		pass_time(w);
-	if (choose(c, 64) == 1)
+	chance = choose(c, 64);
+	if (chance == 1)
 		strike(w);
+	else if (chance == 2 || (chance == 3 && w->faults_left == 0))
+		move_away(w);
 	if (one_in(c, 4) && w->trim_to > w->trimmed) {
 		memset(w->log.data + w->trimmed, 0xdd, w->trim_to - w->trimmed);
 		w->trimmed = w->trim_to;
@@ -337,9 +376,9 @@ void world_pump(struct world *w)
 }
 
 int world_run(const struct choices *choices, const struct world_options *options, char failure[256], uint64_t *ret_epochs,
-	uint64_t *ret_diverged)
+	uint64_t *ret_diverged, uint64_t *ret_leaves)
 {
-	struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete,
+	struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, leave, deliver_delta, deliver_complete,
 		deliver_allocated, deliver_lost, trim, report, options->verbose ? moved_aloud : moved };
 	struct session_config config = SESSION_CONFIG_DEFAULT;
 	struct world *w = calloc(1, sizeof(*w));
@@ -371,6 +410,7 @@ int world_run(const struct choices *choices, const struct world_options *options
 	}
 	*ret_epochs = w->epochs;
 	*ret_diverged = w->diverged;
+	*ret_leaves = w->leaves;
 	session_core_destroy(w->core);
 	program_destroy(w->program);
 	device_destroy(w->device);

@@ -12,7 +12,7 @@
 struct world {
 	struct session_core *core;
 	struct buf log;
-	uint64_t now, request, epoch, closed, complete, trimmed, deltas;
+	uint64_t now, request, epoch, closed, complete, trimmed, deltas, leave_nonce;
 	char excluded[4][SESSION_TEXT], prefer[SESSION_TEXT], said[200];
 	size_t excluded_count;
 	bool lost;
@@ -47,6 +47,14 @@ static void seed(void *ctx, uint64_t epoch)
 static void close_epoch(void *ctx, uint64_t epoch)
 {
 	((struct world *)ctx)->closed = epoch;
+}
+
+static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
+{
+	struct world *w = ctx;
+
+	assert_int_equal(epoch, w->epoch);
+	w->leave_nonce = nonce;
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
@@ -95,7 +103,7 @@ static void moved(void *ctx, enum session_phase from, enum session_phase to)
 	(void)to;
 }
 
-static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, deliver_delta, deliver_complete,
+static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, leave, deliver_delta, deliver_complete,
 	deliver_allocated, deliver_lost, trim, report, moved };
 
 static int set_up(void **ctx)
