@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "node/arena.h"
 #include "node/doctor.h"
+#include "node/eject.h"
 #include "node/node.h"
 #include "node/ping.h"
 #include "node/placement.h"
@@ -271,6 +272,9 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 		break;
 	case TBMESH__REQUEST__BODY_PING:
 		ping_start(c->node, &from, request->id, request->ping);
+		break;
+	case TBMESH__REQUEST__BODY_EJECT:
+		eject_start(c->node->ejects, &from, request->id, request->eject);
 		break;
 	case TBMESH__REQUEST__BODY_EVENTS:
 		handle_events(c, &from, request->id, request->events);

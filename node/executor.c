@@ -441,6 +441,14 @@ uint32_t executors_load(const struct executors *x, const char *gpu)
 	return load;
 }
 
+bool executors_of_peer(const struct executors *x, const char *gpu, const char *peer)
+{
+	list_for_each(e, &x->list, struct executor, link)
+		if (strcmp(e->gpu, gpu) == 0 && strcmp(e->peer, peer) == 0)
+			return true;
+	return false;
+}
+
 size_t executors_count(const struct executors *x)
 {
 	size_t count = 0;

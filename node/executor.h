@@ -3,6 +3,7 @@
 #ifndef TBMESH_NODE_EXECUTOR_H
 #define TBMESH_NODE_EXECUTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,6 +46,8 @@ void executors_kill_gpu(struct executors *x, const char *gpu); /* SIGKILL; retur
 void executors_kill_workload(struct executors *x, const char *workload);
 void executors_tick(struct executors *x); /* each second or so: those stopped for long are killed */
 uint32_t executors_load(const struct executors *x, const char *gpu);
+/* Is there an executor on that GPU for a session of this peer? */
+bool executors_of_peer(const struct executors *x, const char *gpu, const char *peer);
 size_t executors_count(const struct executors *x);
 
 #endif

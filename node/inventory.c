@@ -365,6 +365,35 @@ void inventory_set_health(struct inventory *i, const char *pci_address, const st
 			e->gpu.health = *h;
 }
 
+int inventory_set_ejected(struct inventory *i, const char *id, bool ejected)
+{
+	const struct entry *named = find(i, "", id);
+	if (!named)
+		return -ENOENT;
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (e == named ||
+			(!e->gpu.peer[0] && named->gpu.pci_address[0] &&
+				strcmp(e->gpu.pci_address, named->gpu.pci_address) == 0))
+			e->gpu.ejected = ejected;
+	changed(i);
+	return 0;
+}
+
+void inventory_device_arrived(struct inventory *i, const struct device_gpu *d)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (same_device(&e->gpu, d))
+			e->gpu.ejected = false;
+}
+
+bool inventory_device_ejected(const struct inventory *i, const struct device_gpu *d)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (e->gpu.ejected && same_device(&e->gpu, d))
+			return true;
+	return false;
+}
+
 bool inventory_lacks_driver(const struct inventory *i)
 {
 	list_for_each(e, &i->gpus, struct entry, link)
@@ -446,6 +475,7 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 		if (strcmp(m->state, state_names[n]) == 0)
 			g->state = (enum inventory_state)n;
 	g->load = m->load;
+	g->ejected = m->ejected;
 	if (g->hash != m->description_hash && g->described) {
 		description_finish(&g->description);
 		g->described = false;
@@ -594,6 +624,7 @@ void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *o
 	fill_health(g, out, a);
 	out->state = arena_text(a, inventory_state_name(g->state));
 	out->load = load;
+	out->ejected = g->ejected;
 	out->drm_nodes = arena_alloc(a, sizeof *out->drm_nodes * DEVICE_DRM_MAX);
 	for (unsigned n = 0; n < g->drm_count && out->drm_nodes; n++)
 		out->drm_nodes[out->n_drm_nodes++] = arena_text(a, g->drm_nodes[n]);

@@ -52,6 +52,7 @@ struct inventory_gpu {
 	struct device_display displays[DEVICE_DISPLAYS_MAX];
 	unsigned display_count;
 	struct inventory_health health;
+	bool ejected; /* the user has taken it out: nothing new runs on it */
 	char drm_nodes[DEVICE_DRM_MAX][32];
 	unsigned drm_count;
 	uint8_t device_uuid[16];
@@ -89,6 +90,10 @@ void inventory_device_gone(struct inventory *i, const struct device_gpu *g,
 void inventory_device_vitals(struct inventory *i, const struct device_gpu *g);
 /* Of a GPU of this host, or of all that lie on one PCI function; shown from now on. */
 void inventory_set_health(struct inventory *i, const char *pci_address, const struct inventory_health *h);
+/* Of this host: takes a GPU out of placement, or puts it back; all drivers of one card go together. -ENOENT: no such GPU. */
+int inventory_set_ejected(struct inventory *i, const char *id, bool ejected);
+void inventory_device_arrived(struct inventory *i, const struct device_gpu *g); /* what comes anew is not ejected */
+bool inventory_device_ejected(const struct inventory *i, const struct device_gpu *g);
 /* Is there a device on this host that has no Vulkan driver (yet)? */
 bool inventory_lacks_driver(const struct inventory *i);
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/api.h"
+#include "node/eject.h"
 #include "node/interface.h"
 #include "node/peer.h"
 #include "node/ping.h"
@@ -99,6 +100,7 @@ static void gpu_connected(void *ctx, const struct device_gpu *g)
 	struct node *n = ctx;
 	struct node_event e;
 	char key[POLICY_KEY_SIZE];
+	inventory_device_arrived(n->inventory, g);
 	gpu_key(n, g, key);
 	node_event_init(&e, "Connected", key);
 	describe_enclosure(&e, g);
@@ -126,11 +128,12 @@ static void gpu_disconnected(void *ctx, const struct device_gpu *g, uint64_t at_
 	struct gone gone = { .node = n, .at_ns = at_ns };
 	struct node_event e;
 	char key[POLICY_KEY_SIZE];
+	bool graceful = inventory_device_ejected(n->inventory, g); /* its user said so before */
 	inventory_device_gone(n->inventory, g, fence, &gone);
 	gpu_key(n, g, key);
 	node_event_init(&e, "Disconnected", key);
 	e.monotonic_ns = at_ns;
-	node_event_field(&e, "graceful", "false");
+	node_event_field(&e, "graceful", "%s", graceful ? "true" : "false");
 	node_event_field(&e, "sign", "%s", sign);
 	describe_enclosure(&e, g);
 	node_event_field(&e, "fenced_us", "%" PRIu64, (time_monotonic_ns() - at_ns) / 1000);
@@ -261,6 +264,7 @@ static void mesh_event_seen(void *ctx, const struct mesh_event *m)
 		peer_send_state(n, m->peer_id);
 	} else if (m->type == MESH_EVENT_PEER_DOWN) {
 		placement_peer_down(n->placement, m->peer_id);
+		eject_peer_down(n->ejects, m->peer_id);
 		inventory_peer_gone(n->inventory, m->peer_id);
 		peers_forget(n->peers, m->peer_id);
 	}
@@ -297,6 +301,7 @@ static void executors_changed(void *ctx)
 	struct node *n = ctx;
 	if (n->state_timer)
 		node_state_changed(n);
+	eject_look(n->ejects);
 }
 
 /* ---- the second hand ---- */
@@ -340,6 +345,7 @@ static void tick(void *ctx)
 	look_at_devices(n);
 	interfaces_tick(n->interfaces, n->mesh);
 	workloads_tick(n->workloads);
+	eject_look(n->ejects);
 	executors_tick(n->executors);
 	placement_inventory_changed(n->placement); /* time alone may decide what waits */
 	if (time_monotonic_ns() - n->cleaned_ns >= CLEAN_PERIOD_NS) {
@@ -469,8 +475,9 @@ static int create_parts(struct node *n)
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
+	n->ejects = ejects_create(n);
 	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->events || !n->inventory ||
-		!n->workloads || !n->placement)
+		!n->workloads || !n->placement || !n->ejects)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->probe = gpu_probe_create(n->loop, &n->paths, probed, n);
@@ -553,6 +560,7 @@ int node_run(struct node *n)
 void node_finish(struct node *n)
 {
 	device_watch_finish(&n->devices);
+	ejects_destroy(n->ejects);
 	placement_destroy(n->placement);
 	gpu_probe_destroy(n->probe);
 	executors_destroy(n->executors);

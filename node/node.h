@@ -18,6 +18,7 @@
 #include "node/gpu_probe.h"
 
 struct api;
+struct ejects;
 struct interfaces;
 struct peers;
 struct pings;
@@ -48,6 +49,7 @@ struct node {
 	struct pings *pings; /* who waits for an echo */
 	struct workloads *workloads;
 	struct placement *placement;
+	struct ejects *ejects; /* GPUs that are being taken out */
 	struct api *api;
 	struct loop_timer *tick; /* each second */
 	/* State of node.c's own. */

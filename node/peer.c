@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/arena.h"
+#include "node/eject.h"
 #include "node/node.h"
 #include "node/placement.h"
 #include "proto/limits.h"
@@ -239,8 +240,9 @@ static void executor_ready(void *ctx, const struct executor_ready *r)
 static void handle_executor_request(struct node *n, const char *peer, const Tbmesh__ExecutorRequest *r)
 {
 	const struct inventory_gpu *g = inventory_find_local(n->inventory, r->gpu);
-	if (!g || g->state != GPU_ACTIVE || r->secret.len != EXECUTOR_SECRET_BYTES) {
-		reply_executor(n, peer, r->request, 4, "that GPU is gone", 0, 0, "");
+	if (!g || g->state != GPU_ACTIVE || g->ejected || r->secret.len != EXECUTOR_SECRET_BYTES) {
+		reply_executor(
+			n, peer, r->request, 4, g && g->ejected ? "that GPU was ejected" : "that GPU is gone", 0, 0, "");
 		return;
 	}
 	struct peer_start *s = calloc(1, sizeof *s);
@@ -276,6 +278,12 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EXECUTOR_REPLY:
 		placement_peer_reply(n->placement, peer, m->executor_reply);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_LEAVE_REQUEST:
+		eject_peer_asks(n->ejects, peer, m->leave_request);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_LEAVE_REPLY:
+		eject_peer_replied(n->ejects, peer, m->leave_reply);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* events of other nodes are asked for there */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST: /* the mesh's own */

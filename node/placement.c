@@ -123,6 +123,7 @@ size_t placement_gpus(struct node *n, struct policy_gpu **ret)
 			.name = g->name,
 			.type = g->type,
 			.active = g->state == GPU_ACTIVE,
+			.ejected = g->ejected,
 			.local = !g->peer[0],
 			.load_limit = n->config.max_executors,
 			.memory_bytes = g->memory_bytes,
@@ -182,7 +183,7 @@ static void list_gpus(const struct policy_gpu *gpus, size_t count, char *text, s
 
 static bool may_serve(const struct node *n, const struct policy_gpu *g)
 {
-	return g->active && g->description && (n->config.prefer_cpu_fallback || strcmp(g->type, "cpu") != 0);
+	return g->active && !g->ejected && g->description && (n->config.prefer_cpu_fallback || strcmp(g->type, "cpu") != 0);
 }
 
 /* What all GPUs share that could serve, in the name of the first. Returns how many, 0 when out of memory. */

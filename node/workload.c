@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "gpu/description.h"
 #include "node/arena.h"
+#include "node/eject.h"
 #include "node/executor.h"
 #include "node/node.h"
 #include "node/placement.h"
@@ -26,8 +27,9 @@ struct workload {
 	Tbmesh__Workload *message; /* owned */
 	struct api_route route;
 	uint64_t seen_ns;
-	bool has_target; /* another GPU could take it, at the last look */
-	bool swept;      /* it is over, and what still ran for it was killed */
+	bool has_target;      /* another GPU could take it, at the last look */
+	uint64_t leave_order; /* the last order to leave a GPU that it was sent */
+	bool swept;           /* it is over, and what still ran for it was killed */
 };
 
 struct workloads {
@@ -158,6 +160,7 @@ int workloads_report(struct workloads *w, const struct api_route *from, const Tb
 	one->route = *from;
 	one->seen_ns = time_monotonic_ns();
 	take_events(w, r);
+	eject_look(w->node->ejects);
 	if (look)
 		workloads_look_for_targets(w);
 	return 0;
@@ -281,6 +284,57 @@ void workloads_look_for_targets(struct workloads *w)
 		}
 		node_event(w->node, &e);
 	}
+}
+
+bool workloads_stuck_on(const struct workloads *w, const char *key, char *why, size_t why_size)
+{
+	list_for_each(one, &w->list, struct workload, link) {
+		if (!is_running(one->message) || strcmp(one->message->gpu, key) != 0)
+			continue;
+		__attribute__((cleanup(free_pointer))) struct policy_gpu *gpus = NULL;
+		__attribute__((cleanup(free_pointer))) struct policy_verdict *verdicts = NULL;
+		size_t count = 0;
+		if (find_targets(w, one->message, &gpus, &verdicts, &count) != 0)
+			continue;
+		int length =
+			snprintf(why, why_size, "%s (pid %u) can go nowhere else", one->message->program, one->message->pid);
+		for (size_t i = 0; i < count && length > 0 && (size_t)length < why_size; i++)
+			length += snprintf(why + length, why_size - (size_t)length, "%s %s: %s", i == 0 ? ":" : ";",
+				gpus[verdicts[i].gpu].key, verdicts[i].why);
+		if (count == 0)
+			snprintf(why + length, why_size - (size_t)length, ": there is no other GPU in the mesh");
+		return true;
+	}
+	return false;
+}
+
+static void send_leave(struct workloads *w, struct workload *one, const char *key, uint64_t order)
+{
+	Tbmesh__LeaveGpu leave = TBMESH__LEAVE_GPU__INIT;
+	Tbmesh__Reply reply = TBMESH__REPLY__INIT;
+	leave.gpu = (char *)key;
+	leave.number = order;
+	reply.body_case = TBMESH__REPLY__BODY_LEAVE_GPU;
+	reply.leave_gpu = &leave;
+	api_reply(w->node->api, &one->route, &reply);
+	one->leave_order = order;
+}
+
+size_t workloads_leave(struct workloads *w, const char *key, uint64_t order, size_t *ret_refused, char *why, size_t why_size)
+{
+	size_t there = 0, refused = 0;
+	list_for_each(one, &w->list, struct workload, link) {
+		const Tbmesh__Workload *m = one->message;
+		if (is_over(m) || strcmp(m->gpu, key) != 0)
+			continue;
+		there++;
+		if (one->leave_order != order)
+			send_leave(w, one, key, order);
+		else if (m->leave_order == order && !m->leaving && m->stays[0] && refused++ == 0)
+			snprintf(why, why_size, "%s (pid %u) can't go: %s", m->program, m->pid, m->stays);
+	}
+	*ret_refused = refused;
+	return there;
 }
 
 size_t workloads_count(const struct workloads *w)

@@ -68,6 +68,7 @@ static const struct {
 	{ "ExecutorReply", "code", 0, 7 },
 	{ "DescriptionReply", "code", 0, 7 },
 	{ "ProbeReply", "code", 0, 7 },
+	{ "LeaveReply", "code", 0, 7 },
 	{ "Endpoint", "port", 1, 65535 },
 	{ "ExecutorReply", "port", 0, 65535 },
 	{ "ProbeReply", "port", 0, 65535 },

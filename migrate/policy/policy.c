@@ -58,6 +58,8 @@ static bool judge(const struct policy_request *r, const struct policy_gpu *g, bo
 	why[0] = '\0';
 	if (!g->active)
 		snprintf(why, POLICY_WHY_SIZE, "it is gone");
+	else if (g->ejected)
+		snprintf(why, POLICY_WHY_SIZE, "it was ejected; `tbmesh plug` on its host brings it back");
 	else if (excluded(r, g->key))
 		snprintf(why, POLICY_WHY_SIZE, "it failed this workload just now");
 	else if (r->only_preferred && !preferred)

@@ -17,6 +17,7 @@ struct policy_gpu {
 	const char *name;
 	const char *type; /* discrete | integrated | virtual | cpu | other */
 	bool active;
+	bool ejected;        /* by its user */
 	bool local;          /* on the program's host */
 	uint32_t load;       /* executors on it */
 	uint32_t load_limit; /* 0: none */

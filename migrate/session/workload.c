@@ -333,7 +333,7 @@ static const char *state_name(const struct workload *w, const struct session_sta
 	case SESSION_ACQUIRE:
 	case SESSION_ATTACH:
 	case SESSION_SEED:
-		return w->first_ready && s->losses ? "moving" : "starting";
+		return w->first_ready && (s->losses || s->graceful) ? "moving" : "starting";
 	case SESSION_RUN:
 		return "running";
 	case SESSION_LOST:

@@ -44,7 +44,7 @@ struct command {
 };
 extern const struct command command_init, command_join, command_status, command_peers, command_links, command_gpus,
 	command_best, command_events, command_run, command_ps, command_wait, command_version, command_topo, command_ping,
-	command_bench, command_doctor;
+	command_bench, command_doctor, command_eject, command_plug;
 
 /* ---- messages ---- */
 

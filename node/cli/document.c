@@ -191,7 +191,7 @@ static void append_gpus(json_t *list, Tbmesh__Gpu *const *gpus, size_t count, co
 		json_object_set_new(m, "local", json_boolean(local));
 		set_text(m, "id", g->id);
 		set_text(m, "name", g->name);
-		set_text(m, "state", g->state);
+		set_text(m, "state", g->ejected ? "ejected" : g->state);
 		set_text(m, "type", g->type);
 		set_text(m, "driver", g->driver);
 		set_text(m, "driver_info", g->driver_info);

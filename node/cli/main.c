@@ -10,7 +10,7 @@
 
 static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers,
 	&command_links, &command_topo, &command_ping, &command_bench, &command_gpus, &command_best, &command_events,
-	&command_run, &command_ps, &command_wait, &command_doctor, &command_version };
+	&command_run, &command_ps, &command_wait, &command_doctor, &command_eject, &command_plug, &command_version };
 
 static void show_usage(FILE *out)
 {

@@ -112,7 +112,7 @@ static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, co
 		table_cell(t, "%s", host);
 		table_cell(t, "%s", g->id);
 		table_cell(t, "%s", g->name);
-		table_cell(t, "%s", g->state);
+		table_cell(t, "%s", g->ejected ? "ejected" : g->state);
 		table_cell(t, "%s", g->type);
 		table_cell(t, "%s", format_bytes(g->memory_bytes, text));
 		table_cell(t, "%s", g->is_egpu ? "yes" : "no");

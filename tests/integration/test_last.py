@@ -6,7 +6,7 @@ import signal
 import time
 import unittest
 
-from labtest import LabCase, TooShort, eventually, events, lab, main, on
+from labtest import CommandFailed, LabCase, TooShort, eventually, events, lab, main, on, tbmesh
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 DEVICE_LOST = "VkResult -4"
@@ -46,6 +46,18 @@ class Last(LabCase):
         time.sleep(1)
         run.must_be_running()
         lab("plug", "alpha", "egpu")
+        self.assertEqual(run.finish(), self.plain(*WORDS))
+
+    def test_eject_of_the_only_gpu(self):
+        run = self.run_on_mesh("alpha", *WORDS)
+        key = run.reach_mid_run()["gpu"]
+        with self.assertRaisesRegex(CommandFailed, "there is no other GPU.*--force"):
+            on("alpha", "tbmesh", "eject", key)
+        run.must_be_running()
+        self.assertNotIn("ejected", on("alpha", "tbmesh", "gpus"))
+        said = tbmesh("alpha", "eject", "--force", key)
+        self.assertEqual((said["moved"], said["killed"]), (0, 1))
+        tbmesh("alpha", "plug", key)  # within migration_timeout: the program goes on
         self.assertEqual(run.finish(), self.plain(*WORDS))
 
     def test_session_killed(self):

@@ -3,7 +3,7 @@
 
 import unittest
 
-from labtest import LabCase, events, gpu_key, lab, main, tbmesh
+from labtest import CommandFailed, LabCase, events, gpu_key, lab, main, on, tbmesh
 
 
 class Unplug(LabCase):
@@ -41,6 +41,48 @@ class Unplug(LabCase):
 
     def test_silent_with_images(self):
         self.unplug_in_mid_run("silent", "images", "--rounds", "4000")
+
+    def eject_in_mid_run(self, host, kind, to, *words, wish=None):
+        """tbmesh eject while a program of alpha runs on that GPU: it goes on on `to`, and nothing runs twice."""
+        run = self.run_on_mesh("alpha", *words, gpu=wish)
+        self.assertEqual(run.reach_mid_run()["gpu"], gpu_key(host, kind))
+        before = len(events("alpha", "MigrationCompleted"))
+        try:
+            said = tbmesh(host, "eject", gpu_key(host, kind))
+            self.assertEqual((said["moved"], said["killed"]), (1, 0))
+            run.must_be_running()
+            run.wait_for(lambda w: w["gpu"] == to, what=f"runs on {to}")
+            self.assertEqual(run.finish(), self.plain(*words))
+            moved = events("alpha", "MigrationCompleted")[before:]
+            self.assertEqual([(m["fields"]["from"], m["fields"]["to"], m["fields"]["graceful"], m["fields"]["replayed"])
+                              for m in moved], [(gpu_key(host, kind), to, "true", "0")])
+        finally:
+            on(host, "tbmesh", "plug", gpu_key(host, kind))
+
+    def test_eject(self):
+        self.eject_in_mid_run("alpha", "egpu", gpu_key("beta", "card"), "xorshift", "--rounds", "3000", "--words", "32768")
+
+    def test_eject_of_a_peers_card(self):
+        self.eject_in_mid_run("beta", "card", gpu_key("alpha", "egpu"), "neighbours", "--rounds", "5000", wish=gpu_key("beta", "card"))
+
+    def test_ejected_means_not_placed(self):
+        key = gpu_key("alpha", "egpu")
+        on("alpha", "tbmesh", "eject", key)
+        try:
+            self.assertTrue(tbmesh("alpha", "eject", key)["gpu"])  # again
+            self.assertIn("ejected", on("alpha", "tbmesh", "gpus"))
+            run = self.run_on_mesh("alpha", "xorshift", "--rounds", "3000", "--words", "32768")
+            self.assertEqual(run.wait_for_start()["gpu"], gpu_key("beta", "card"))
+            run.stop()
+            with self.assertRaisesRegex(CommandFailed, "say this on beta"):
+                on("alpha", "tbmesh", "eject", gpu_key("beta", "card"))
+            lab("unplug", "alpha", "egpu")
+            gone = tbmesh("alpha", "wait", "--gpus", "1") and events("alpha", "Disconnected")[-1]
+            self.assertEqual(gone["fields"]["graceful"], "true")
+        finally:
+            lab("plug", "alpha", "egpu", check=False)
+            tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
+        self.assertNotIn("ejected", on("alpha", "tbmesh", "gpus"))
 
     def test_driver_fails_without_unplug(self):
         words = ["signals", "--rounds", "2500"]

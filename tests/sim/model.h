@@ -76,7 +76,7 @@ struct world {
 	bool diverging; /* each executor computes otherwise: there is no truth, but what is seen in the end is the device's */
 	uint64_t diverged; /* events */
 	uint64_t epochs, checkpoints, leaves;
-	bool stays; /* no more moves with notice */
+	bool stays;        /* no more moves with notice */
 	uint64_t left_seq; /* up to where the executor ran that left last */
 	jmp_buf failed;
 	char failure[256];

@@ -55,7 +55,8 @@ int main(int argc, char **argv)
 		return diverged == 0;
 	}
 	printf("%llu seeds from %llu, %llu executors, %llu moves with notice: what the program sees equals the truth\n",
-		(unsigned long long)count, (unsigned long long)first, (unsigned long long)epochs, (unsigned long long)leaves);
+		(unsigned long long)count, (unsigned long long)first, (unsigned long long)epochs,
+		(unsigned long long)leaves);
 	if (count > 100 && leaves == 0)
 		return 1;
 	return 0;

@@ -159,7 +159,8 @@ static void report(void *ctx, enum session_event event)
 		session_core_status(w->core, &s);
 		w->leaves += s.graceful;
 		if (s.graceful && s.replayed)
-			world_fail(w, "core: a move with notice runs %llu submissions again", (unsigned long long)s.replayed);
+			world_fail(
+				w, "core: a move with notice runs %llu submissions again", (unsigned long long)s.replayed);
 	}
 	if (event != SESSION_EVENT_DIVERGED)
 		return;

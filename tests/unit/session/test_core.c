@@ -1,4 +1,5 @@
 /* The core's judgement of executors and of time, step by step. What a whole life looks like: tests/sim. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,8 +104,8 @@ static void moved(void *ctx, enum session_phase from, enum session_phase to)
 	(void)to;
 }
 
-static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, leave, deliver_delta, deliver_complete,
-	deliver_allocated, deliver_lost, trim, report, moved };
+static const struct session_core_ops ops = { log_at, log_head, acquire, seed, close_epoch, leave, deliver_delta,
+	deliver_complete, deliver_allocated, deliver_lost, trim, report, moved };
 
 static int set_up(void **ctx)
 {
@@ -193,6 +194,99 @@ static void test_first_executor(void **ctx)
 	frame(w, FRAME_DONE, 1, 100);
 	assert_int_equal(w->complete, 1);
 	assert_int_equal(w->trimmed, w->log.size);
+}
+
+/* Told to leave: a checkpoint where the executor stopped, and the next one goes on from there. */
+static void test_leave(void **ctx)
+{
+	struct world *w = *ctx;
+	struct session_status s;
+	uint64_t stopped, position, seq, epoch;
+
+	run(w, "host/a");
+	assert_int_equal(session_core_leave(w->core, w->now, "host/b", 7), -ENOENT);
+	submit(w, 1, false);
+	submit(w, 2, false);
+	stopped = w->log.size;
+	submit(w, 3, false);
+	frame(w, FRAME_DONE, 1, 100);
+	assert_int_equal(session_core_leave(w->core, w->now, "host/a", 7), 0);
+	assert_int_equal(session_core_leave(w->core, w->now, "host/a", 8), -EALREADY);
+	assert_string_equal(w->excluded[0], "host/a");
+	assert_int_equal(phase(w), SESSION_RUN);
+	assert_true(session_core_acquired(w->core, w->now, w->request, "host/b", &epoch));
+	assert_int_equal(w->leave_nonce, 7);
+	frame(w, FRAME_DONE, 2, 200);
+	frame(w, FRAME_LEAVING, stopped, 2);
+	frame(w, FRAME_DONE, FRAME_LEAVE_SEQ, 7);
+	assert_int_equal(w->closed, 1);
+	assert_int_equal(w->epoch, 2);
+	assert_int_equal(epoch, 2);
+	assert_int_equal(phase(w), SESSION_ATTACH);
+	assert_int_equal(w->trimmed, stopped);
+	frame(w, FRAME_READY, 0, 0);
+	assert_true(session_core_seeding_done(w->core, w->epoch, &position, &seq));
+	assert_int_equal(position, stopped);
+	assert_int_equal(seq, 2);
+	frame(w, FRAME_STARTED, 0, 0);
+	frame(w, FRAME_DONE, 3, 300);
+	assert_int_equal(w->complete, 3);
+	session_core_status(w->core, &s);
+	assert_true(s.graceful);
+	assert_int_equal(s.replayed, 0);
+	assert_int_equal(s.losses, 0);
+	assert_int_equal(s.moves, 1);
+}
+
+static void test_leave_refused(void **ctx)
+{
+	struct world *w = *ctx;
+	struct session_status s;
+
+	run(w, "host/a");
+	assert_int_equal(session_core_leave(w->core, w->now, "host/a", 7), 0);
+	session_core_refused(w->core, w->now, w->request, "nobody");
+	session_core_status(w->core, &s);
+	assert_int_equal(s.phase, SESSION_RUN);
+	assert_false(s.leaving);
+	assert_string_equal(s.refusal, "nobody");
+	submit(w, 1, false);
+	frame(w, FRAME_DONE, 1, 100);
+	assert_int_equal(w->complete, 1);
+}
+
+/* Where it says that it is must be possible; and nothing else comes behind LEAVING. */
+static void test_leave_lies(void **ctx)
+{
+	struct world *w = *ctx;
+	uint64_t positions[4];
+
+	submit(w, 1, false);
+	positions[0] = w->log.size - 8; /* within a record */
+	submit(w, 2, false);
+	positions[1] = w->log.size; /* behind a SUBMIT that is not done */
+	positions[2] = w->log.size + 4096;
+	positions[3] = 0;
+	run(w, "host/a");
+	frame(w, FRAME_DONE, 1, 100);
+	for (unsigned i = 0; i < 4; i++) {
+		char gpu[16];
+		struct session_status s;
+		uint64_t epoch;
+
+		session_core_status(w->core, &s);
+		assert_int_equal(session_core_leave(w->core, w->now, s.gpu, 7), 0);
+		assert_true(session_core_acquired(w->core, w->now, w->request, "host/x", &epoch));
+		frame(w, FRAME_LEAVING, positions[i], 1);
+		session_core_status(w->core, &s);
+		assert_int_equal(s.loss, SESSION_LOSS_PROTOCOL);
+		assert_int_equal(s.phase, SESSION_ACQUIRE);
+		snprintf(gpu, sizeof(gpu), "host/%u", i);
+		run(w, gpu);
+		frame(w, FRAME_DONE, 1, 100);
+	}
+	frame(w, FRAME_LEAVING, 0, 0); /* nobody asked it to */
+	assert_int_equal(phase(w), SESSION_ACQUIRE);
 }
 
 static void test_silence(void **ctx)
@@ -494,6 +588,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_executor),
+		TEST(test_leave),
+		TEST(test_leave_refused),
+		TEST(test_leave_lies),
 		TEST(test_silence),
 		TEST(test_own_pause_is_no_silence),
 		TEST(test_killed_executor_may_come_back_once),
