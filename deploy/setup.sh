@@ -9,7 +9,7 @@ packages_build=(gcc cmake ninja-build pkg-config python3 libevent-dev libzmq3-de
 [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ] || packages_build+=(libipsec-mb-dev)
 packages_lab=(mesa-vulkan-drivers vulkan-validationlayers vulkan-tools umockdev libumockdev-dev python3-gi gir1.2-umockdev-1.0
 	iproute2 iputils-ping iperf3 procps)
-packages_test=(libcmocka-dev clang libclang-rt-14-dev python3-zmq python3-protobuf)
+packages_test=(babeld libcmocka-dev clang libclang-rt-14-dev python3-zmq python3-protobuf)
 
 say() {
 	printf '%s\n' "$*" >&2

@@ -46,6 +46,7 @@ struct mesh_core *mesh_core_create(
 	c->probe_credit_ns = CORE_SECOND;
 	mesh_packet_keys_derive(&config->key, &c->keys);
 	memcpy(c->id8, config->identity.public_key, sizeof c->id8);
+	mesh_core_routed_init(c);
 	list_init(&c->interfaces);
 	list_init(&c->peers);
 	if (mesh_core_graph_init(c) < 0) {
@@ -566,7 +567,8 @@ static void receive_beacon(
 		own_beacon(c, i, &b);
 		return;
 	}
-	if ((ifindex && (!i || !i->running)) || (!ifindex && !mesh_core_static_known(c, &from->ip)))
+	if ((ifindex && (!i || !i->running)) ||
+		(!ifindex && !mesh_core_static_known(c, &from->ip) && !mesh_core_routed_welcome(c, &from->ip, b.public_key)))
 		return;
 	struct mesh_core_peer *p = NULL;
 	list_for_each(known, &c->peers, struct mesh_core_peer, link) {
@@ -735,8 +737,10 @@ uint64_t mesh_core_tick(struct mesh_core *c, uint64_t now_ns)
 	tick_beacons(c);
 	mesh_core_probe_tick(c);
 	mesh_core_graph_tick(c);
+	mesh_core_routed_tick(c);
 
 	uint64_t next = earlier(earlier(c->next_heartbeat_ns, mesh_core_probe_next(c)), mesh_core_graph_next(c));
+	next = earlier(next, mesh_core_routed_next(c));
 	list_for_each(i, &c->interfaces, struct mesh_core_interface, link)
 		next = i->running ? earlier(next, i->next_beacon_ns) : next;
 	list_for_each(p, &c->peers, struct mesh_core_peer, link) {

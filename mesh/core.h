@@ -22,6 +22,7 @@
 #define CORE_STALL (400 * CORE_MS) /* this node itself was stopped: nobody is blamed for that time */
 #define CORE_PENDING 64u           /* echoes under way on a link */
 #define CORE_MAX_STATIC 32u
+#define CORE_MAX_ROUTED 32u                 /* peers without a cable */
 #define CORE_SUSPECT_ASK (50 * CORE_MS)     /* a suspect link is asked so often */
 #define CORE_VOUCHED_MAX (10 * CORE_SECOND) /* so long others' word keeps a peer that no own link reaches */
 #define CORE_SLOT_WORDS ((MESH_MAX_PEERS + 63) / 64)
@@ -166,6 +167,7 @@ struct mesh_core_config {
 	char name[MESH_NAME_SIZE];
 	uint64_t incarnation;
 	uint16_t control_port;
+	uint16_t beacon_port; /* where peers without a cable hear */
 	bool no_probes;
 };
 
@@ -180,6 +182,10 @@ void mesh_core_interface_running(
 	struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const struct in6_addr *address, const char *why);
 void mesh_core_interface_renamed(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *name);
 void mesh_core_interface_remove(struct mesh_core *c, uint64_t now_ns, unsigned ifindex, const char *why);
+/* The address that routing leads to; whether one is of this mesh's kind. */
+struct in6_addr mesh_core_routed_address(const struct mesh_core *c, const uint8_t id8[8]);
+bool mesh_core_routed_is(const struct mesh_core *c, const struct in6_addr *ip);
+
 int mesh_core_static_add(struct mesh_core *c, uint64_t now_ns, const struct mesh_core_address *address);
 bool mesh_core_static_known(const struct mesh_core *c, const struct in6_addr *ip);
 
@@ -223,6 +229,7 @@ void mesh_core_describe(
 size_t mesh_core_graph(const struct mesh_core *c, uint64_t now_ns, struct mesh_graph_node *ret, size_t max);
 /* For whoever compares views: how many statements are kept, and what one origin said last of its links. */
 size_t mesh_core_graph_size(const struct mesh_core *c);
+const char *mesh_core_graph_name(const struct mesh_core *c, const uint8_t id8[8]); /* NULL: not heard of */
 const struct mesh_core_statement *mesh_core_graph_find(const struct mesh_core *c, const uint8_t id8[8]);
 uint64_t mesh_core_statement_shape(const struct mesh_core_statement *s); /* same links, same number, in any order */
 

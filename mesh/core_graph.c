@@ -130,6 +130,7 @@ static struct mesh_core_statement *keep(
 		.incarnation = s->incarnation, .seq = s->seq, .said_ns = said_ns, .shape = shape_of(s), .size = size
 	};
 	memcpy(fresh->id8, s->public_key, sizeof fresh->id8);
+	memcpy(fresh->name, s->name, sizeof fresh->name);
 	memcpy(fresh->bytes, bytes, size);
 	struct mesh_core_statement **bucket = &g->buckets[mix(number_of(fresh->id8)) % GRAPH_BUCKETS];
 	fresh->next = *bucket;
@@ -270,7 +271,10 @@ static void own_facts(const struct mesh_core *c, struct mesh_statement *s)
 			struct mesh_link_info info;
 			mesh_core_link_read(c->now_ns, l, &info);
 			memcpy(out->neighbour, p->id8, sizeof out->neighbour);
-			snprintf(out->interface, sizeof out->interface, "%.15s", l->ifindex ? info.interface : "");
+			snprintf(out->interface, sizeof out->interface, "%.15s",
+				l->ifindex                                         ? info.interface
+					: mesh_core_routed_is(c, &l->address.ip) ? MESH_ROUTED
+									       : "");
 			if (out->interface[0] && !mesh_clean_name(out->interface, sizeof out->interface))
 				out->interface[0] = '\0';
 			out->state = l->state;
@@ -446,6 +450,12 @@ void mesh_core_graph_finish(struct mesh_core *c)
 }
 
 /* ---- reading ---- */
+
+const char *mesh_core_graph_name(const struct mesh_core *c, const uint8_t id8[8])
+{
+	const struct mesh_core_statement *s = mesh_core_graph_find(c, id8);
+	return s ? s->name : NULL;
+}
 
 bool mesh_core_graph_adjacent(const struct mesh_core *c, const uint8_t id8[8], const uint8_t neighbour[8])
 {

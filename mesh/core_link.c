@@ -56,7 +56,10 @@ void mesh_core_link_name(struct mesh_core_link *l)
 		snprintf(l->xdomain, sizeof l->xdomain, "%s", l->interface->xdomain);
 	}
 	char base[sizeof l->id - 8];
-	snprintf(base, sizeof base, "%.40s:%.40s", l->peer->name, l->ifindex ? l->name : "static");
+	snprintf(base, sizeof base, "%.40s:%.40s", l->peer->name,
+		l->ifindex                                   ? l->name
+			: IN6_IS_ADDR_UNSPECIFIED(&l->local) ? "static"
+							     : MESH_ROUTED);
 	snprintf(l->id, sizeof l->id, "%s", base);
 	for (unsigned n = 2;; n++) {
 		bool taken = false;
@@ -108,7 +111,7 @@ struct mesh_core_link *mesh_core_link_add(struct mesh_core *c, struct mesh_core_
 	l->interface = i;
 	l->ifindex = i ? i->ifindex : 0;
 	l->address = *address;
-	l->local = i ? i->address : in6addr_any;
+	l->local = i ? i->address : mesh_core_routed_is(c, &address->ip) ? c->routed_self : in6addr_any;
 	l->state = MESH_LINK_DOWN;
 	l->down_ns = c->now_ns;
 	list_append(&p->links, &l->link);
@@ -177,6 +180,8 @@ static void link_up(struct mesh_core *c, struct mesh_core_link *l)
 				(!other->interface || other->interface == l->interface) && strcmp(other->name, l->name) == 0)
 				mesh_core_link_remove(c, other); /* the same cable before it was pulled */
 		}
+		if (l->ifindex)
+			mesh_core_routed_cable_up(c, p);
 		mesh_core_link_name(l);
 		l->ever_up = true;
 		l->up_ns = c->now_ns;
@@ -197,6 +202,8 @@ void mesh_core_link_down(struct mesh_core *c, struct mesh_core_link *l, const ch
 		return;
 	struct mesh_field fields[2] = { { .name = "peer" }, { .name = "reason" } };
 	set_state(l, MESH_LINK_DOWN);
+	if (l->ifindex)
+		mesh_core_routed_hurry(c);
 	l->down_ns = c->now_ns;
 	l->bursting = false;
 	end_burst(c, l);

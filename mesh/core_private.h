@@ -13,6 +13,7 @@ struct mesh_core_statement {
 	struct list link;                 /* all, newest first */
 	struct mesh_core_statement *next; /* in its bucket */
 	uint8_t id8[8];
+	char name[MESH_NAME_SIZE];
 	uint64_t incarnation, seq;
 	uint64_t said_ns; /* this node's time at which its origin said so */
 	uint64_t shape;
@@ -64,6 +65,10 @@ struct mesh_core {
 	int64_t probe_credit_ns;
 	uint64_t probe_credit_at_ns;
 	struct mesh_core_graph graph;
+	uint8_t routed_prefix[8];
+	struct in6_addr routed_self;
+	uint64_t routed_greet_ns;
+	size_t routed_turn;
 };
 
 /* core.c */
@@ -89,6 +94,14 @@ void mesh_core_graph_changed(struct mesh_core *c);                             /
 void mesh_core_graph_tick(struct mesh_core *c);
 uint64_t mesh_core_graph_next(const struct mesh_core *c);
 bool mesh_core_graph_adjacent(const struct mesh_core *c, const uint8_t id8[8], const uint8_t neighbour[8]);
+
+/* core_routed.c */
+void mesh_core_routed_init(struct mesh_core *c);
+bool mesh_core_routed_welcome(const struct mesh_core *c, const struct in6_addr *from, const uint8_t public_key[32]);
+void mesh_core_routed_cable_up(struct mesh_core *c, struct mesh_core_peer *p); /* the other way has no more use */
+void mesh_core_routed_hurry(struct mesh_core *c);                              /* a cable is gone */
+void mesh_core_routed_tick(struct mesh_core *c);
+uint64_t mesh_core_routed_next(const struct mesh_core *c);
 
 /* core_path.c */
 void mesh_core_path_check(struct mesh_core *c, struct mesh_core_peer *p);

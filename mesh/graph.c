@@ -73,7 +73,8 @@ static void walk(struct solver *s, size_t start)
 		const struct mesh_graph_node *n = &s->nodes[best];
 		for (size_t l = 0; l < n->link_count; l++) {
 			size_t end = s->ends[best * MESH_GRAPH_LINKS + l];
-			if (!n->links[l].confirmed || s->done[end])
+			/* What is routed goes over these very cables: it is no way of its own. */
+			if (!n->links[l].confirmed || s->done[end] || strcmp(n->links[l].interface, MESH_ROUTED) == 0)
 				continue;
 			double rtt = n->links[l].p50_us > 0 ? n->links[l].p50_us : UNKNOWN_RTT_US;
 			struct mesh_graph_node *other = &s->nodes[end];

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,9 @@ static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, co
 	struct mesh_port *i = ifindex ? mesh_port_find(m, ifindex) : NULL;
 	if (ifindex && (!i || !i->port))
 		return -ENODEV;
+	/* To a peer without a cable only where routing leads over cables: never out by a default route. */
+	if (to && !ifindex && mesh_core_routed_is(m->core, &to->ip) && !mesh_port_find(m, mesh_netlink_route(&to->ip)))
+		return -EHOSTUNREACH;
 	return mesh_net_send(m->net, i ? i->port : NULL, local, to, data, size);
 }
 
@@ -165,9 +169,23 @@ static void on_pinged(void *ctx, uint64_t token, int64_t rtt_ns)
 		m->callbacks.pinged(m->ctx, token, rtt_ns < 0 ? -1 : (double)rtt_ns / 1000);
 }
 
+/* The routers on the way to a peer that routing leads to; 0: a cable leads there, or not known yet. */
+static size_t trace(struct mesh *m, const struct mesh_core_peer *p, struct in6_addr ret[TRACE_HOPS])
+{
+	if (!p->best || p->best->ifindex || !mesh_core_routed_is(m->core, &p->best->address.ip))
+		return 0;
+	if (!m->trace && mesh_trace_create(m->loop, &m->routed_self, m->beacon_port, &m->trace) < 0)
+		return 0;
+	return mesh_trace_read(m->trace, &p->best->address.ip, ret);
+}
+
 static void on_recheck(void *ctx)
 {
-	mesh_port_recheck(ctx);
+	struct mesh *m = ctx;
+	struct in6_addr routers[TRACE_HOPS];
+	mesh_port_recheck(m);
+	list_for_each(p, mesh_core_peers(m->core), struct mesh_core_peer, link)
+		trace(m, p, routers); /* so that an answer is there when somebody asks */
 }
 
 static const struct mesh_core_ops mesh_core_ops = {
@@ -376,6 +394,7 @@ int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config
 			.key = *config->key,
 			.incarnation = config->incarnation,
 			.control_port = mesh_control_port(m->control),
+			.beacon_port = m->beacon_port,
 			.no_probes = config->no_probes };
 		clean_name(c.name, config->name);
 		m->core = mesh_core_create(&c, &mesh_core_ops, m, time_monotonic_ns());
@@ -392,6 +411,9 @@ int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config
 		mesh_destroy(m);
 		return r;
 	}
+	m->routed_self = mesh_core_routed_address(m->core, m->identity.public_key);
+	if (m->manage_links)
+		mesh_netlink_add_address(m->netlink, if_nametoindex("lo"), &m->routed_self);
 	mesh_rearm(m);
 	*ret = m;
 	return 0;
@@ -404,6 +426,7 @@ void mesh_destroy(struct mesh *m)
 	if (m->core && m->net)
 		mesh_core_leave(m->core, time_monotonic_ns());
 	mesh_probe_destroy(m->probe);
+	mesh_trace_destroy(m->trace);
 	list_for_each_safe(i, &m->interfaces, struct mesh_port, link) {
 		mesh_net_port_destroy(i->port);
 		free(i);
@@ -518,6 +541,24 @@ static int by_link_id(const void *a, const void *b)
 	return strcmp(((const struct mesh_link_info *)a)->id, ((const struct mesh_link_info *)b)->id);
 }
 
+static void name_of(const struct mesh *m, const struct in6_addr *ip, char ret[MESH_NAME_SIZE])
+{
+	const char *name = mesh_core_routed_is(m->core, ip) ? mesh_core_graph_name(m->core, ip->s6_addr + 8) : NULL;
+	if (name)
+		snprintf(ret, MESH_NAME_SIZE, "%s", name);
+	else
+		mesh_address_text(ip, ret);
+}
+
+static void read_peer(const struct mesh *m, const struct mesh_core_peer *p, struct mesh_peer_info *ret)
+{
+	struct in6_addr routers[TRACE_HOPS];
+	mesh_core_peer_read(time_monotonic_ns(), p, ret);
+	ret->route_count = trace((struct mesh *)m, p, routers);
+	for (size_t i = 0; i < ret->route_count; i++)
+		name_of(m, &routers[i], ret->route[i]);
+}
+
 size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max)
 {
 	size_t count = 0;
@@ -525,7 +566,7 @@ size_t mesh_peers(const struct mesh *m, struct mesh_peer_info *ret, size_t max)
 		if (!p->introduced)
 			continue;
 		if (count < max)
-			mesh_core_peer_read(time_monotonic_ns(), p, &ret[count]);
+			read_peer(m, p, &ret[count]);
 		count++;
 	}
 	if (count && max)

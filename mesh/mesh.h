@@ -22,6 +22,8 @@ struct Tbmesh__PeerMessage; /* proto/peer.proto */
 #define MESH_ADDRESS_SIZE 46 /* INET6_ADDRSTRLEN, without the scope */
 #define MESH_LINK_ID_SIZE 96
 #define MESH_MTU 65520u /* what thunderbolt-net takes at most, less two bytes that people leave */
+#define MESH_ROUTE_HOPS 8
+#define MESH_ROUTED "routed" /* stands for the interface of a link that routing leads over cables */
 #define MESH_NOTE_SIZE 512
 #define MESH_DEFAULT_PORT 21847   /* UDP, beacons; multicast group ff02::7462:6d65 */
 #define MESH_BURST_INTERVAL_MS 10 /* pacing of RTT bursts: compare with `ping -i 0.01` */
@@ -86,6 +88,8 @@ struct mesh_peer_info {
 	struct mesh_rtt rtt; /* of its best link */
 	char best_link[MESH_LINK_ID_SIZE];
 	struct mesh_bandwidth aggregate_up, aggregate_down; /* measured on all its links at the same time */
+	size_t route_count; /* hosts on the way that packets take, when routing leads there; 0: a cable, or not known yet */
+	char route[MESH_ROUTE_HOPS][MESH_NAME_SIZE];
 	char note[MESH_NOTE_SIZE]; /* it is not reached by its best measured link: which, and why; "" all is well */
 };
 struct mesh_endpoint { /* where a peer's TCP listener on [::] is reached over one link */
@@ -116,7 +120,7 @@ struct mesh_totals {
 /* The whole mesh as its nodes describe themselves, not only the direct peers. */
 struct mesh_graph_link {
 	char neighbour[MESH_ID_SIZE];
-	char interface[MESH_SHORT_NAME_SIZE]; /* "" by routing */
+	char interface[MESH_SHORT_NAME_SIZE]; /* "" a static peer's; MESH_ROUTED */
 	enum mesh_link_state state;
 	double p50_us, p99_us;     /* 0: not measured */
 	uint64_t up_bps, down_bps; /* 0: not measured; up: this node sends */

@@ -12,6 +12,7 @@
 #include "mesh/netlink.h"
 #include "mesh/probe.h"
 #include "mesh/score.h"
+#include "mesh/trace.h"
 
 #define INTERFACE_MAX_ADDRESSES 8u
 #define PORT_ANSWERS_NS (5 * CORE_SECOND)
@@ -62,6 +63,8 @@ struct mesh {
 	struct mesh_netlink *netlink;
 	struct mesh_control *control;
 	struct mesh_probe *probe;
+	struct mesh_trace *trace; /* NULL: this node has no address that routing could lead to */
+	struct in6_addr routed_self;
 	struct list interfaces;
 	size_t interface_count;
 	struct loop_timer *timer;           /* the core's next tick */

@@ -233,8 +233,8 @@ int mesh_net_send(struct mesh_net *n, struct mesh_net_port *port, const struct i
 	struct msghdr m = { .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &iov, .msg_iovlen = 1 };
 	if (port && (IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr) || IN6_IS_ADDR_MC_LINKLOCAL(&address.sin6_addr)))
 		address.sin6_scope_id = port->ifindex;
-	if (port && !IN6_IS_ADDR_UNSPECIFIED(local)) {
-		struct in6_pktinfo info = { .ipi6_addr = *local, .ipi6_ifindex = port->ifindex };
+	if (!IN6_IS_ADDR_UNSPECIFIED(local)) {
+		struct in6_pktinfo info = { .ipi6_addr = *local, .ipi6_ifindex = port ? port->ifindex : 0 };
 		m.msg_control = &control;
 		m.msg_controllen = sizeof control;
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m);

@@ -42,6 +42,7 @@ struct request {
 	union {
 		struct ifinfomsg link;
 		struct ifaddrmsg address;
+		struct rtmsg route;
 	};
 	char attributes[64];
 };
@@ -133,13 +134,44 @@ void mesh_netlink_add_address(struct mesh_netlink *n, unsigned ifindex, const st
 			.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
 			.nlmsg_flags = NLM_F_CREATE },
 		.address = { .ifa_family = AF_INET6,
-			.ifa_prefixlen = 64,
+			.ifa_prefixlen = IN6_IS_ADDR_LINKLOCAL(ip) ? 64 : 128,
 			.ifa_flags = IFA_F_NODAD,
-			.ifa_scope = RT_SCOPE_LINK,
+			.ifa_scope = IN6_IS_ADDR_LINKLOCAL(ip) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 			.ifa_index = ifindex },
 	};
 	add_attribute(&q, IFA_LOCAL, ip, sizeof *ip);
 	ask(n, &q, NETLINK_ADD_ADDRESS, ifindex);
+}
+
+unsigned mesh_netlink_route(const struct in6_addr *to)
+{
+	struct request q = { .header = { .nlmsg_type = RTM_GETROUTE,
+				     .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+				     .nlmsg_flags = NLM_F_REQUEST },
+		.route = { .rtm_family = AF_INET6, .rtm_dst_len = 128 } };
+	union {
+		struct nlmsghdr header;
+		char bytes[1024];
+	} answer;
+	unsigned ifindex = 0;
+	add_attribute(&q, RTA_DST, to, sizeof *to);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	/* The kernel answers before send returns. */
+	ssize_t size =
+		fd >= 0 && send(fd, &q, q.header.nlmsg_len, 0) >= 0 ? recv(fd, &answer, sizeof answer, MSG_DONTWAIT) : -1;
+	if (size >= (ssize_t)NLMSG_LENGTH(sizeof(struct rtmsg)) && NLMSG_OK(&answer.header, (size_t)size) &&
+		answer.header.nlmsg_type == RTM_NEWROUTE) {
+		struct rtmsg *route = NLMSG_DATA(&answer.header);
+		int left = (int)RTM_PAYLOAD(&answer.header);
+		for (struct rtattr *a = RTM_RTA(route); RTA_OK(a, left) && route->rtm_type == RTN_UNICAST;
+			a = RTA_NEXT(a, left)) {
+			if (a->rta_type == RTA_OIF && RTA_PAYLOAD(a) >= sizeof ifindex)
+				memcpy(&ifindex, RTA_DATA(a), sizeof ifindex);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return ifindex;
 }
 
 static void handle_link(struct mesh_netlink *n, struct nlmsghdr *h)

@@ -43,6 +43,9 @@ void mesh_netlink_read_all(struct mesh_netlink *n); /* all links, then all addre
 void mesh_netlink_read_link(struct mesh_netlink *n, unsigned ifindex);
 void mesh_netlink_set_up(struct mesh_netlink *n, unsigned ifindex);
 void mesh_netlink_set_mtu(struct mesh_netlink *n, unsigned ifindex, uint32_t mtu);
-void mesh_netlink_add_address(struct mesh_netlink *n, unsigned ifindex, const struct in6_addr *ip); /* /64, nodad */
+/* nodad; a link-local one as /64, others as /128. */
+void mesh_netlink_add_address(struct mesh_netlink *n, unsigned ifindex, const struct in6_addr *ip);
+/* Over which interface the kernel would send there now; 0: over none. Does not wait. */
+unsigned mesh_netlink_route(const struct in6_addr *to);
 
 #endif

@@ -16,7 +16,7 @@
 
 struct mesh_statement_link {
 	uint8_t neighbour[8];
-	char interface[MESH_SHORT_NAME_SIZE]; /* "" by routing */
+	char interface[MESH_SHORT_NAME_SIZE]; /* "" a static peer's; MESH_ROUTED */
 	enum mesh_link_state state;           /* up or suspect: what is down is left out */
 	enum mesh_bandwidth_source up_source, down_source;
 	uint32_t p50_100ns, p99_100ns; /* 0: not measured */

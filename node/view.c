@@ -49,10 +49,11 @@ static Tbmesh__Bandwidth *fill_bandwidth(const struct mesh_bandwidth *b, struct 
 
 static struct mesh_peer_info *get_peers(struct node *n, struct arena *a, size_t *ret_count)
 {
-	struct mesh_peer_info *peers = arena_alloc(a, MESH_MAX_PEERS * sizeof *peers);
-	*ret_count = peers ? mesh_peers(n->mesh, peers, MESH_MAX_PEERS) : 0;
-	if (*ret_count > MESH_MAX_PEERS)
-		*ret_count = MESH_MAX_PEERS;
+	size_t max = mesh_peers(n->mesh, NULL, 0);
+	struct mesh_peer_info *peers = arena_alloc(a, (max + 1) * sizeof *peers);
+	*ret_count = peers ? mesh_peers(n->mesh, peers, max) : 0;
+	if (*ret_count > max)
+		*ret_count = max;
 	return peers;
 }
 
@@ -141,6 +142,9 @@ Tbmesh__PeerList *view_peers(struct node *n, struct arena *a)
 		m->gpus = inventory_active(n->inventory, p->id, true);
 		m->version = (char *)peers_version(n->peers, p->id);
 		m->note = (char *)p->note;
+		m->route = arena_alloc(a, MESH_ROUTE_HOPS * sizeof *m->route);
+		for (size_t h = 0; m->route && h < p->route_count; h++)
+			m->route[m->n_route++] = (char *)p->route[h];
 	}
 	list->peers = pointers(a, out, sizeof *out, count);
 	list->n_peers = count;

@@ -72,7 +72,8 @@ def up(layout, args):
             "shared_domain": args.shared_domain or bool(args.shared_rate),
             "rates_bps": network.parse_rates(args.rate) if args.rate else [0, 0], "delay_us": round(args.delay * 1000),
             "shared_rate_bps": network.parse_rate(args.shared_rate) if args.shared_rate else 0,
-            "gpus": wanted, "build": args.build, "start": args.start, "settings": args.set}
+            "gpus": wanted, "build": args.build, "start": args.start, "settings": args.set,
+            "babeld": args.babeld}
     layout.check_usable()
     if layout.is_alive():
         raise LabError(f"a lab is up in {layout.dir}; take it down with: deploy/lab down")
@@ -224,6 +225,7 @@ def make_parser():
                         "another driver behind it: lavapipe, lavapipe25, swiftshader (deploy/drivers)")
     c.add_argument("--build", help="build directory whose programs the hosts run (the newest, or TBMESH_BUILD)")
     c.add_argument("--set", action="append", default=[], metavar="'KEY = VALUE'", help="a line for each node's configuration")
+    c.add_argument("--babeld", action="store_true", help="babeld on each host, with the sample of deploy/routing")
     c.add_argument("--start", "--with-nodes", action="store_true", help="start tbmeshd on each host, all in one mesh")
     add("down", down, "take the lab away, or what a dead one left")
     c = commands.add_parser("keep")

@@ -7,6 +7,7 @@ import time
 
 from . import gpus, network
 from .errors import LabError
+from .layout import TOP
 
 CLASSES = {"node": "tbmeshd", "session": "tbmesh-session", "executor": "tbmesh-exec"}
 PRELOAD = "libumockdev-preload.so.0"
@@ -119,6 +120,17 @@ def configure_node(root, name, settings):
     os.makedirs(os.path.join(root, "etc"), exist_ok=True)
     with open(os.path.join(root, "etc", "tbmesh.conf"), "w", encoding="utf-8") as file:
         file.write(f"name = {name}\n" + "".join(f"{s}\n" for s in settings))
+
+
+def start_babeld(state, host_name, log_path):
+    """Routing as the sample of deploy/routing has it. It ends with its namespace."""
+    root = state["hosts"][host_name]["root"]
+    for folder in ("run", "var"):
+        os.makedirs(os.path.join(root, folder), exist_ok=True)
+    with open(log_path, "ab") as log:
+        return spawn(state, host_name, ["babeld", "-c", os.path.join(TOP, "deploy", "routing", "babeld.conf"),
+                                        "-I", os.path.join(root, "run", "babeld.pid"), "-S", os.path.join(root, "var", "babel-state")],
+                     False, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 def start_node(state, host_name, log_path):

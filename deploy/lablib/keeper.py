@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import time
@@ -41,6 +42,7 @@ class Keeper:
         self.beds = {}
         self.trees = {}     # host: the tree of its machine
         self.nodes = {}     # host: Popen of its tbmeshd
+        self.routers = []   # Popen of each babeld
         self.wires = {}     # index of a cable that takes its time: Popen of its two ends
         self.next_index = FIRST_INDEX
         self.stopping = False  # beside Stopped, which a callback of a library may swallow
@@ -278,6 +280,12 @@ class Keeper:
             else:
                 self.state["mesh_key"] = json.loads(hosts.tell(self.state, name, cli, "--json", "init"))["key"]
 
+    def start_babeld(self):
+        if not shutil.which("babeld"):
+            raise LabError("--babeld needs Debian's babeld: apt install babeld")
+        for name in self.state["hosts"]:
+            self.routers.append(hosts.start_babeld(self.state, name, os.path.join(self.layout.logs, f"{name}-babeld.log")))
+
     def do_start(self, host=None):
         names = self.wanted_hosts(host)
         self.make_mesh(names)
@@ -367,6 +375,8 @@ def main(layout, plan, ready):
                 listener.bind(layout.socket)
                 listener.listen(16)
                 listener.setblocking(False)
+                if plan["babeld"]:
+                    keeper.start_babeld()
                 if plan["start"]:
                     keeper.do_start()
                 ready()
@@ -376,7 +386,7 @@ def main(layout, plan, ready):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            for wire in keeper.wires.values():
-                wire.kill()
-                wire.wait()
+            for process in [*keeper.wires.values(), *keeper.routers]:
+                process.kill()
+                process.wait()
             clean(layout)

@@ -103,6 +103,10 @@ json_t *document_peers(const Tbmesh__PeerList *l)
 		set_number(m, "gpus", p->gpus);
 		set_text(m, "version", p->version);
 		set_text(m, "note", p->note);
+		json_t *route = json_array();
+		for (size_t h = 0; h < p->n_route; h++)
+			json_array_append_new(route, json_string(p->route[h]));
+		json_object_set_new(m, "route", route);
 		json_array_append_new(list, m);
 	}
 	json_object_set_new(o, "peers", list);

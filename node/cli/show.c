@@ -60,7 +60,11 @@ void show_peers(const Tbmesh__PeerList *l, FILE *out, bool color)
 		table_cell(t, "%s", p->name);
 		table_cell(t, "%s", p->state);
 		table_cell(t, "%" PRIu32, p->links_up);
-		table_cell(t, "%s", p->best_link);
+		char way[256];
+		size_t at = (size_t)snprintf(way, sizeof way, "%s", p->best_link);
+		for (size_t h = 0; h < p->n_route && at < sizeof way; h++)
+			at += (size_t)snprintf(way + at, sizeof way - at, "%s%s", h ? ", " : " via ", p->route[h]);
+		table_cell(t, "%s", way);
 		rtt_cells(t, p->rtt);
 		table_cell(t, "%s", format_bps(bps_of(p->aggregate_up), text));
 		table_cell(t, "%s", format_bps(bps_of(p->aggregate_down), text));

@@ -22,6 +22,12 @@ static const char *plural(uint64_t count)
 	return count == 1 ? "" : "s";
 }
 
+/* Led there by routing, over cables that are told of by themselves. */
+static bool is_routed(const Tbmesh__TopologyLink *l)
+{
+	return strcmp(l->interface, "routed") == 0;
+}
+
 /* What is known of the cables from one node to another: the quickest, and how many more. */
 static void describe_way(const Tbmesh__TopologyNode *from, const char *to, FILE *out)
 {
@@ -30,7 +36,7 @@ static void describe_way(const Tbmesh__TopologyNode *from, const char *to, FILE 
 	size_t count = 0;
 	for (size_t i = 0; i < from->n_links; i++) {
 		const Tbmesh__TopologyLink *l = from->links[i];
-		if (strcmp(l->neighbour, to) != 0)
+		if (strcmp(l->neighbour, to) != 0 || is_routed(l))
 			continue;
 		count++;
 		if (!best || (l->p50_us > 0 && (best->p50_us <= 0 || l->p50_us < best->p50_us)))
@@ -38,7 +44,7 @@ static void describe_way(const Tbmesh__TopologyNode *from, const char *to, FILE 
 	}
 	if (!best)
 		return;
-	fprintf(out, "  %s", best->interface[0] ? best->interface : "routed");
+	fprintf(out, "  %s", best->interface[0] ? best->interface : "by address");
 	if (count > 1)
 		fprintf(out, " and %zu more", count - 1);
 	if (best->p50_us > 0)
@@ -126,10 +132,11 @@ void show_topology(const Tbmesh__Topology *t, FILE *out)
 		for (size_t k = 0; n->reached && k < n->n_links; k++) {
 			const Tbmesh__TopologyLink *l = n->links[k];
 			const Tbmesh__TopologyNode *other = find(t, l->neighbour);
-			if (!other || !other->reached || !l->confirmed || !first_end(n, l) || in_tree(n, other))
+			if (!other || !other->reached || !l->confirmed || !first_end(n, l) || in_tree(n, other) ||
+				is_routed(l))
 				continue;
 			fprintf(out, "%s%s - %s  %s", any ? "" : "\nOther cables:\n", n->name, other->name,
-				l->interface[0] ? l->interface : "routed");
+				l->interface[0] ? l->interface : "by address");
 			if (l->p50_us > 0)
 				fprintf(out, ", %s", format_us(l->p50_us, text));
 			if (l->up_bps)
@@ -172,7 +179,7 @@ void show_topology_dot(const Tbmesh__Topology *t, FILE *out)
 		const Tbmesh__TopologyNode *n = t->nodes[i];
 		for (size_t k = 0; k < n->n_links; k++) {
 			const Tbmesh__TopologyLink *l = n->links[k];
-			if (!first_end(n, l) || !find(t, l->neighbour))
+			if (!first_end(n, l) || is_routed(l) || !find(t, l->neighbour))
 				continue;
 			fprintf(out, "\t\"%s\" -- \"%s\" [label=\"", n->node_id, l->neighbour);
 			put_quoted(l->interface, out);
