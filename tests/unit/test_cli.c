@@ -117,6 +117,10 @@ static void test_peers(void **state)
 	b.node_id = (char *)"0123456789abcdef";
 	b.name = (char *)"gr\xc3\xbcn";
 	b.state = (char *)"dead";
+	b.best_link = (char *)"gr\xc3\xbcn:routed";
+	char *route[] = { (char *)"gamma", (char *)"delta" };
+	b.route = route;
+	b.n_route = ARRAY_SIZE(route);
 	l.peers = list;
 	l.n_peers = 2;
 	golden_json("peers.json", document_peers(&l));
