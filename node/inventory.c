@@ -560,7 +560,7 @@ static const char *power_state(const struct inventory_gpu *g, uint32_t load)
 	case DEVICE_POWER_UNKNOWN:
 		break;
 	}
-	return load > 0 ? "active" : "";
+	return load > 0 ? "active" : g->pci_address[0] ? "" : "idle"; /* CPU drivers do not sleep */
 }
 
 static void fill_displays(const struct inventory_gpu *g, Tbmesh__Gpu *out, struct arena *a)

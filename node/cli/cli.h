@@ -44,7 +44,7 @@ struct command {
 };
 extern const struct command command_init, command_join, command_status, command_peers, command_links, command_gpus,
 	command_best, command_events, command_run, command_ps, command_wait, command_version, command_topo, command_ping,
-	command_bench, command_doctor, command_eject, command_plug;
+	command_bench, command_doctor, command_eject, command_plug, command_gpu, command_thunderbolt;
 
 /* ---- messages ---- */
 
@@ -68,6 +68,11 @@ int client_explain(
 	struct cli *c, int error); /* shows a message for what client_ask_quietly returned; returns the exit code */
 
 #define CLIENT_TIMEOUT_MS 10000
+
+/* Asks for a list, of a command that takes no (more) arguments. EXIT_OK and a reply of the expected kind that the caller frees, or an
+ * exit code after a message. The kinds are Tbmesh__Request__BodyCase and Tbmesh__Reply__BodyCase. */
+int cli_ask_list(struct cli *c, const struct command *command, int argc, char **argv, int which, int expected,
+	struct Tbmesh__Reply **ret);
 
 /* ---- output.c ---- */
 

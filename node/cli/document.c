@@ -3,31 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "node/cli/document_fields.h"
 #include "proto/messages.h"
-
-/* Unsigned 64-bit numbers go as JSON integers; what no reader must calculate with (hashes) goes as text. */
-static void set_number(json_t *o, const char *key, uint64_t value)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)value));
-}
-
-static void set_text(json_t *o, const char *key, const char *value)
-{
-	json_object_set_new(o, key, json_string(value ? value : ""));
-}
-
-static void set_real(json_t *o, const char *key, double value)
-{
-	json_object_set_new(o, key, json_real(value));
-}
-
-static void set_texts(json_t *o, const char *key, char *const *values, size_t count)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_string(values[i]));
-	json_object_set_new(o, key, list);
-}
 
 json_t *document_create(const char *schema)
 {
@@ -180,51 +157,6 @@ json_t *document_topology(const Tbmesh__Topology *t)
 		json_array_append_new(list, m);
 	}
 	json_object_set_new(o, "nodes", list);
-	return o;
-}
-
-static void append_gpus(json_t *list, Tbmesh__Gpu *const *gpus, size_t count, const char *host, bool local)
-{
-	for (size_t i = 0; i < count; i++) {
-		const Tbmesh__Gpu *g = gpus[i];
-		json_t *m = json_object();
-		char text[320];
-		snprintf(text, sizeof text, "%s/%s", host, g->id);
-		set_text(m, "key", text);
-		set_text(m, "host", host);
-		json_object_set_new(m, "local", json_boolean(local));
-		set_text(m, "id", g->id);
-		set_text(m, "name", g->name);
-		set_text(m, "state", g->ejected ? "ejected" : g->state);
-		set_text(m, "type", g->type);
-		set_text(m, "driver", g->driver);
-		set_text(m, "driver_info", g->driver_info);
-		snprintf(text, sizeof text, "%u.%u.%u", g->api_version >> 22 & 0x7f, g->api_version >> 12 & 0x3ff,
-			g->api_version & 0xfff);
-		set_text(m, "api_version", text);
-		set_number(m, "vendor_id", g->vendor_id);
-		set_number(m, "device_id", g->device_id);
-		set_number(m, "memory_bytes", g->memory_bytes);
-		set_text(m, "pci_address", g->pci_address);
-		json_object_set_new(m, "egpu", json_boolean(g->is_egpu));
-		set_text(m, "egpu_reason", g->egpu_reason);
-		set_text(m, "enclosure", g->enclosure);
-		set_text(m, "enclosure_uuid", g->enclosure_uuid);
-		set_text(m, "tb_version", g->tb_version);
-		set_text(m, "tb_link", g->tb_link);
-		set_number(m, "load", g->load);
-		set_texts(m, "drm_nodes", g->drm_nodes, g->n_drm_nodes);
-		json_array_append_new(list, m);
-	}
-}
-
-json_t *document_gpus(const Tbmesh__GpuList *l, const char *host)
-{
-	json_t *o = document_create("tbmesh.gpus/1"), *list = json_array();
-	append_gpus(list, l->gpus, l->n_gpus, host, true);
-	for (size_t i = 0; i < l->n_hosts; i++)
-		append_gpus(list, l->hosts[i]->gpus, l->hosts[i]->n_gpus, l->hosts[i]->host, false);
-	json_object_set_new(o, "gpus", list);
 	return o;
 }
 

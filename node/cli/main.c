@@ -9,8 +9,9 @@
 #include "base/util.h"
 
 static const struct command *const commands[] = { &command_init, &command_join, &command_status, &command_peers,
-	&command_links, &command_topo, &command_ping, &command_bench, &command_gpus, &command_best, &command_events,
-	&command_run, &command_ps, &command_wait, &command_doctor, &command_eject, &command_plug, &command_version };
+	&command_links, &command_topo, &command_ping, &command_bench, &command_gpus, &command_gpu, &command_thunderbolt,
+	&command_best, &command_events, &command_run, &command_ps, &command_wait, &command_doctor, &command_eject,
+	&command_plug, &command_version };
 
 static void show_usage(FILE *out)
 {
@@ -20,7 +21,7 @@ static void show_usage(FILE *out)
 	      "Commands:\n",
 		out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(out, "  %-11s  %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n"
 	      "Options:\n"
 	      "  --root DIR  the node's directory (default: $TBMESH_ROOT, else the installed system's)\n"

@@ -108,45 +108,6 @@ void show_links(const Tbmesh__LinkList *l, FILE *out, bool color)
 	finish(t, out, color);
 }
 
-static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, const char *host)
-{
-	char text[FORMAT_SIZE];
-	for (size_t i = 0; i < count; i++) {
-		const Tbmesh__Gpu *g = gpus[i];
-		table_cell(t, "%s", host);
-		table_cell(t, "%s", g->id);
-		table_cell(t, "%s", g->name);
-		table_cell(t, "%s", g->ejected ? "ejected" : g->state);
-		table_cell(t, "%s", g->type);
-		table_cell(t, "%s", format_bytes(g->memory_bytes, text));
-		table_cell(t, "%s", g->is_egpu ? "yes" : "no");
-		table_cell(t, "%s", g->enclosure);
-		table_cell(t, "%s", g->tb_version);
-		table_cell(t, "%s", g->tb_link);
-		table_cell(t, "%" PRIu32, g->load);
-		table_cell(t, "%s", g->driver);
-	}
-}
-
-void show_gpus(const Tbmesh__GpuList *l, const char *host, FILE *out, bool color)
-{
-	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", "eGPU", "ENCLOSURE", "TB",
-		"TB LINK", ">LOAD", "DRIVER" };
-	struct table *t = table_create(headers, ARRAY_SIZE(headers));
-	size_t count = l->n_gpus;
-	gpu_rows(t, l->gpus, l->n_gpus, host);
-	for (size_t i = 0; i < l->n_hosts; i++) {
-		gpu_rows(t, l->hosts[i]->gpus, l->hosts[i]->n_gpus, l->hosts[i]->host);
-		count += l->hosts[i]->n_gpus;
-	}
-	if (count > 0)
-		finish(t, out, color);
-	else
-		table_destroy(t);
-	if (count == 0)
-		fputs("No GPUs on this host or its peers.\n", out);
-}
-
 void show_best(const Tbmesh__BestReply *r, bool explain, FILE *out, bool color)
 {
 	static const char *const headers[] = { "PEER", ">SCORE", "USABLE", "WHY" };

@@ -1,4 +1,4 @@
-/* status, peers, links, gpus, ps, best, events: what the node knows. */
+/* status, peers, links, ps, best, events: what the node knows. */
 #include "node/cli/cli.h"
 
 #include <errno.h>
@@ -35,18 +35,18 @@ static int run_status(struct cli *c, int argc, char **argv)
 	return r;
 }
 
-static int ask_list(struct cli *c, const struct command *command, int argc, char **argv, Tbmesh__Request__BodyCase which,
-	Tbmesh__Reply__BodyCase expected, Tbmesh__Reply **ret)
+int cli_ask_list(
+	struct cli *c, const struct command *command, int argc, char **argv, int which, int expected, Tbmesh__Reply **ret)
 {
 	Tbmesh__Request request = TBMESH__REQUEST__INIT;
 	Tbmesh__ListRequest body = TBMESH__LIST_REQUEST__INIT;
 	int r = cli_no_arguments(c, command, argc, argv);
 	if (r >= 0)
 		return r;
-	request.body_case = which;
+	request.body_case = (Tbmesh__Request__BodyCase)which;
 	request.peers = &body; /* all lists are asked for by the same message */
 	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, ret);
-	if (r == EXIT_OK && (*ret)->body_case != expected) {
+	if (r == EXIT_OK && (int)(*ret)->body_case != expected) {
 		message_free_reply(*ret);
 		r = cli_fail(c, EXIT_ERROR, "the node answered something else");
 	}
@@ -56,7 +56,7 @@ static int ask_list(struct cli *c, const struct command *command, int argc, char
 static int run_peers(struct cli *c, int argc, char **argv)
 {
 	Tbmesh__Reply *reply;
-	int r = ask_list(c, &command_peers, argc, argv, TBMESH__REQUEST__BODY_PEERS, TBMESH__REPLY__BODY_PEERS, &reply);
+	int r = cli_ask_list(c, &command_peers, argc, argv, TBMESH__REQUEST__BODY_PEERS, TBMESH__REPLY__BODY_PEERS, &reply);
 	if (r != EXIT_OK)
 		return r;
 	if (c->json)
@@ -72,7 +72,7 @@ static int run_links(struct cli *c, int argc, char **argv)
 	Tbmesh__Reply *reply;
 	bool watch = argc > 1 && strcmp(argv[1], "--watch") == 0, screen = isatty(STDOUT_FILENO);
 	for (;;) {
-		int r = ask_list(c, &command_links, watch ? argc - 1 : argc, watch ? argv + 1 : argv,
+		int r = cli_ask_list(c, &command_links, watch ? argc - 1 : argc, watch ? argv + 1 : argv,
 			TBMESH__REQUEST__BODY_LINKS, TBMESH__REPLY__BODY_LINKS, &reply);
 		if (r != EXIT_OK)
 			return r;
@@ -91,33 +91,11 @@ static int run_links(struct cli *c, int argc, char **argv)
 	}
 }
 
-static int run_gpus(struct cli *c, int argc, char **argv)
-{
-	Tbmesh__Request request = TBMESH__REQUEST__INIT;
-	Tbmesh__StatusRequest body = TBMESH__STATUS_REQUEST__INIT;
-	Tbmesh__Reply *reply, *status;
-	int r = ask_list(c, &command_gpus, argc, argv, TBMESH__REQUEST__BODY_GPUS, TBMESH__REPLY__BODY_GPUS, &reply);
-	if (r != EXIT_OK)
-		return r;
-	request.body_case = TBMESH__REQUEST__BODY_STATUS;
-	request.status = &body;
-	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, &status);
-	if (r == EXIT_OK) {
-		const char *host = status->body_case == TBMESH__REPLY__BODY_STATUS ? status->status->name : "";
-		if (c->json)
-			r = cli_print_json(document_gpus(reply->gpus, host));
-		else
-			show_gpus(reply->gpus, host, stdout, c->color);
-		message_free_reply(status);
-	}
-	message_free_reply(reply);
-	return r;
-}
-
 static int run_ps(struct cli *c, int argc, char **argv)
 {
 	Tbmesh__Reply *reply;
-	int r = ask_list(c, &command_ps, argc, argv, TBMESH__REQUEST__BODY_WORKLOADS, TBMESH__REPLY__BODY_WORKLOADS, &reply);
+	int r = cli_ask_list(
+		c, &command_ps, argc, argv, TBMESH__REQUEST__BODY_WORKLOADS, TBMESH__REPLY__BODY_WORKLOADS, &reply);
 	if (r != EXIT_OK)
 		return r;
 	if (c->json)
@@ -332,13 +310,6 @@ const struct command command_links = {
 		 "that ran anyway. IN USE is what flows now, both ways.\n"
 		 "\n"
 		 "  --watch  each second anew, until ctrl-c; with --json one document a line\n",
-};
-const struct command command_gpus = {
-	.name = "gpus",
-	.summary = "the GPUs of all hosts",
-	.run = run_gpus,
-	.usage = "Usage: tbmesh gpus\n"
-		 "Lists the GPUs of this host and of its peers, with enclosure and Thunderbolt version of eGPUs.\n",
 };
 const struct command command_ps = {
 	.name = "ps",

@@ -254,6 +254,29 @@ static void test_gpus(void **state)
 	egpu.load = 1;
 	egpu.drm_nodes = nodes;
 	egpu.n_drm_nodes = 2;
+	Tbmesh__Display dp = TBMESH__DISPLAY__INIT, hdmi = TBMESH__DISPLAY__INIT, *displays[] = { &dp, &hdmi };
+	Tbmesh__GpuHealth health = TBMESH__GPU_HEALTH__INIT;
+	char *reasons[] = { (char *)"84 C, limit 90" };
+	dp.connector = (char *)"DP-1";
+	dp.connected = true;
+	hdmi.connector = (char *)"HDMI-A-1";
+	health.score = 71;
+	health.trend = -4;
+	health.reasons = reasons;
+	health.n_reasons = 1;
+	egpu.vendor = (char *)"NVIDIA";
+	egpu.memory_free_bytes = 30ull << 30;
+	egpu.kernel_driver = (char *)"nvidia";
+	egpu.enclosure_vendor = (char *)"GIGABYTE";
+	egpu.enclosure_name = (char *)"AORUS RTX5090 AI BOX";
+	egpu.enclosure_watts = 850;
+	egpu.tb_port = (char *)"domain0 port 1";
+	egpu.tb_link_version = (char *)"TB4";
+	egpu.expected_bytes_per_s = 2800000000;
+	egpu.power_state = (char *)"active";
+	egpu.displays = displays;
+	egpu.n_displays = 2;
+	egpu.health = &health;
 	cpu.id = (char *)"cpu-llvmpipe";
 	cpu.name = (char *)"llvmpipe (LLVM 15.0.6, 256 bits)";
 	cpu.driver = (char *)"llvmpipe";
@@ -270,6 +293,79 @@ static void test_gpus(void **state)
 	golden_json("gpus.json", document_gpus(&l, "alpha"));
 	SHOWN(show_gpus(&l, "alpha", out, false));
 	golden("gpus.txt", text);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 100);
+	free(text);
+	golden_json("gpu.json", document_gpu(&egpu, "alpha", true));
+	SHOWN(show_gpu(&egpu, "alpha", out));
+	golden("gpu.txt", text);
+	free(text);
+	SHOWN(show_gpu(&cpu, "beta", out));
+	golden("gpu_cpu.txt", text);
+	free(text);
+	l.n_gpus = l.n_hosts = 0;
+	SHOWN(show_gpus(&l, "alpha", out, false));
+	assert_non_null(strstr(text, "No GPUs"));
+	free(text);
+}
+
+static void fill_thunderbolt(
+	Tbmesh__ThunderboltNode *n, const char *kind, const char *name, const char *above, const char *device)
+{
+	tbmesh__thunderbolt_node__init(n);
+	n->kind = (char *)kind;
+	n->name = (char *)name;
+	n->above = (char *)above;
+	n->device = (char *)device;
+}
+
+static void test_thunderbolt(void **state)
+{
+	(void)state;
+	char *text, *interfaces[] = { (char *)"thunderbolt0" }, *gpus[] = { (char *)"0000:04:00.0" };
+	size_t size;
+	Tbmesh__ThunderboltNode n[6], *list[6];
+	Tbmesh__ThunderboltList l = TBMESH__THUNDERBOLT_LIST__INIT;
+	fill_thunderbolt(&n[0], "domain", "domain0", "", "");
+	n[0].controller = (char *)"0000:00:0d.2";
+	n[0].security = (char *)"user";
+	n[0].iommu_protection = (char *)"yes";
+	fill_thunderbolt(&n[1], "host", "0-0", "domain0", "Gen14");
+	n[1].vendor = (char *)"Intel";
+	n[1].authorized = (char *)"yes";
+	n[1].generation = 4;
+	n[1].version = (char *)"TB4";
+	fill_thunderbolt(&n[2], "router", "0-1", "0-0", "AORUS RTX5090 AI BOX");
+	n[2].vendor = (char *)"GIGABYTE";
+	n[2].authorized = (char *)"yes";
+	n[2].version = (char *)"TB5";
+	n[2].link = (char *)"2 x 20.0 Gb/s";
+	n[2].link_version = (char *)"TB4";
+	n[2].port = (char *)"port 1";
+	n[2].gpus = gpus;
+	n[2].n_gpus = 1;
+	fill_thunderbolt(&n[3], "router", "0-301", "0-1", "");
+	n[3].authorized = (char *)"no";
+	fill_thunderbolt(&n[4], "xdomain", "0-3", "0-0", "red");
+	n[4].port = (char *)"port 3";
+	n[4].interfaces = interfaces;
+	n[4].n_interfaces = 1;
+	fill_thunderbolt(&n[5], "retimer", "0-0:1.1", "0-0", "");
+	for (size_t i = 0; i < 6; i++)
+		list[i] = &n[i];
+	l.nodes = list;
+	l.n_nodes = 6;
+	golden_json("thunderbolt.json", document_thunderbolt(&l));
+	SHOWN(show_thunderbolt(&l, out));
+	golden("thunderbolt.txt", text);
+	free(text);
+	n[0].above = (char *)"0-301"; /* runs in a circle: shown all the same */
+	SHOWN(show_thunderbolt(&l, out));
+	assert_non_null(strstr(text, "retimer"));
+	free(text);
+	l.n_nodes = 0;
+	SHOWN(show_thunderbolt(&l, out));
+	assert_non_null(strstr(text, "No Thunderbolt"));
 	free(text);
 }
 
@@ -423,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_topology),
 		cmocka_unit_test(test_gpus),
+		cmocka_unit_test(test_thunderbolt),
 		cmocka_unit_test(test_best),
 		cmocka_unit_test(test_doctor),
 		cmocka_unit_test(test_events),
