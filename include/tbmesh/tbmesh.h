@@ -45,6 +45,7 @@ struct tbmesh_peer {
 	char best_link[TBMESH_TEXT];
 	struct tbmesh_rtt rtt;                                /* of its best link, idle */
 	struct tbmesh_bandwidth aggregate_up, aggregate_down; /* on all its links at the same time */
+	char note[4 * TBMESH_TEXT]; /* it is not reached by its best measured link: which, and why; "" all is well */
 };
 struct tbmesh_link {
 	char id[TBMESH_TEXT], peer[TBMESH_TEXT], interface[TBMESH_TEXT];
@@ -97,6 +98,11 @@ TBMESH_API int tbmesh_links(struct tbmesh *t, struct tbmesh_link **ret, size_t *
 /* Best first, viable ones in front. */
 TBMESH_API int tbmesh_best(struct tbmesh *t, const struct tbmesh_query *q, struct tbmesh_candidate **ret, size_t *ret_count);
 TBMESH_API void tbmesh_free(void *list);
+
+/* For who wants no more: what the mesh carries in all, how many peers are up, who is best (-ENOENT: nobody is viable). */
+TBMESH_API int tbmesh_total(struct tbmesh *t, uint64_t *ret_up_bps, uint64_t *ret_down_bps);
+TBMESH_API int tbmesh_active_peers(struct tbmesh *t, unsigned *ret);
+TBMESH_API int tbmesh_best_peer(struct tbmesh *t, const struct tbmesh_query *q, char ret[TBMESH_TEXT]);
 
 /* Events with a number larger than since (0: all that are kept) are handed to the callback by tbmesh_dispatch, in order,
  * each once; lost: how many before this one are no longer known. The callback may ask the node. -EALREADY: there is one. */

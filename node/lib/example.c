@@ -43,6 +43,13 @@ int main(int argc, char **argv)
 			printf("4K60 to %s: %s (%s)\n", best[i].peer, best[i].viable ? "yes" : "no", best[i].reason);
 		tbmesh_free(best);
 	}
+	char name[TBMESH_TEXT];
+	uint64_t up_bps, down_bps;
+	unsigned peers_up;
+	if (tbmesh_total(t, &up_bps, &down_bps) == 0 && tbmesh_active_peers(t, &peers_up) == 0 &&
+		tbmesh_best_peer(t, &(struct tbmesh_query){ .criterion = TBMESH_FOR_LATENCY }, name) == 0)
+		printf("in all %.2f Gb/s up, %.2f down, %u active; nearest: %s\n", (double)up_bps / 1e9,
+			(double)down_bps / 1e9, peers_up, name);
 	r = tbmesh_watch(t, 0, seen, NULL);
 	for (struct pollfd p = { .fd = tbmesh_fd(t), .events = POLLIN }; r == 0 && poll(&p, 1, seconds * 1000) > 0;)
 		tbmesh_dispatch(t);

@@ -163,6 +163,7 @@ int tbmesh_peers(struct tbmesh *t, struct tbmesh_peer **ret, size_t *ret_count)
 		copy(out[i].version, sizeof out[i].version, p->version);
 		copy(out[i].state, sizeof out[i].state, p->state);
 		copy(out[i].best_link, sizeof out[i].best_link, p->best_link);
+		copy(out[i].note, sizeof out[i].note, p->note);
 		out[i].links_up = p->links_up;
 		out[i].gpus = p->gpus;
 		out[i].rtt = read_rtt(p->rtt);
@@ -253,6 +254,40 @@ int tbmesh_best(struct tbmesh *t, const struct tbmesh_query *q, struct tbmesh_ca
 	*ret = out;
 	*ret_count = count;
 	return 0;
+}
+
+int tbmesh_total(struct tbmesh *t, uint64_t *ret_up_bps, uint64_t *ret_down_bps)
+{
+	struct tbmesh_status s;
+	int r = tbmesh_status(t, &s);
+	if (r < 0)
+		return r;
+	*ret_up_bps = s.mesh_up_bps;
+	*ret_down_bps = s.mesh_down_bps;
+	return 0;
+}
+
+int tbmesh_active_peers(struct tbmesh *t, unsigned *ret)
+{
+	struct tbmesh_status s;
+	int r = tbmesh_status(t, &s);
+	if (r == 0)
+		*ret = s.peers_up;
+	return r;
+}
+
+int tbmesh_best_peer(struct tbmesh *t, const struct tbmesh_query *q, char ret[TBMESH_TEXT])
+{
+	struct tbmesh_candidate *list;
+	size_t count;
+	int r = tbmesh_best(t, q, &list, &count);
+	if (r < 0)
+		return r;
+	r = count && list[0].viable ? 0 : -ENOENT;
+	if (r == 0)
+		memcpy(ret, list[0].peer, TBMESH_TEXT);
+	tbmesh_free(list);
+	return r;
 }
 
 void tbmesh_free(void *list)
