@@ -430,14 +430,33 @@ static void clear_inline_blocks(const struct device *device, VkDescriptorSet set
 	}
 }
 
+/* What a set has of a layout that leaves the number of its last descriptors open. */
+static void fix_last_count(struct decoding *d, const struct object *layout, const VkDescriptorSetAllocateInfo *info,
+	struct set_need *need, struct set_shape **ret_shape)
+{
+	const VkDescriptorSetVariableDescriptorCountAllocateInfo *own = info->pNext; /* nothing else is decoded */
+	const struct shape_binding *last = &layout->shape->bindings[layout->shape->count - 1];
+	uint32_t count = own && own->descriptorSetCount ? own->pDescriptorCounts[0] : 0;
+
+	if (count > last->count)
+		malformed(d);
+	if (last->type < SET_CORE_TYPES)
+		need->counts[last->type] -= last->count - count;
+	*ret_shape = set_shape_of(layout->shape, count);
+	if (!*ret_shape)
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
+}
+
 static void create_set(struct decoding *d, const struct record_view *record)
 {
 	const struct object *layout = dependency_of_type(d->x, record, VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT);
 	struct wire_vkAllocateDescriptorSets v;
 	VkDescriptorSetAllocateInfo info;
 	VkDescriptorSet set = VK_NULL_HANDLE;
+	struct set_shape *shape = NULL;
 	struct set_pool *pool = NULL;
 	struct object *object;
+	struct set_need need;
 	VkResult result;
 
 	if (!wire_decode_vkAllocateDescriptorSets(&d->reader, &v))
@@ -445,10 +464,15 @@ static void create_set(struct decoding *d, const struct record_view *record)
 	info = *v.pAllocateInfo;
 	if (!layout || layout->handle != (uint64_t)info.pSetLayouts[0])
 		malformed(d);
-	result = set_pools_allocate(&d->x->sets, layout->need, &info, &set, &pool);
+	need = *layout->need;
+	if (layout->shape->variable)
+		fix_last_count(d, layout, &info, &need, &shape);
+	else
+		info.pNext = NULL;
+	result = set_pools_allocate(&d->x->sets, &need, &info, &set, &pool);
 	object = add(d, VK_OBJECT_TYPE_DESCRIPTOR_SET, result, (uint64_t)set);
 	object->pool = pool;
-	object->shape = set_shape_ref(layout->shape);
+	object->shape = shape ? shape : set_shape_ref(layout->shape);
 	clear_inline_blocks(&d->x->device, set, object->shape);
 	if (!holds_set(object))
 		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);

@@ -1,6 +1,7 @@
 #include "migrate/exec/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "migrate/exec/image.h"
 #include "proto/vk/wire_gen.h"
@@ -9,6 +10,7 @@
 
 struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
 {
+	const VkDescriptorSetLayoutBindingFlagsCreateInfo *flags = info->pNext; /* nothing else is decoded */
 	struct set_shape *s = calloc(1, sizeof(*s) + info->bindingCount * sizeof(s->bindings[0]));
 
 	if (!s)
@@ -26,7 +28,26 @@ struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
 		if (b->descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ||
 			b->descriptorType == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
 			s->dynamic += b->descriptorCount;
+		if (flags && i < flags->bindingCount &&
+			(flags->pBindingFlags[i] & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT))
+			s->variable = true;
 	}
+	return s;
+}
+
+struct set_shape *set_shape_of(const struct set_shape *layout, uint32_t last_count)
+{
+	size_t size = sizeof(*layout) + layout->count * sizeof(layout->bindings[0]);
+	struct set_shape *s = malloc(size);
+	struct shape_binding *last;
+
+	if (!s)
+		return NULL;
+	memcpy(s, layout, size);
+	s->references = 1;
+	last = &s->bindings[s->count - 1];
+	s->descriptors -= shape_descriptors(last->type, last->count - last_count);
+	last->count = last_count;
 	return s;
 }
 
@@ -47,11 +68,11 @@ static bool same_shape(const struct set_shape *a, const struct set_shape *b)
 {
 	if (a == b)
 		return true;
-	if (!a || !b || a->count != b->count)
+	if (!a || !b || a->count != b->count || a->variable != b->variable)
 		return false;
 	for (uint32_t i = 0; i < a->count; i++) {
 		if (a->bindings[i].binding != b->bindings[i].binding || a->bindings[i].type != b->bindings[i].type ||
-			a->bindings[i].count != b->bindings[i].count)
+			(a->bindings[i].count != b->bindings[i].count && !(a->variable && i + 1 == a->count)))
 			return false;
 	}
 	return true;

@@ -17,6 +17,7 @@ struct set_shape {
 	unsigned references;
 	uint32_t count, dynamic; /* bindings; descriptors with a dynamic offset */
 	size_t descriptors;      /* in all */
+	bool variable;           /* a set has its own number of its last binding's, at most the layout's */
 	struct shape_binding {
 		uint32_t binding, type, count;
 		bool immutable; /* has samplers of its own */
@@ -36,6 +37,8 @@ struct layout_shape {
 
 /* NULL when out of memory. */
 struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info);
+/* Of one set of such a layout. NULL when out of memory. */
+struct set_shape *set_shape_of(const struct set_shape *layout, uint32_t last_count);
 struct set_shape *set_shape_ref(struct set_shape *s);
 void set_shape_unref(struct set_shape *s); /* NULL is fine */
 /* layouts: the objects of info's set layouts, in order. */

@@ -167,7 +167,7 @@ static void chain_features(struct features *f, const struct device *d, const str
 }
 
 /* What no workload is offered, and what costs or forbids something when it is on. */
-static void drop_features(struct features *f)
+static void drop_features(struct features *f, bool robust_late)
 {
 	VkPhysicalDeviceFeatures *core = &f->core.features;
 
@@ -180,6 +180,16 @@ static void drop_features(struct features *f)
 	core->sparseResidency8Samples = VK_FALSE;
 	core->sparseResidency16Samples = VK_FALSE;
 	core->sparseResidencyAliased = VK_FALSE;
+	/* Workloads are offered the one, and no updates after bind that forbid it. */
+	if (!robust_late) {
+		f->vulkan12.descriptorBindingUniformBufferUpdateAfterBind = VK_FALSE;
+		f->vulkan12.descriptorBindingStorageBufferUpdateAfterBind = VK_FALSE;
+		f->vulkan12.descriptorBindingUniformTexelBufferUpdateAfterBind = VK_FALSE;
+		f->vulkan12.descriptorBindingStorageTexelBufferUpdateAfterBind = VK_FALSE;
+		f->vulkan13.descriptorBindingInlineUniformBlockUpdateAfterBind = VK_FALSE;
+		f->inline_uniform.descriptorBindingInlineUniformBlockUpdateAfterBind = VK_FALSE;
+		f->vulkan12.descriptorIndexing = VK_FALSE;
+	}
 	f->vulkan11.protectedMemory = VK_FALSE;
 	f->vulkan12.bufferDeviceAddress = VK_FALSE;
 	f->vulkan12.bufferDeviceAddressCaptureReplay = VK_FALSE;
@@ -214,12 +224,20 @@ static VkResult make_device(struct device *d, char *why, size_t why_size)
 		.queueCreateInfoCount = 1,
 		.pQueueCreateInfos = &queue,
 	};
+	VkPhysicalDeviceVulkan12Properties properties12 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+	};
+	VkPhysicalDeviceProperties2 properties = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &properties12,
+	};
 	VkResult result = choose_extensions(d, &extensions);
 
 	if (result >= 0) {
 		chain_features(&features, d, &extensions);
 		vkGetPhysicalDeviceFeatures2(d->physical, &features.core);
-		drop_features(&features);
+		vkGetPhysicalDeviceProperties2(d->physical, &properties);
+		drop_features(&features, properties12.robustBufferAccessUpdateAfterBind);
 		info.enabledExtensionCount = extensions.count;
 		info.ppEnabledExtensionNames = extensions.names;
 		result = vkCreateDevice(d->physical, &info, NULL, &d->handle);

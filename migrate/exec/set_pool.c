@@ -4,6 +4,7 @@
 
 #define POOL_SETS 256u
 #define POOL_SETS_OF_ITS_KIND 64u /* as many sets as the one that the pool was made for fit in any case */
+#define POOL_DESCRIPTORS 65536u   /* of a type, as long as one set has no more */
 #define POOLS_TRIED 4
 
 void set_pools_init(struct set_pools *p, const struct device *d)
@@ -14,7 +15,7 @@ void set_pools_init(struct set_pools *p, const struct device *d)
 
 VkResult set_need_of_layout(const VkDescriptorSetLayoutCreateInfo *info, struct set_need *ret_need)
 {
-	struct set_need need = { 0 };
+	struct set_need need = { .late = info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_UPDATE_AFTER_BIND_POOL_BIT };
 
 	for (uint32_t i = 0; i < info->bindingCount; i++) {
 		const VkDescriptorSetLayoutBinding *binding = &info->pBindings[i];
@@ -44,7 +45,8 @@ static VkResult make_pool(struct set_pools *p, const struct set_need *need, stru
 	VkDescriptorPoolCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
 		.pNext = need->inline_blocks ? &blocks : NULL,
-		.flags = VK_DESCRIPTOR_POOL_CREATE_FREE_DESCRIPTOR_SET_BIT,
+		.flags = VK_DESCRIPTOR_POOL_CREATE_FREE_DESCRIPTOR_SET_BIT |
+			(need->late ? VK_DESCRIPTOR_POOL_CREATE_UPDATE_AFTER_BIND_BIT : 0),
 		.maxSets = POOL_SETS,
 		.pPoolSizes = sizes,
 	};
@@ -56,13 +58,15 @@ static VkResult make_pool(struct set_pools *p, const struct set_need *need, stru
 	for (uint32_t type = 0; type < SET_CORE_TYPES; type++) {
 		uint64_t count = (uint64_t)need->counts[type] * POOL_SETS_OF_ITS_KIND;
 
+		/* Of large arrays one set may be all that there is. */
+		if (count > POOL_DESCRIPTORS)
+			count = need->counts[type] > POOL_DESCRIPTORS ? need->counts[type] : POOL_DESCRIPTORS;
+
 		/* Layouts like the common ones share a pool. */
 		if (type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER && count < 4 * POOL_SETS)
 			count = 4 * POOL_SETS;
 		if (type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER && count < POOL_SETS)
 			count = POOL_SETS;
-		if (count > UINT32_MAX)
-			count = need->counts[type];
 		if (count)
 			sizes[info.poolSizeCount++] = (VkDescriptorPoolSize){ (VkDescriptorType)type, (uint32_t)count };
 	}
@@ -75,6 +79,7 @@ static VkResult make_pool(struct set_pools *p, const struct set_need *need, stru
 		free(pool);
 		return result;
 	}
+	pool->late = need->late;
 	list_insert(&p->pools, &pool->link);
 	*ret_pool = pool;
 	return VK_SUCCESS;
@@ -89,6 +94,8 @@ VkResult set_pools_allocate(struct set_pools *p, const struct set_need *need, Vk
 	int tried = 0;
 
 	list_for_each(pool, &p->pools, struct set_pool, link) {
+		if (pool->late != need->late)
+			continue;
 		if (tried++ == POOLS_TRIED)
 			break;
 		if (pool->sets == POOL_SETS)

@@ -16,11 +16,13 @@
 struct set_need {
 	uint32_t counts[SET_CORE_TYPES];
 	uint32_t inline_bytes, inline_blocks;
+	bool late; /* updated after they are bound: of pools of their own */
 };
 
 struct set_pool {
 	struct list link;
 	VkDescriptorPool handle;
+	bool late;
 	uint32_t sets; /* alive in it */
 };
 

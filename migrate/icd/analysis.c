@@ -1,6 +1,9 @@
-/* What may a recording read and write? Sound, because there are no buffer addresses and no updates after bind: a shader reaches
- * memory only through the descriptors of its bindings. */
+/* What may a recording read and write? Sound, because there are no buffer addresses: a shader reaches memory only through the
+ * descriptors of its bindings. They are looked up while it is recorded; those of bindings that may be updated after they are bound,
+ * when it is submitted: from then on none that it uses may change. */
 #include "migrate/icd/command.h"
+
+#define LATES_SEARCHED 256u
 
 void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size)
 {
@@ -60,6 +63,70 @@ static void analyse_descriptor(
 		icd_analyse_read(cb, buffer, 0, buffer->size);
 }
 
+/* All that were ever written: which of them a shader uses is its secret. */
+static void analyse_binding(
+	struct icd_command_buffer *cb, const struct icd_set *set, const struct icd_binding *b, bool writable)
+{
+	uint32_t end = b->first + icd_set_count(set, b);
+	if (end > set->written_end)
+		end = set->written_end;
+	for (uint32_t i = b->first; i < end; i++)
+		analyse_descriptor(cb, b->type, &set->descriptors[i], writable);
+}
+
+static void put_late(struct icd_command_buffer *cb, const struct icd_set *set, const struct icd_binding *b, bool writable)
+{
+	const struct icd_late late = { set, b, writable }, *all = (const struct icd_late *)(const void *)cb->lates.data;
+	size_t count = cb->lates.size / sizeof(late);
+	/* One that is there already is enough, unless images came in between that share its memory: that is not looked for. */
+	for (size_t n = count; n > 0 && count - n < LATES_SEARCHED; n--)
+		if (all[n - 1].set == set && all[n - 1].binding == b && all[n - 1].writable >= writable)
+			return;
+	const struct icd_image_use place = { .begin = count };
+	buf_append(&cb->lates, &late, sizeof(late));
+	buf_append(&cb->images, &place, sizeof(place));
+}
+
+void icd_lates_add(struct icd_command_buffer *cb, const struct icd_command_buffer *secondary)
+{
+	struct icd_image_use *uses = (struct icd_image_use *)(void *)cb->images.data;
+	size_t base = cb->lates.size / sizeof(struct icd_late);
+	if (!secondary->lates.size || cb->images.failed)
+		return;
+	for (size_t n = (cb->images.size - secondary->images.size) / sizeof(*uses); n < cb->images.size / sizeof(*uses); n++)
+		if (!uses[n].id)
+			uses[n].begin += base;
+	buf_append(&cb->lates, secondary->lates.data, secondary->lates.size);
+}
+
+const struct icd_command_buffer *icd_lates_resolve(const struct icd_command_buffer *cb, struct icd_command_buffer *scratch)
+{
+	const struct icd_late *lates = (const struct icd_late *)(const void *)cb->lates.data;
+	const struct icd_image_use *uses = (const struct icd_image_use *)(const void *)cb->images.data;
+	if (!cb->lates.size)
+		return cb;
+	icd_ranges_clear(&scratch->captures);
+	icd_ranges_clear(&scratch->writes);
+	buf_clear(&scratch->images);
+	icd_ranges_add_all(&scratch->captures, &cb->captures);
+	icd_ranges_add_all(&scratch->writes, &cb->writes);
+	scratch->writes_host = cb->writes_host;
+	for (size_t n = 0; n < cb->images.size / sizeof(*uses); n++) {
+		if (!uses[n].id) {
+			const struct icd_late *late = &lates[uses[n].begin];
+			analyse_binding(scratch, late->set, late->binding, late->writable);
+			continue;
+		}
+		if (uses[n].memory)
+			icd_image_uses_overwrite(
+				&scratch->images, uses[n].memory, uses[n].begin, uses[n].end - uses[n].begin);
+		buf_append(&scratch->images, &uses[n], sizeof(uses[n]));
+	}
+	icd_ranges_tidy(&scratch->captures);
+	icd_ranges_tidy(&scratch->writes);
+	return scratch;
+}
+
 void icd_analyse_use(struct icd_command_buffer *cb, struct icd_bound *bound)
 {
 	if (!bound->changed || !bound->pipeline)
@@ -71,9 +138,11 @@ void icd_analyse_use(struct icd_command_buffer *cb, struct icd_bound *bound)
 		if (!set)
 			continue;
 		const struct icd_binding *b = icd_set_layout_find(set->layout, use->binding);
-		if (b && b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+		if (!b || b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
 			continue; /* it has its bytes */
-		for (uint32_t element = 0; b && element < b->count; element++)
-			analyse_descriptor(cb, b->type, &set->descriptors[b->first + element], use->writable);
+		if (b->late)
+			put_late(cb, set, b, use->writable);
+		else
+			analyse_binding(cb, set, b, use->writable);
 	}
 }

@@ -72,6 +72,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 	buf_clear(&cb->events);
 	buf_clear(&cb->secondaries);
 	buf_clear(&cb->images);
+	buf_clear(&cb->lates);
 	icd_ranges_clear(&cb->captures);
 	icd_ranges_clear(&cb->writes);
 	cb->failed = cb->sent = cb->writes_host = cb->in_pass = false;
@@ -88,6 +89,7 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	buf_finish(&cb->events);
 	buf_finish(&cb->secondaries);
 	buf_finish(&cb->images);
+	buf_finish(&cb->lates);
 	buf_finish(&cb->pushed_writes);
 	buf_finish(&cb->pushed_images);
 	buf_finish(&cb->layouts);
@@ -192,7 +194,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	icd_ranges_tidy(&cb->writes);
 	clear_bound(cb);
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->images.failed || cb->captures.failed || cb->writes.failed || !icd_recording_fits(cb))
+		cb->images.failed || cb->lates.failed || cb->captures.failed || cb->writes.failed || !icd_recording_fits(cb))
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
 }
@@ -260,7 +262,7 @@ static struct icd_set *pushed_set(
 		return NULL;
 	if (!bound->pushed[set] || bound->pushed[set]->layout != l->sets[set]) {
 		icd_set_free(bound->pushed[set]);
-		bound->pushed[set] = icd_set_create(l->sets[set]);
+		bound->pushed[set] = icd_set_create(l->sets[set], 0);
 		cb->failed |= !bound->pushed[set];
 	}
 	bound->sets[set] = bound->pushed[set];
@@ -572,6 +574,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32
 		icd_ranges_add_all(&cb->captures, &secondary->captures);
 		icd_ranges_add_all(&cb->writes, &secondary->writes);
 		icd_image_uses_add(&cb->images, &secondary->images, &secondary->writes);
+		icd_lates_add(cb, secondary);
 		cb->writes_host |= secondary->writes_host;
 		buf_append(&cb->events, secondary->events.data, secondary->events.size);
 		buf_append(&cb->secondaries, &secondary, sizeof(struct icd_command_buffer *));

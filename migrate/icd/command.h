@@ -16,6 +16,13 @@ struct icd_event_use {
 	enum icd_event_action action;
 };
 
+/* A binding that is updated after it is bound: what its descriptors name is looked up at each submission. */
+struct icd_late {
+	const struct icd_set *set;
+	const struct icd_binding *binding;
+	bool writable;
+};
+
 struct icd_command_pool {
 	struct icd_object object;
 	struct list buffers;
@@ -45,6 +52,7 @@ struct icd_command_buffer {
 	struct buf events;      /* struct icd_event_use[], in order */
 	struct buf secondaries; /* struct icd_command_buffer *[] */
 	struct buf images;      /* struct icd_image_use[]: what it leaves in images, in order */
+	struct buf lates;       /* struct icd_late[]; where they come in among the images: entries without an id */
 	struct buf layouts;     /* struct icd_pipeline_layout *[], referenced */
 	struct buf queries;     /* struct icd_query_use[]: written or reset since the last copies */
 	/* Bound state while recording. */
@@ -62,6 +70,12 @@ void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_ima
 	uint32_t layer, uint32_t layers);
 /* What a multisampled image holds is used; of others nothing need be told. */
 void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i);
+
+/* Behind icd_image_uses_add of the secondary's images. */
+void icd_lates_add(struct icd_command_buffer *cb, const struct icd_command_buffer *secondary);
+/* What the recording touches if it is submitted now, in captures, writes, images and writes_host: the recording itself, or `scratch`. Under
+ * the device's mutex. */
+const struct icd_command_buffer *icd_lates_resolve(const struct icd_command_buffer *cb, struct icd_command_buffer *scratch);
 
 /* recording.c: the recording as UPDATEs. */
 bool icd_recording_fits(const struct icd_command_buffer *cb);                 /* it can be sent */

@@ -21,14 +21,52 @@ static void descriptor_unref(const struct icd_descriptor *x)
 	icd_sampler_unref(x->sampler);
 }
 
-struct icd_set *icd_set_create(struct icd_set_layout *layout)
+static const struct icd_binding *last_binding(const struct icd_set_layout *l)
 {
-	struct icd_set *s =
-		icd_object_create(sizeof(*s) + layout->descriptor_count * sizeof(s->descriptors[0]) + layout->inline_bytes);
+	return l->binding_count ? &l->bindings[l->binding_count - 1] : NULL;
+}
+
+uint32_t icd_set_count(const struct icd_set *s, const struct icd_binding *b)
+{
+	return b == last_binding(s->layout) ? s->last_count : b->count;
+}
+
+/* What a set of the layout takes of its pool. */
+struct taken {
+	uint32_t descriptors[ICD_POOL_TYPES], inline_bytes, inline_count, total;
+};
+
+static struct taken taken_by(const struct icd_set_layout *l, uint32_t last_count)
+{
+	const struct icd_binding *last = last_binding(l);
+	struct taken t = { .inline_bytes = l->inline_bytes, .inline_count = l->inline_count, .total = l->descriptor_count };
+	memcpy(t.descriptors, l->needs, sizeof(t.descriptors));
+	if (!last)
+		return t;
+	uint32_t less = last->count - last_count;
+	if (last->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
+		t.inline_bytes -= less;
+		return t;
+	}
+	t.total -= less;
+	if ((uint32_t)last->type < ICD_POOL_TYPES)
+		t.descriptors[last->type] -= less;
+	return t;
+}
+
+struct icd_set *icd_set_create(struct icd_set_layout *layout, uint32_t variable_count)
+{
+	const struct icd_binding *last = last_binding(layout);
+	uint32_t most = last ? last->count : 0;
+	uint32_t last_count = layout->variable && variable_count < most ? variable_count : most;
+	const struct taken t = taken_by(layout, last_count);
+	struct icd_set *s = icd_object_create(sizeof(*s) + t.total * sizeof(s->descriptors[0]) + t.inline_bytes);
 	if (!s)
 		return NULL;
+	s->last_count = last_count;
+	s->descriptor_count = t.total;
 	list_init(&s->link);
-	s->inline_bytes = (unsigned char *)&s->descriptors[layout->descriptor_count];
+	s->inline_bytes = (unsigned char *)&s->descriptors[s->descriptor_count];
 	s->layout = icd_set_layout_ref(layout);
 	return s;
 }
@@ -37,7 +75,7 @@ void icd_set_free(struct icd_set *s)
 {
 	if (!s)
 		return;
-	for (uint32_t i = 0; i < s->layout->descriptor_count; i++) {
+	for (uint32_t i = 0; i < s->written_end; i++) {
 		descriptor_unref(&s->descriptors[i]);
 	}
 	list_remove(&s->link);
@@ -80,10 +118,11 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorPool(VkDevice device, const V
 
 static void destroy_set(struct icd_device *d, struct icd_set *s)
 {
+	const struct taken t = taken_by(s->layout, s->last_count);
 	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++)
-		s->pool->left[i] += s->layout->needs[i];
-	s->pool->inline_bytes += s->layout->inline_bytes;
-	s->pool->inline_count += s->layout->inline_count;
+		s->pool->left[i] += t.descriptors[i];
+	s->pool->inline_bytes += t.inline_bytes;
+	s->pool->inline_count += t.inline_count;
 	s->pool->set_count--;
 	icd_record_plain(d, RECORD_DESTROY, s->object.id);
 	icd_set_free(s);
@@ -121,19 +160,30 @@ static VkResult allocate_set(
 {
 	struct icd_pool *p = ICD_FROM(icd_pool, info->descriptorPool);
 	struct icd_set_layout *layout = ICD_FROM(icd_set_layout, info->pSetLayouts[index]);
-	if (p->set_count >= p->max_sets || layout->inline_bytes > p->inline_bytes || layout->inline_count > p->inline_count)
-		return VK_ERROR_OUT_OF_POOL_MEMORY;
-	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++) {
-		if (layout->needs[i] > p->left[i])
-			return VK_ERROR_OUT_OF_POOL_MEMORY;
-	}
-	struct icd_set *s = icd_set_create(layout);
+	const VkDescriptorSetVariableDescriptorCountAllocateInfo *counts =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_ALLOCATE_INFO);
+	struct icd_set *s =
+		icd_set_create(layout, counts && index < counts->descriptorSetCount ? counts->pDescriptorCounts[index] : 0);
 	if (!s)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	const struct taken t = taken_by(layout, s->last_count);
+	bool fits = p->set_count < p->max_sets && t.inline_bytes <= p->inline_bytes && t.inline_count <= p->inline_count;
+	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++)
+		fits = fits && t.descriptors[i] <= p->left[i];
+	if (!fits) {
+		icd_set_free(s);
+		return VK_ERROR_OUT_OF_POOL_MEMORY;
+	}
 	s->object.id = icd_new_id(d);
 	s->pool = p;
+	const VkDescriptorSetVariableDescriptorCountAllocateInfo own_count = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_ALLOCATE_INFO,
+		.descriptorSetCount = 1,
+		.pDescriptorCounts = &s->last_count,
+	};
 	const VkDescriptorSetAllocateInfo sent = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+		.pNext = layout->variable ? &own_count : NULL,
 		.descriptorPool = info->descriptorPool,
 		.descriptorSetCount = 1,
 		.pSetLayouts = &info->pSetLayouts[index],
@@ -145,9 +195,9 @@ static VkResult allocate_set(
 		return result;
 	}
 	for (uint32_t i = 0; i < ICD_POOL_TYPES; i++)
-		p->left[i] -= layout->needs[i];
-	p->inline_bytes -= layout->inline_bytes;
-	p->inline_count -= layout->inline_count;
+		p->left[i] -= t.descriptors[i];
+	p->inline_bytes -= t.inline_bytes;
+	p->inline_count -= t.inline_count;
 	p->set_count++;
 	list_append(&p->sets, &s->link);
 	*ret_set = ICD_HANDLE(VkDescriptorSet, s);
@@ -227,10 +277,17 @@ static VkResult store(struct icd_device *d, struct icd_set *s, const struct icd_
 	if (old->buffer == x->buffer && old->view == x->view && old->image == x->image && old->sampler == x->sampler &&
 		old->offset == x->offset && old->range == x->range && (x->buffer || x->view || x->image))
 		return VK_SUCCESS;
+	bool shared = d && b->late; /* with submissions and with updates by other threads */
+	if (shared)
+		pthread_mutex_lock(&d->mutex);
 	struct icd_descriptor before = *old;
 	*old = *x;
+	if (s->written_end <= b->first + element)
+		s->written_end = b->first + element + 1;
 	descriptor_ref(x);
 	descriptor_unref(&before);
+	if (shared)
+		pthread_mutex_unlock(&d->mutex);
 	if (!d)
 		return VK_SUCCESS;
 	if (is_buffer(b->type))
@@ -256,14 +313,15 @@ static VkResult store(struct icd_device *d, struct icd_set *s, const struct icd_
 
 /* A place in a set; behind a binding's last element comes the next binding's first (VkWriteDescriptorSet, "consecutive binding updates"). */
 struct cursor {
+	const struct icd_set *set;
 	const struct icd_binding *binding, *end;
 	uint32_t element;
 };
 
 static bool cursor_settle(struct cursor *c)
 {
-	while (c->binding && c->binding < c->end && c->element >= c->binding->count) {
-		c->element -= c->binding->count;
+	while (c->binding && c->binding < c->end && c->element >= icd_set_count(c->set, c->binding)) {
+		c->element -= icd_set_count(c->set, c->binding);
 		c->binding++;
 	}
 	return c->binding && c->binding < c->end;
@@ -271,7 +329,7 @@ static bool cursor_settle(struct cursor *c)
 
 static struct cursor cursor_at(const struct icd_set *s, uint32_t binding, uint32_t element)
 {
-	return (struct cursor){ icd_set_layout_find(s->layout, binding), s->layout->bindings + s->layout->binding_count,
+	return (struct cursor){ s, icd_set_layout_find(s->layout, binding), s->layout->bindings + s->layout->binding_count,
 		element };
 }
 
@@ -280,7 +338,7 @@ static VkResult tell_inline(struct icd_device *d, struct icd_set *s, const struc
 {
 	const VkWriteDescriptorSetInlineUniformBlock block = {
 		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET_INLINE_UNIFORM_BLOCK,
-		.dataSize = b->count,
+		.dataSize = icd_set_count(s, b),
 		.pData = s->inline_bytes + b->first,
 	};
 	const VkWriteDescriptorSet write = {
@@ -288,7 +346,7 @@ static VkResult tell_inline(struct icd_device *d, struct icd_set *s, const struc
 		.pNext = &block,
 		.dstSet = ICD_HANDLE(VkDescriptorSet, s),
 		.dstBinding = b->binding,
-		.descriptorCount = b->count,
+		.descriptorCount = icd_set_count(s, b),
 		.descriptorType = VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK,
 	};
 	wire_encode_vkUpdateDescriptorSets(icd_record_begin(d), &write);
@@ -302,7 +360,7 @@ static VkResult write_inline(struct icd_device *d, struct icd_set *s, struct cur
 	VkResult result = VK_SUCCESS;
 	while (size && result == VK_SUCCESS && cursor_settle(&c) &&
 		c.binding->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
-		uint32_t part = c.binding->count - c.element;
+		uint32_t part = icd_set_count(s, c.binding) - c.element;
 		part = part < size ? part : size;
 		memmove(s->inline_bytes + c.binding->first + c.element, from, part);
 		result = tell_inline(d, s, c.binding);
@@ -348,7 +406,7 @@ static VkResult copy_inline(struct icd_device *d, const struct icd_set *from, st
 	VkResult result = VK_SUCCESS;
 	while (size && result == VK_SUCCESS && cursor_settle(&source) &&
 		source.binding->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
-		uint32_t part = source.binding->count - source.element;
+		uint32_t part = icd_set_count(from, source.binding) - source.element;
 		part = part < size ? part : size;
 		result = write_inline(d, to, target, from->inline_bytes + source.binding->first + source.element, part);
 		source.element += part;

@@ -15,6 +15,7 @@ struct icd_binding {
 	uint32_t first_dynamic; /* index of its first dynamic offset, for dynamic types */
 	VkShaderStageFlags stages;
 	bool immutable; /* has its samplers in the layout */
+	bool late;      /* UPDATE_AFTER_BIND: what its descriptors are counts at submission, not while recording */
 };
 
 /* Sets and pipeline layouts refer to it after the program destroyed it. */
@@ -24,6 +25,8 @@ struct icd_set_layout {
 	uint32_t descriptor_count, dynamic_count, binding_count;
 	uint32_t needs[ICD_POOL_TYPES];      /* descriptors of a set by type */
 	uint32_t inline_bytes, inline_count; /* of inline uniform blocks, which have no descriptors */
+	bool variable;                       /* the last binding's count is its most: each set has its own */
+	bool late_pool;                      /* UPDATE_AFTER_BIND_POOL: other limits hold */
 	struct icd_binding bindings[];       /* ascending */
 };
 
@@ -48,6 +51,9 @@ struct icd_set {
 	struct icd_pool *pool;         /* NULL: pushed descriptors of a command buffer */
 	struct list link;              /* in the pool */
 	struct icd_set_layout *layout; /* referenced */
+	uint32_t last_count;           /* elements of its last binding */
+	uint32_t descriptor_count;     /* in all */
+	uint32_t written_end;          /* behind the last one that was ever written */
 	unsigned char *inline_bytes;   /* of its inline uniform blocks; behind the descriptors */
 	struct icd_descriptor descriptors[];
 };
@@ -78,8 +84,10 @@ void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layou
 
 /* Samplers and images with or without them. */
 bool icd_is_image(VkDescriptorType type);
-/* A set without a pool; NULL when out of memory. */
-struct icd_set *icd_set_create(struct icd_set_layout *layout);
+/* A set without a pool; NULL when out of memory. variable_count: of the last binding, where the layout leaves it open. */
+struct icd_set *icd_set_create(struct icd_set_layout *layout, uint32_t variable_count);
+/* Elements of one of the layout's bindings in this set. */
+uint32_t icd_set_count(const struct icd_set *s, const struct icd_binding *b);
 void icd_set_free(struct icd_set *s);
 /* Stores what a write says. d: also tells the log (dstSet is the set); NULL: pushed descriptors, the recording tells. */
 VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write);

@@ -82,6 +82,7 @@ static const struct feature_field vulkan11_fields[] = {
 #define S VkPhysicalDeviceVulkan12Features
 static const struct feature_field vulkan12_fields[] = {
 	REAL(S, samplerMirrorClampToEdge),
+	REAL(S, descriptorIndexing),
 	REAL(S, drawIndirectCount),
 	REAL(S, samplerFilterMinmax),
 	REAL(S, shaderSampledImageArrayNonUniformIndexing),
@@ -99,6 +100,16 @@ static const struct feature_field vulkan12_fields[] = {
 	REAL(S, shaderStorageBufferArrayNonUniformIndexing),
 	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing),
 	REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
+	REAL(S, shaderInputAttachmentArrayDynamicIndexing),
+	REAL(S, shaderInputAttachmentArrayNonUniformIndexing),
+	REAL(S, descriptorBindingSampledImageUpdateAfterBind),
+	REAL(S, descriptorBindingStorageImageUpdateAfterBind),
+	REAL(S, descriptorBindingUniformBufferUpdateAfterBind),
+	REAL(S, descriptorBindingStorageBufferUpdateAfterBind),
+	REAL(S, descriptorBindingUniformTexelBufferUpdateAfterBind),
+	REAL(S, descriptorBindingStorageTexelBufferUpdateAfterBind),
+	REAL(S, descriptorBindingUpdateUnusedWhilePending),
+	REAL(S, descriptorBindingVariableDescriptorCount),
 	REAL(S, descriptorBindingPartiallyBound),
 	REAL(S, runtimeDescriptorArray),
 	REAL(S, scalarBlockLayout),
@@ -233,6 +244,16 @@ static const struct feature_field indexing_fields[] = {
 	REAL(S, shaderStorageImageArrayNonUniformIndexing),
 	REAL(S, shaderUniformTexelBufferArrayNonUniformIndexing),
 	REAL(S, shaderStorageTexelBufferArrayNonUniformIndexing),
+	REAL(S, shaderInputAttachmentArrayDynamicIndexing),
+	REAL(S, shaderInputAttachmentArrayNonUniformIndexing),
+	REAL(S, descriptorBindingSampledImageUpdateAfterBind),
+	REAL(S, descriptorBindingStorageImageUpdateAfterBind),
+	REAL(S, descriptorBindingUniformBufferUpdateAfterBind),
+	REAL(S, descriptorBindingStorageBufferUpdateAfterBind),
+	REAL(S, descriptorBindingUniformTexelBufferUpdateAfterBind),
+	REAL(S, descriptorBindingStorageTexelBufferUpdateAfterBind),
+	REAL(S, descriptorBindingUpdateUnusedWhilePending),
+	REAL(S, descriptorBindingVariableDescriptorCount),
 	REAL(S, descriptorBindingPartiallyBound),
 	REAL(S, runtimeDescriptorArray),
 };
@@ -274,6 +295,7 @@ static const struct feature_field memory_priority_fields[] = {
 #define S VkPhysicalDeviceInlineUniformBlockFeatures
 static const struct feature_field inline_block_fields[] = {
 	REAL(S, inlineUniformBlock),
+	REAL(S, descriptorBindingInlineUniformBlockUpdateAfterBind),
 };
 #undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
@@ -381,12 +403,47 @@ static void fill_core(const struct icd_physical *p, VkPhysicalDeviceFeatures *co
 	fill(core, real ? &real->features : NULL, core_fields, ARRAY_SIZE(core_fields));
 }
 
+/* Robust accesses are always offered: updates after bind only where they go with them. */
+bool icd_features_indexing(const struct icd_physical *p)
+{
+	const VkPhysicalDeviceVulkan12Properties *v =
+		description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, sizeof(*v));
+	return v && v->robustBufferAccessUpdateAfterBind;
+}
+
+static void drop_late(VkBaseOutStructure *s)
+{
+	switch ((int)s->sType) {
+	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES: {
+		VkPhysicalDeviceVulkan12Features *v = (void *)s;
+		v->descriptorIndexing = VK_FALSE;
+		v->descriptorBindingUniformBufferUpdateAfterBind = v->descriptorBindingStorageBufferUpdateAfterBind =
+			v->descriptorBindingUniformTexelBufferUpdateAfterBind =
+				v->descriptorBindingStorageTexelBufferUpdateAfterBind = VK_FALSE;
+		return;
+	}
+	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DESCRIPTOR_INDEXING_FEATURES: {
+		VkPhysicalDeviceDescriptorIndexingFeatures *v = (void *)s;
+		v->descriptorBindingUniformBufferUpdateAfterBind = v->descriptorBindingStorageBufferUpdateAfterBind =
+			v->descriptorBindingUniformTexelBufferUpdateAfterBind =
+				v->descriptorBindingStorageTexelBufferUpdateAfterBind = VK_FALSE;
+		return;
+	}
+	case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES:
+		((VkPhysicalDeviceInlineUniformBlockFeatures *)(void *)s)
+			->descriptorBindingInlineUniformBlockUpdateAfterBind = VK_FALSE;
+		return;
+	}
+}
+
 /* s: a struct of that type; all of its features are written, its head stays. */
 static void fill_struct(const struct icd_physical *p, const struct feature_struct *f, void *s)
 {
 	memset((char *)s + sizeof(VkBaseOutStructure), 0, f->last + sizeof(VkBool32) - sizeof(VkBaseOutStructure));
 	if (f->extension == ANY || p->extensions[f->extension])
 		fill(s, description_struct(&p->description, f->type, f->size), f->fields, f->field_count);
+	if (!icd_features_indexing(p))
+		drop_late(s);
 }
 
 void icd_features_fill(const struct icd_physical *p, VkPhysicalDeviceFeatures *core, void *chain)
@@ -429,6 +486,7 @@ bool icd_features_offered(const struct icd_physical *p, const VkPhysicalDeviceFe
 		} offered_struct;
 		if (!f)
 			continue;
+		((VkBaseOutStructure *)(void *)&offered_struct)->sType = f->type;
 		fill_struct(p, f, &offered_struct);
 		if (!covers(&offered_struct, s, sizeof(VkBaseOutStructure), f->last))
 			return false;

@@ -141,6 +141,8 @@ int icd_physical_init(struct icd_physical *p, struct icd_instance *instance, con
 void icd_physical_finish(struct icd_physical *p);
 /* features.c: masks and fills one chain; checks what a program asks for. */
 void icd_features_fill(const struct icd_physical *p, VkPhysicalDeviceFeatures *core, void *chain);
+/* Are updates after bind among what is offered? */
+bool icd_features_indexing(const struct icd_physical *p);
 bool icd_features_offered(const struct icd_physical *p, const VkPhysicalDeviceFeatures *core, const void *chain);
 
 #endif

@@ -49,15 +49,59 @@ static bool is_dynamic(VkDescriptorType type)
 	return type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC || type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
 }
 
-static void tell_binding_flags(struct icd_device *d, const VkDescriptorSetLayoutCreateInfo *info)
+#define F(member) ((uint32_t)offsetof(VkPhysicalDeviceVulkan12Features, descriptorBinding##member))
+/* The feature that lets descriptors of a type be updated after they are bound; 0: of another struct, or none. */
+static uint32_t late_feature(VkDescriptorType type)
+{
+	switch ((int)type) {
+	case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
+		return F(UniformBufferUpdateAfterBind);
+	case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
+		return F(StorageBufferUpdateAfterBind);
+	case VK_DESCRIPTOR_TYPE_SAMPLER:
+	case VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER:
+	case VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE:
+		return F(SampledImageUpdateAfterBind);
+	case VK_DESCRIPTOR_TYPE_STORAGE_IMAGE:
+		return F(StorageImageUpdateAfterBind);
+	case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
+		return F(UniformTexelBufferUpdateAfterBind);
+	case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
+		return F(StorageTexelBufferUpdateAfterBind);
+	}
+	return 0;
+}
+
+static void need_feature12(struct icd_device *d, uint32_t offset)
+{
+	icd_need(d, NEED_FEATURE, 1024 + offset, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, offset);
+}
+
+static void tell_binding_flags(struct icd_device *d, VkDescriptorType type, VkDescriptorBindingFlags flags)
+{
+	uint32_t late = late_feature(type);
+	if (flags & VK_DESCRIPTOR_BINDING_PARTIALLY_BOUND_BIT)
+		need_feature12(d, F(PartiallyBound));
+	if (flags & VK_DESCRIPTOR_BINDING_UPDATE_UNUSED_WHILE_PENDING_BIT)
+		need_feature12(d, F(UpdateUnusedWhilePending));
+	if (flags & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT)
+		need_feature12(d, F(VariableDescriptorCount));
+	if (!(flags & VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT))
+		return;
+	if (late)
+		need_feature12(d, late);
+	else if (type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+		icd_need(d, NEED_FEATURE, 37, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES,
+			offsetof(VkPhysicalDeviceInlineUniformBlockFeatures,
+				descriptorBindingInlineUniformBlockUpdateAfterBind));
+}
+#undef F
+
+static VkDescriptorBindingFlags binding_flags(const VkDescriptorSetLayoutCreateInfo *info, uint32_t index)
 {
 	const VkDescriptorSetLayoutBindingFlagsCreateInfo *flags =
 		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_BINDING_FLAGS_CREATE_INFO);
-	for (uint32_t i = 0; flags && i < flags->bindingCount; i++) {
-		if (flags->pBindingFlags[i] & VK_DESCRIPTOR_BINDING_PARTIALLY_BOUND_BIT)
-			icd_need(d, NEED_FEATURE, 35, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-				offsetof(VkPhysicalDeviceVulkan12Features, descriptorBindingPartiallyBound));
-	}
+	return flags && index < flags->bindingCount ? flags->pBindingFlags[index] : 0;
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, const VkDescriptorSetLayoutCreateInfo *info,
@@ -71,13 +115,18 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	l->object.id = icd_new_id(d);
 	l->references = 1;
 	l->binding_count = info->bindingCount;
+	l->late_pool = info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_UPDATE_AFTER_BIND_POOL_BIT;
 	for (uint32_t i = 0; i < info->bindingCount; i++) {
 		const VkDescriptorSetLayoutBinding *b = &info->pBindings[i];
+		const VkDescriptorBindingFlags flags = binding_flags(info, i);
+		l->variable = l->variable || (flags & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT);
+		tell_binding_flags(d, b->descriptorType, flags);
 		l->bindings[i] = (struct icd_binding){
 			.binding = b->binding,
 			.type = b->descriptorType,
 			.count = b->descriptorCount,
 			.stages = b->stageFlags,
+			.late = flags & VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT,
 			.immutable = b->pImmutableSamplers &&
 				(b->descriptorType == VK_DESCRIPTOR_TYPE_SAMPLER ||
 					b->descriptorType == VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER),
@@ -109,7 +158,6 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	if (l->inline_count)
 		icd_need(d, NEED_FEATURE, 36, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES,
 			offsetof(VkPhysicalDeviceInlineUniformBlockFeatures, inlineUniformBlock));
-	tell_binding_flags(d, info);
 	wire_encode_vkCreateDescriptorSetLayout(icd_record_begin(d), info, l->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, l->object.id, 0);
 	if (result != VK_SUCCESS) {
@@ -131,96 +179,185 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorSetLayout(
 	icd_set_layout_unref(l);
 }
 
-VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
-	VkDevice device, const VkDescriptorSetLayoutCreateInfo *info, VkDescriptorSetLayoutSupport *support)
+/* What all sets of a pipeline layout may have of a type, where they are updated after they are bound. */
+static uint32_t late_limit(const struct icd_physical *p, VkDescriptorType type)
 {
-	const struct icd_physical *p = ICD_FROM(icd_device, device)->physical;
+	const VkPhysicalDeviceVulkan12Properties *l =
+		description_struct(&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, sizeof(*l));
+	if (!l)
+		return 0;
+	switch ((int)type) {
+	case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
+		return l->maxDescriptorSetUpdateAfterBindUniformBuffers;
+	case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
+		return l->maxDescriptorSetUpdateAfterBindStorageBuffers;
+	case VK_DESCRIPTOR_TYPE_SAMPLER:
+		return l->maxDescriptorSetUpdateAfterBindSamplers;
+	case VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER:
+		return l->maxDescriptorSetUpdateAfterBindSamplers < l->maxDescriptorSetUpdateAfterBindSampledImages
+			? l->maxDescriptorSetUpdateAfterBindSamplers
+			: l->maxDescriptorSetUpdateAfterBindSampledImages;
+	case VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE:
+	case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
+		return l->maxDescriptorSetUpdateAfterBindSampledImages;
+	case VK_DESCRIPTOR_TYPE_STORAGE_IMAGE:
+	case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
+		return l->maxDescriptorSetUpdateAfterBindStorageImages;
+	}
+	return 0;
+}
+
+/* How many of this binding there may be, beside `others` in the set. */
+static uint64_t most_of(const struct icd_physical *p, const VkDescriptorSetLayoutCreateInfo *info,
+	const VkDescriptorSetLayoutBinding *b, uint64_t others)
+{
 	const VkPhysicalDeviceMaintenance3Properties *limits = description_struct(
 		&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, sizeof(*limits));
 	const VkPhysicalDeviceInlineUniformBlockProperties *blocks = description_struct(
 		&p->description, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_PROPERTIES, sizeof(*blocks));
-	uint64_t total = 0;
-	support->supported = VK_TRUE;
-	for (uint32_t i = 0; i < info->bindingCount; i++) {
-		if (info->pBindings[i].descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK) {
-			if (!blocks || info->pBindings[i].descriptorCount > blocks->maxInlineUniformBlockSize ||
-				info->pBindings[i].descriptorCount > ICD_MAX_INLINE_BYTES)
-				support->supported = VK_FALSE;
-			continue;
-		}
-		total += info->pBindings[i].descriptorCount;
-		if ((uint32_t)info->pBindings[i].descriptorType >= ICD_POOL_TYPES)
-			support->supported = VK_FALSE;
-	}
-	if (total > (limits ? limits->maxPerSetDescriptors : 1024))
-		support->supported = VK_FALSE;
-	VkDescriptorSetVariableDescriptorCountLayoutSupport *variable = (void *)(uintptr_t)icd_chain_find(
-		support->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT);
-	if (variable)
-		variable->maxVariableDescriptorCount = 0;
+	if (b->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+		return !blocks                                                     ? 0
+			: blocks->maxInlineUniformBlockSize < ICD_MAX_INLINE_BYTES ? blocks->maxInlineUniformBlockSize
+										   : ICD_MAX_INLINE_BYTES;
+	if ((uint32_t)b->descriptorType >= ICD_POOL_TYPES)
+		return 0;
+	uint64_t most = limits ? limits->maxPerSetDescriptors : 1024;
+	most = most > others ? most - others : 0;
+	uint64_t late = late_limit(p, b->descriptorType);
+	if (info->flags & VK_DESCRIPTOR_SET_LAYOUT_CREATE_UPDATE_AFTER_BIND_POOL_BIT && late < most)
+		most = late;
+	return most;
 }
 
-static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l, VkShaderStageFlags stage)
+VKAPI_ATTR void VKAPI_CALL icd_GetDescriptorSetLayoutSupport(
+	VkDevice device, const VkDescriptorSetLayoutCreateInfo *info, VkDescriptorSetLayoutSupport *support)
 {
-	uint64_t uniform = 0, storage = 0, sampled = 0, images = 0, samplers = 0, inlined = 0; /* in the shader */
-	uint64_t all[ICD_POOL_TYPES] = { 0 }, inlined_all = 0;
-	for (uint32_t set = 0; set < l->set_count; set++) {
-		for (uint32_t i = 0; l->sets[set] && i < l->sets[set]->binding_count; i++) {
-			const struct icd_binding *b = &l->sets[set]->bindings[i];
-			if ((uint32_t)b->type < ICD_POOL_TYPES)
-				all[b->type] += b->count;
-			inlined_all += b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
-			if (!(b->stages & stage))
-				continue;
-			switch ((int)b->type) {
-			case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
-			case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC:
-				uniform += b->count;
-				break;
-			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
-			case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC:
-				storage += b->count;
-				break;
-			case VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK:
-				inlined++;
-				break;
-			case VK_DESCRIPTOR_TYPE_SAMPLER:
-				samplers += b->count;
-				break;
-			case VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER:
-				samplers += b->count;
-				sampled += b->count;
-				break;
-			case VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE:
-			case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
-				sampled += b->count;
-				break;
-			case VK_DESCRIPTOR_TYPE_STORAGE_IMAGE:
-			case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
-				images += b->count;
-				break;
-			}
+	const struct icd_physical *p = ICD_FROM(icd_device, device)->physical;
+	VkDescriptorSetVariableDescriptorCountLayoutSupport *variable = (void *)(uintptr_t)icd_chain_find(
+		support->pNext, VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT);
+	uint64_t total = 0, open = 0;
+	support->supported = VK_TRUE;
+	for (uint32_t i = 0; i < info->bindingCount; i++)
+		if (info->pBindings[i].descriptorType != VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
+			total += info->pBindings[i].descriptorCount;
+	for (uint32_t i = 0; i < info->bindingCount; i++) {
+		const VkDescriptorSetLayoutBinding *b = &info->pBindings[i];
+		bool is_block = b->descriptorType == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
+		uint64_t most = most_of(p, info, b, is_block ? total : total - b->descriptorCount);
+		if (b->descriptorCount && b->descriptorCount > most)
+			support->supported = VK_FALSE;
+		if (binding_flags(info, i) & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT)
+			open = most;
+	}
+	if (variable)
+		variable->maxVariableDescriptorCount = !support->supported ? 0
+			: open < UINT32_MAX                                ? (uint32_t)open
+									   : UINT32_MAX;
+}
+
+/* What shaders of a stage reach (bit by bit of `stages`), and what there is in all. */
+struct demand {
+	uint64_t uniform, storage, sampled, images, samplers, inlined; /* in the stage */
+	uint64_t all[ICD_POOL_TYPES], inlined_all;
+};
+
+static void count_set(struct demand *n, const struct icd_set_layout *l, VkShaderStageFlags stage)
+{
+	for (uint32_t i = 0; i < l->binding_count; i++) {
+		const struct icd_binding *b = &l->bindings[i];
+		if ((uint32_t)b->type < ICD_POOL_TYPES)
+			n->all[b->type] += b->count;
+		n->inlined_all += b->type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK;
+		if (!(b->stages & stage))
+			continue;
+		switch ((int)b->type) {
+		case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER:
+		case VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC:
+			n->uniform += b->count;
+			break;
+		case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER:
+		case VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC:
+			n->storage += b->count;
+			break;
+		case VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK:
+			n->inlined++;
+			break;
+		case VK_DESCRIPTOR_TYPE_SAMPLER:
+			n->samplers += b->count;
+			break;
+		case VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER:
+			n->samplers += b->count;
+			n->sampled += b->count;
+			break;
+		case VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE:
+		case VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER:
+			n->sampled += b->count;
+			break;
+		case VK_DESCRIPTOR_TYPE_STORAGE_IMAGE:
+		case VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER:
+			n->images += b->count;
+			break;
 		}
 	}
-	icd_need_limit(d, ICD_LIMIT_STAGE_UNIFORM, uniform);
-	icd_need_limit(d, ICD_LIMIT_STAGE_STORAGE, storage);
-	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLED, sampled);
-	icd_need_limit(d, ICD_LIMIT_STAGE_IMAGES, images);
-	icd_need_limit(d, ICD_LIMIT_STAGE_SAMPLERS, samplers);
-	icd_need_limit(d, ICD_LIMIT_STAGE_INLINE, inlined);
-	icd_need_limit(d, ICD_LIMIT_SET_INLINE, inlined_all);
-	icd_need_limit(d, ICD_LIMIT_STAGE_RESOURCES, uniform + storage + sampled + images);
-	icd_need_limit(d, ICD_LIMIT_SET_UNIFORM,
-		all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER] + all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
-	icd_need_limit(d, ICD_LIMIT_SET_UNIFORM_DYNAMIC, all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
-	icd_need_limit(d, ICD_LIMIT_SET_STORAGE,
-		all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER] + all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
-	icd_need_limit(d, ICD_LIMIT_SET_STORAGE_DYNAMIC, all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
-	icd_need_limit(d, ICD_LIMIT_SET_SAMPLED,
+}
+
+/* One count, and the limits that it meets: in the stage, in all sets. */
+struct demand_limits {
+	enum icd_limit uniform, storage, sampled, images, samplers, inlined, resources;
+	enum icd_limit all_uniform, all_uniform_dynamic, all_storage, all_storage_dynamic, all_sampled, all_images,
+		all_inlined;
+};
+static const struct demand_limits plain_limits = { ICD_LIMIT_STAGE_UNIFORM, ICD_LIMIT_STAGE_STORAGE, ICD_LIMIT_STAGE_SAMPLED,
+	ICD_LIMIT_STAGE_IMAGES, ICD_LIMIT_STAGE_SAMPLERS, ICD_LIMIT_STAGE_INLINE, ICD_LIMIT_STAGE_RESOURCES,
+	ICD_LIMIT_SET_UNIFORM, ICD_LIMIT_SET_UNIFORM_DYNAMIC, ICD_LIMIT_SET_STORAGE, ICD_LIMIT_SET_STORAGE_DYNAMIC,
+	ICD_LIMIT_SET_SAMPLED, ICD_LIMIT_SET_IMAGES, ICD_LIMIT_SET_INLINE };
+static const struct demand_limits late_limits = { ICD_LIMIT_LATE_STAGE_UNIFORM, ICD_LIMIT_LATE_STAGE_STORAGE,
+	ICD_LIMIT_LATE_STAGE_SAMPLED, ICD_LIMIT_LATE_STAGE_IMAGES, ICD_LIMIT_LATE_STAGE_SAMPLERS,
+	ICD_LIMIT_LATE_STAGE_INLINE, ICD_LIMIT_LATE_STAGE_RESOURCES, ICD_LIMIT_LATE_SET_UNIFORM,
+	ICD_LIMIT_LATE_SET_UNIFORM_DYNAMIC, ICD_LIMIT_LATE_SET_STORAGE, ICD_LIMIT_LATE_SET_STORAGE_DYNAMIC,
+	ICD_LIMIT_LATE_SET_SAMPLED, ICD_LIMIT_LATE_SET_IMAGES, ICD_LIMIT_LATE_SET_INLINE };
+
+static void tell_demand(struct icd_device *d, const struct demand *n, const struct demand_limits *l)
+{
+	const uint64_t *all = n->all;
+	icd_need_limit(d, l->uniform, n->uniform);
+	icd_need_limit(d, l->storage, n->storage);
+	icd_need_limit(d, l->sampled, n->sampled);
+	icd_need_limit(d, l->images, n->images);
+	icd_need_limit(d, l->samplers, n->samplers);
+	icd_need_limit(d, l->inlined, n->inlined);
+	icd_need_limit(d, l->all_inlined, n->inlined_all);
+	icd_need_limit(d, l->resources, n->uniform + n->storage + n->sampled + n->images);
+	icd_need_limit(
+		d, l->all_uniform, all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER] + all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
+	icd_need_limit(d, l->all_uniform_dynamic, all[VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC]);
+	icd_need_limit(
+		d, l->all_storage, all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER] + all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
+	icd_need_limit(d, l->all_storage_dynamic, all[VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC]);
+	icd_need_limit(d, l->all_sampled,
 		all[VK_DESCRIPTOR_TYPE_COMBINED_IMAGE_SAMPLER] + all[VK_DESCRIPTOR_TYPE_SAMPLED_IMAGE] +
 			all[VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER]);
-	icd_need_limit(d, ICD_LIMIT_SET_IMAGES,
-		all[VK_DESCRIPTOR_TYPE_STORAGE_IMAGE] + all[VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER]);
+	icd_need_limit(
+		d, l->all_images, all[VK_DESCRIPTOR_TYPE_STORAGE_IMAGE] + all[VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER]);
+}
+
+/* The plain limits are of sets that are not updated after they are bound, the others of all sets. */
+static void tell_stage(struct icd_device *d, const struct icd_pipeline_layout *l, VkShaderStageFlags stage)
+{
+	struct demand plain = { 0 }, all = { 0 };
+	bool late = false;
+	for (uint32_t set = 0; set < l->set_count; set++) {
+		if (!l->sets[set])
+			continue;
+		count_set(&all, l->sets[set], stage);
+		if (l->sets[set]->late_pool)
+			late = true;
+		else
+			count_set(&plain, l->sets[set], stage);
+	}
+	tell_demand(d, &plain, &plain_limits);
+	if (late)
+		tell_demand(d, &all, &late_limits);
 }
 
 void icd_layout_tell_needs(struct icd_device *d, const struct icd_pipeline_layout *l)

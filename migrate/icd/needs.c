@@ -89,6 +89,34 @@ static const struct {
 		INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties, maxPerStageDescriptorInlineUniformBlocks),
 	[ICD_LIMIT_SET_INLINE] =
 		PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties, maxDescriptorSetInlineUniformBlocks),
+	[ICD_LIMIT_LATE_STAGE_UNIFORM] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageDescriptorUpdateAfterBindUniformBuffers),
+	[ICD_LIMIT_LATE_STAGE_STORAGE] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageDescriptorUpdateAfterBindStorageBuffers),
+	[ICD_LIMIT_LATE_STAGE_SAMPLED] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageDescriptorUpdateAfterBindSampledImages),
+	[ICD_LIMIT_LATE_STAGE_IMAGES] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageDescriptorUpdateAfterBindStorageImages),
+	[ICD_LIMIT_LATE_STAGE_SAMPLERS] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageDescriptorUpdateAfterBindSamplers),
+	[ICD_LIMIT_LATE_STAGE_RESOURCES] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxPerStageUpdateAfterBindResources),
+	[ICD_LIMIT_LATE_SET_UNIFORM] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindUniformBuffers),
+	[ICD_LIMIT_LATE_SET_UNIFORM_DYNAMIC] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindUniformBuffersDynamic),
+	[ICD_LIMIT_LATE_SET_STORAGE] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindStorageBuffers),
+	[ICD_LIMIT_LATE_SET_STORAGE_DYNAMIC] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindStorageBuffersDynamic),
+	[ICD_LIMIT_LATE_SET_SAMPLED] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindSampledImages),
+	[ICD_LIMIT_LATE_SET_IMAGES] =
+		PROPERTY(VULKAN_1_2_PROPERTIES, Vulkan12Properties, maxDescriptorSetUpdateAfterBindStorageImages),
+	[ICD_LIMIT_LATE_STAGE_INLINE] = PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties,
+		maxPerStageDescriptorUpdateAfterBindInlineUniformBlocks),
+	[ICD_LIMIT_LATE_SET_INLINE] = PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties,
+		maxDescriptorSetUpdateAfterBindInlineUniformBlocks),
 	[ICD_LIMIT_BIND_ALIGN] = { .kind = NEED_BIND_ALIGN },
 };
 

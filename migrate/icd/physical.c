@@ -157,6 +157,8 @@ int icd_physical_init(struct icd_physical *p, struct icd_instance *instance, con
 	uuid_of(p->device_uuid, portable ? "portable device" : "device", p->gpu_id, p->node[0] ? p->node : p->host);
 	uuid_of(p->driver_uuid, "driver", TBMESH_VERSION, "");
 	init_extensions(p, real->properties.apiVersion);
+	if (!icd_features_indexing(p))
+		p->extensions[ICD_EXT_descriptor_indexing] = false;
 	init_memory(p);
 	init_family(p, &real->properties.limits);
 	init_properties(p, &real->properties);

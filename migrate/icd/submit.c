@@ -12,10 +12,11 @@
 
 struct icd_scratch {
 	struct icd_ranges captures, writes;
-	struct buf images;      /* struct icd_image_use[] */
-	struct buf image_ids;   /* uint64_t[], of those */
-	struct buf deps;        /* uint64_t[] */
-	struct buf runs, bytes; /* of the WRITE being made */
+	struct icd_command_buffer resolved; /* of icd_lates_resolve */
+	struct buf images;                  /* struct icd_image_use[] */
+	struct buf image_ids;               /* uint64_t[], of those */
+	struct buf deps;                    /* uint64_t[] */
+	struct buf runs, bytes;             /* of the WRITE being made */
 };
 
 struct icd_scratch *icd_scratch_create(void)
@@ -30,6 +31,9 @@ void icd_scratch_destroy(struct icd_scratch *s)
 	icd_ranges_finish(&s->captures);
 	icd_ranges_finish(&s->writes);
 	buf_finish(&s->images);
+	icd_ranges_finish(&s->resolved.captures);
+	icd_ranges_finish(&s->resolved.writes);
+	buf_finish(&s->resolved.images);
 	buf_finish(&s->image_ids);
 	buf_finish(&s->deps);
 	buf_finish(&s->runs);
@@ -161,12 +165,12 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	buf_clear(&scratch->image_ids);
 	buf_clear(&scratch->deps);
 	for (uint32_t i = 0; i < s->buffer_count; i++) {
-		const struct icd_command_buffer *cb = s->buffers[i];
+		const struct icd_command_buffer *cb = icd_lates_resolve(s->buffers[i], &scratch->resolved);
 		icd_ranges_add_all(&scratch->captures, &cb->captures);
 		icd_ranges_add_all(&scratch->writes, &cb->writes);
 		icd_image_uses_add(&scratch->images, &cb->images, &cb->writes);
 		writes_host |= cb->writes_host;
-		buf_append(&scratch->deps, &cb->object.id, sizeof(cb->object.id));
+		buf_append(&scratch->deps, &s->buffers[i]->object.id, sizeof(uint64_t));
 	}
 	icd_ranges_tidy(&scratch->captures);
 	icd_ranges_tidy(&scratch->writes);
@@ -176,8 +180,9 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	const struct icd_image_use *uses = (const struct icd_image_use *)(const void *)scratch->images.data;
 	for (size_t i = 0; i < scratch->images.size / sizeof(*uses); i++)
 		buf_append(&scratch->image_ids, &uses[i].id, sizeof(uses[i].id));
-	if (scratch->images.failed || scratch->image_ids.failed || scratch->captures.failed || scratch->writes.failed ||
-		scratch->deps.failed || !capture(d, &scratch->captures))
+	if (scratch->images.failed || scratch->resolved.images.failed || scratch->image_ids.failed ||
+		scratch->captures.failed || scratch->writes.failed || scratch->deps.failed ||
+		!capture(d, &scratch->captures))
 		return false;
 	send_recordings(d, s);
 	uint64_t seq = icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count,

@@ -1,7 +1,7 @@
-/* Descriptors beyond the usual: inline uniform blocks. Each with the usual shader, in sets of another layout. */
+/* Descriptors beyond the usual: inline uniform blocks, with the usual shader; arrays of any length that are updated after they are bound. */
 #include "conformance.h"
 
-#include <stddef.h>
+#include "conformance_array.comp.h"
 
 /* As the usual layout, and the block's bytes in the set; a second block behind it, into which writes run over. */
 #define BINDINGS 5u
@@ -149,4 +149,181 @@ void case_inline_blocks(void)
 	VK(DestroyPipelineLayout)(w.device, layout, NULL);
 	VK(DestroyDescriptorPool)(w.device, pool, NULL);
 	VK(DestroyDescriptorSetLayout)(w.device, set_layout, NULL);
+}
+
+/* --- after they are bound --- */
+
+#define MANY 64u /* at most, of which a set has SOME */
+#define SOME 9u
+
+struct late {
+	VkDescriptorSetLayout set_layout;
+	VkPipelineLayout layout;
+	VkDescriptorPool pool;
+	VkDescriptorSet set;
+	VkPipeline pipeline;
+	struct buffer buffers[4]; /* the first two at the host */
+};
+
+static void make_late_layout(struct late *l)
+{
+	const VkDescriptorSetLayoutBinding binding = { 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, MANY,
+		VK_SHADER_STAGE_COMPUTE_BIT, NULL };
+	const VkDescriptorBindingFlags flags = VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT |
+		VK_DESCRIPTOR_BINDING_UPDATE_UNUSED_WHILE_PENDING_BIT | VK_DESCRIPTOR_BINDING_PARTIALLY_BOUND_BIT |
+		VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT;
+	const VkDescriptorSetLayoutBindingFlagsCreateInfo flags_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_BINDING_FLAGS_CREATE_INFO,
+		.bindingCount = 1,
+		.pBindingFlags = &flags
+	};
+	const VkDescriptorSetLayoutCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+		.pNext = &flags_info,
+		.flags = VK_DESCRIPTOR_SET_LAYOUT_CREATE_UPDATE_AFTER_BIND_POOL_BIT,
+		.bindingCount = 1,
+		.pBindings = &binding };
+	VkDescriptorSetVariableDescriptorCountLayoutSupport count = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_LAYOUT_SUPPORT
+	};
+	VkDescriptorSetLayoutSupport support = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_SUPPORT, .pNext = &count };
+	VK(GetDescriptorSetLayoutSupport)(w.device, &info, &support);
+	say("late: supported %d, enough %d", support.supported, count.maxVariableDescriptorCount >= MANY);
+	OK(VK(CreateDescriptorSetLayout)(w.device, &info, NULL, &l->set_layout));
+	const VkPushConstantRange range = { VK_SHADER_STAGE_COMPUTE_BIT, 0, 8 };
+	const VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+		.setLayoutCount = 1,
+		.pSetLayouts = &l->set_layout,
+		.pushConstantRangeCount = 1,
+		.pPushConstantRanges = &range };
+	OK(VK(CreatePipelineLayout)(w.device, &layout, NULL, &l->layout));
+}
+
+static void make_late_set(struct late *l)
+{
+	const uint32_t some = SOME;
+	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, SOME };
+	const VkDescriptorPoolCreateInfo pool = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+		.flags = VK_DESCRIPTOR_POOL_CREATE_UPDATE_AFTER_BIND_BIT,
+		.maxSets = 1,
+		.poolSizeCount = 1,
+		.pPoolSizes = &size };
+	const VkDescriptorSetVariableDescriptorCountAllocateInfo count = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_VARIABLE_DESCRIPTOR_COUNT_ALLOCATE_INFO,
+		.descriptorSetCount = 1,
+		.pDescriptorCounts = &some
+	};
+	const VkDescriptorSetAllocateInfo info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+		.pNext = &count,
+		.descriptorPool = VK_NULL_HANDLE,
+		.descriptorSetCount = 1,
+		.pSetLayouts = &l->set_layout };
+	VkDescriptorSetAllocateInfo allocate = info;
+	OK(VK(CreateDescriptorPool)(w.device, &pool, NULL, &l->pool));
+	allocate.descriptorPool = l->pool;
+	OK(VK(AllocateDescriptorSets)(w.device, &allocate, &l->set));
+}
+
+static void make_late_pipeline(struct late *l)
+{
+	const VkShaderModuleCreateInfo module_info = { .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+		.codeSize = sizeof(conformance_array_comp),
+		.pCode = conformance_array_comp };
+	VkShaderModule module;
+	OK(VK(CreateShaderModule)(w.device, &module_info, NULL, &module));
+	const VkComputePipelineCreateInfo info = { .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+		.stage = { .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+			.stage = VK_SHADER_STAGE_COMPUTE_BIT,
+			.module = module,
+			.pName = "main" },
+		.layout = l->layout };
+	OK(VK(CreateComputePipelines)(w.device, VK_NULL_HANDLE, 1, &info, NULL, &l->pipeline));
+	VK(DestroyShaderModule)(w.device, module, NULL);
+}
+
+static void point(const struct late *l, uint32_t element, uint32_t buffer)
+{
+	const VkDescriptorBufferInfo info = { l->buffers[buffer].buffer, 0, VK_WHOLE_SIZE };
+	const VkWriteDescriptorSet write = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+		.dstSet = l->set,
+		.dstArrayElement = element,
+		.descriptorCount = 1,
+		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+		.pBufferInfo = &info };
+	VK(UpdateDescriptorSets)(w.device, 1, &write, 0, NULL);
+}
+
+static VkCommandBuffer record_late(const struct late *l, uint32_t from, uint32_t to)
+{
+	const uint32_t words[] = { from, to };
+	VkCommandBuffer c = begin();
+	full_barrier(c);
+	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_COMPUTE, l->pipeline);
+	VK(CmdBindDescriptorSets)(c, VK_PIPELINE_BIND_POINT_COMPUTE, l->layout, 0, 1, &l->set, 0, NULL);
+	VK(CmdPushConstants)(c, l->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 8, words);
+	VK(CmdDispatch)(c, COUNT / 64, 1, 1);
+	full_barrier(c);
+	OK(VK(EndCommandBuffer)(c));
+	return c;
+}
+
+static void submit(VkCommandBuffer c)
+{
+	const VkSubmitInfo info = { .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &c };
+	OK(VK(QueueSubmit)(w.queue, 1, &info, VK_NULL_HANDLE));
+}
+
+/* The same recordings, each time between other buffers; what the host sees of one of them. */
+static void submit_late(const struct late *l)
+{
+	const VkBufferCopy all = { 0, 0, BYTES };
+	VkCommandBuffer recorded[2] = { record_late(l, 1, 2), record_late(l, 7, 8) };
+	for (uint32_t i = 0; i < COUNT; i++)
+		l->buffers[0].map[i] = i * 7;
+	/* Not one had been written when it was bound. */
+	point(l, 1, 0);
+	point(l, 2, 2);
+	submit(recorded[0]);
+	point(l, 7, 2); /* not used by what is on its way */
+	point(l, 8, 3);
+	submit(recorded[1]);
+	OK(VK(QueueWaitIdle)(w.queue));
+	point(l, 1, 3);
+	point(l, 2, 1); /* at the host */
+	submit(recorded[0]);
+	OK(VK(QueueWaitIdle)(w.queue));
+	say("late: at the host %08x", sum(l->buffers[1].map, COUNT));
+	l->buffers[0].map[5] = 12345;
+	point(l, 7, 0);
+	point(l, 8, 3);
+	submit(recorded[1]);
+	OK(VK(QueueWaitIdle)(w.queue));
+	VkCommandBuffer c = begin();
+	VK(CmdCopyBuffer)(c, l->buffers[3].buffer, l->buffers[1].buffer, 1, &all);
+	full_barrier(c);
+	run(c);
+	say("late: on the device %08x", sum(l->buffers[1].map, COUNT));
+	VK(FreeCommandBuffers)(w.device, w.pool, 2, recorded);
+}
+
+void case_late_descriptors(void)
+{
+	struct late l = { 0 };
+	if (!w.late) {
+		remark("late: not offered");
+		return;
+	}
+	make_late_layout(&l);
+	make_late_set(&l);
+	make_late_pipeline(&l);
+	for (uint32_t i = 0; i < 4; i++)
+		l.buffers[i] = make_buffer(BYTES, i < 2,
+			VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+				VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+	submit_late(&l);
+	for (uint32_t i = 0; i < 4; i++)
+		drop_buffer(&l.buffers[i]);
+	VK(DestroyPipeline)(w.device, l.pipeline, NULL);
+	VK(DestroyDescriptorPool)(w.device, l.pool, NULL);
+	VK(DestroyPipelineLayout)(w.device, l.layout, NULL);
+	VK(DestroyDescriptorSetLayout)(w.device, l.set_layout, NULL);
 }

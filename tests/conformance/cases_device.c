@@ -267,14 +267,38 @@ void case_device(void)
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
+	VkPhysicalDeviceVulkan12Properties properties12 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES
+	};
+	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+		.pNext = &properties12 };
+	VK(GetPhysicalDeviceProperties2)(w.physical, &properties);
+	w.late = v12.descriptorIndexing && properties12.robustBufferAccessUpdateAfterBind;
+	remark("descriptors updated after they are bound: %d", w.late);
 	/* Some extensions must not be enabled without their feature. */
 	v12 = (VkPhysicalDeviceVulkan12Features){ .sType = v12.sType,
 		.timelineSemaphore = VK_TRUE,
 		.hostQueryReset = VK_TRUE,
 		.shaderInt8 = v12.shaderInt8,
 		.samplerMirrorClampToEdge = v12.samplerMirrorClampToEdge,
-		.samplerFilterMinmax = v12.samplerFilterMinmax };
-	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE };
+		.samplerFilterMinmax = v12.samplerFilterMinmax,
+		.descriptorIndexing = w.late,
+		.shaderUniformTexelBufferArrayDynamicIndexing = w.late,
+		.shaderStorageTexelBufferArrayDynamicIndexing = w.late,
+		.shaderStorageBufferArrayNonUniformIndexing = w.late,
+		.shaderUniformTexelBufferArrayNonUniformIndexing = w.late,
+		.shaderSampledImageArrayNonUniformIndexing = w.late,
+		.descriptorBindingSampledImageUpdateAfterBind = w.late,
+		.descriptorBindingStorageImageUpdateAfterBind = w.late,
+		.descriptorBindingUniformTexelBufferUpdateAfterBind = w.late,
+		.descriptorBindingStorageTexelBufferUpdateAfterBind = w.late,
+		.descriptorBindingStorageBufferUpdateAfterBind = w.late,
+		.descriptorBindingUpdateUnusedWhilePending = w.late,
+		.descriptorBindingPartiallyBound = w.late,
+		.descriptorBindingVariableDescriptorCount = w.late,
+		.runtimeDescriptorArray = w.late };
+	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE,
+		.shaderStorageBufferArrayDynamicIndexing = all.features.shaderStorageBufferArrayDynamicIndexing };
 	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &all,
 		.queueCreateInfoCount = 1,

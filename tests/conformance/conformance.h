@@ -51,6 +51,7 @@ struct world {
 	struct functions vk;
 	bool called[ENTRY_COUNT];
 	bool tbmesh;     /* the driver is ours: what it must do beyond what others must */
+	bool late;       /* descriptors in arrays of any length, updated after they are bound */
 	bool valid_only; /* no call that the validation layers would complain about */
 	const char *offered[512];
 	uint32_t offered_count;
@@ -111,6 +112,7 @@ void case_layouts(void);
 void case_descriptors(void);
 void case_pipelines(void);
 void case_inline_blocks(void);
+void case_late_descriptors(void);
 void case_dispatches(void);
 void case_transfers(void);
 void case_buffers(void);

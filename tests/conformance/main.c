@@ -203,6 +203,7 @@ int main(int argc, char **argv)
 		case_pipelines();
 		case_dispatches();
 		case_inline_blocks();
+		case_late_descriptors();
 		case_transfers();
 		case_buffers();
 		case_large();

@@ -25,6 +25,9 @@ PROGRAMS = [["conformance", "--valid"], ["breadth"], ["robust"], ["xorshift", "-
             ["images", "--rounds", "20"], ["draws", "--rounds", "20"], ["half"], ["tickets", "--rounds", "20"],
             ["recordings", "--mib", "2", "--dispatches", "2000", "--rounds", "1"], ["threads", "--rounds", "3"]]
 TIMEOUT_S = 100
+# What lavapipe 22 lacks runs on a newer one, where deploy/drivers has put it; what of its answers must differ from ours.
+NEWER = pathlib.Path(os.environ.get("TBMESH_DRIVERS") or pathlib.Path.home() / ".cache/tbmesh/drivers") / "lavapipe25/driver.json"
+NEWER_DIFFERS = ("sparse formats", "device: a feature that is not there", "memory: far too much")
 PARTS = pathlib.Path(__file__).resolve().parent.parent / "conformance"
 REGISTRY = pathlib.Path("/usr/share/vulkan/registry/vk.xml")
 INVENTORY = [sys.executable, str(PARTS / "inventory.py"), str(REGISTRY)]
@@ -60,8 +63,8 @@ class Conformance(unittest.TestCase):
         cls.node = Node(pathlib.Path(directory.name))
         cls.addClassCleanup(cls.node.stop)
 
-    def tbmesh_run(self, words, **more):
-        return [str(BUILD / "bin/tbmesh"), "--root", str(self.node.root), "run", "--", *words], dict(os.environ, **more)
+    def tbmesh_run(self, words, node=None, **more):
+        return [str(BUILD / "bin/tbmesh"), "--root", str((node or self.node).root), "run", "--", *words], dict(os.environ, **more)
 
     def run_on_mesh(self, words, **more):
         command, environment = self.tbmesh_run(words, **more)
@@ -69,8 +72,8 @@ class Conformance(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
         return done
 
-    def plain(self, words):
-        done = subprocess.run(program(words), env=dict(os.environ, VK_DRIVER_FILES=str(DRIVER)), capture_output=True, text=True,
+    def plain(self, words, driver=DRIVER):
+        done = subprocess.run(program(words), env=dict(os.environ, VK_DRIVER_FILES=str(driver)), capture_output=True, text=True,
                               timeout=TIMEOUT_S, check=False)
         self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
         return done.stdout
@@ -82,15 +85,33 @@ class Conformance(unittest.TestCase):
 
     def test_entry_points_killed(self):
         words = ["conformance", "--rounds", "15"]
+        out, told = self.run_killed(self.node, words, 4)
+        self.assertEqual(lines(out), lines(self.plain(words)), told)
+
+    def test_newer_driver(self):
+        if not NEWER.exists():
+            self.skipTest(f"no {NEWER} here (deploy/drivers)")
+        words = ["conformance", "--rounds", "4"]
+        with tempfile.TemporaryDirectory(prefix="tbmesh-conformance-", ignore_cleanup_errors=True) as directory:
+            node = Node(pathlib.Path(directory), NEWER)
+            try:
+                out, told = self.run_killed(node, words, 2)
+            finally:
+                node.stop()
+        ours, plain = ([line for line in lines(text) if not line.startswith(NEWER_DIFFERS)] for text in (out, self.plain(words, NEWER)))
+        self.assertEqual(ours, plain, told)
+
+    def run_killed(self, node, words, most):
+        """What the program says while executors are killed under it; the seed and how many it were."""
         seed = random.randrange(1 << 30)
         rng = random.Random(seed)
-        command, environment = self.tbmesh_run(program(words))
+        command, environment = self.tbmesh_run(program(words), node)
         run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         last, kills = None, 0
         until = time.monotonic() + TIMEOUT_S / 2
-        while run.poll() is None and kills < 4 and time.monotonic() < until:
+        while run.poll() is None and kills < most and time.monotonic() < until:
             time.sleep(rng.uniform(0.01, 0.15))
-            pid = self.node.executor(run.pid)
+            pid = node.executor(run.pid)
             if pid and pid != last and run.poll() is None:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -102,8 +123,8 @@ class Conformance(unittest.TestCase):
         finally:
             run.kill()
         self.assertEqual(run.returncode, 0, f"seed {seed}, {kills} kills: {out[-1000:]}{errors[-2000:]}")
-        self.assertEqual(lines(out), lines(self.plain(words)), f"seed {seed}, {kills} kills")
         self.assertGreater(kills, 0, "it was over before an executor could be killed")
+        return out, f"seed {seed}, {kills} kills"
 
     def test_validation(self):
         if not LAYER.exists():

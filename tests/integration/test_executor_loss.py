@@ -34,10 +34,10 @@ ON_THE_PLAIN_DRIVER = {"leftover": ["--keep", "1"]}  # lavapipe 22 crashes of wh
 
 
 class Node:
-    def __init__(self, root):
+    def __init__(self, root, driver=None):
         self.root = root
         self.tbmesh("init")
-        environment = dict(os.environ, VK_DRIVER_FILES=str(DRIVER))
+        environment = dict(os.environ, VK_DRIVER_FILES=str(driver or DRIVER))
         self.log = open(root / "node.log", "w")
         self.process = subprocess.Popen([BUILD / "bin/tbmeshd", "--root", root], env=environment, stderr=self.log)
         self.tbmesh("wait", "--gpus", "1", "--cpu", "--timeout", "30")

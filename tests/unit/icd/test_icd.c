@@ -497,19 +497,28 @@ static void test_full_log(void **state)
 	drop_buffer(&to);
 }
 
-/* What a dispatch may write: the storage buffer that its shader can write, and nothing else. */
-static void test_analysis(void **state)
+/* What a dispatch may write: the storage buffer that its shader can write, and nothing else. late: its descriptors are written when it
+ * is recorded already, and again. */
+static void analyse(bool late)
 {
-	(void)state;
 	struct buffer in = make_buffer(4096, 1), out = make_buffer(8192, 0), unused = make_buffer(4096, 0);
 	const VkDescriptorSetLayoutBinding bindings[] = {
 		{ 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
 		{ 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
 		{ 5, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL },
 	};
-	const VkDescriptorSetLayoutCreateInfo set_info = {
-		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = 3, .pBindings = bindings
+	const VkDescriptorBindingFlags flags[] = { VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT,
+		VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT, VK_DESCRIPTOR_BINDING_UPDATE_AFTER_BIND_BIT };
+	const VkDescriptorSetLayoutBindingFlagsCreateInfo flags_info = {
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_BINDING_FLAGS_CREATE_INFO,
+		.bindingCount = 3,
+		.pBindingFlags = flags
 	};
+	const VkDescriptorSetLayoutCreateInfo set_info = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+		.pNext = late ? &flags_info : NULL,
+		.flags = late ? VK_DESCRIPTOR_SET_LAYOUT_CREATE_UPDATE_AFTER_BIND_POOL_BIT : 0,
+		.bindingCount = 3,
+		.pBindings = bindings };
 	VkDescriptorSetLayout set_layout;
 	OK(DEVICE(CreateDescriptorSetLayout)(device, &set_info, NULL, &set_layout));
 	const VkPipelineLayoutCreateInfo layout_info = {
@@ -555,14 +564,17 @@ static void test_analysis(void **state)
 		.descriptorCount = 3,
 		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
 		.pBufferInfo = infos };
-	DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL);
-	DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL); /* nothing new */
+	if (!late)
+		DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL);
 
 	memset(in.map, 1, 4096);
 	VkCommandBuffer cb = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
 	DEVICE(CmdBindPipeline)(cb, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
 	DEVICE(CmdBindDescriptorSets)(cb, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1, sets, 0, NULL);
 	DEVICE(CmdDispatch)(cb, 16, 1, 1);
+	if (late)
+		DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL);
+	DEVICE(UpdateDescriptorSets)(device, 1, &write, 0, NULL); /* nothing new */
 	run(cb);
 	assert_int_equal(play_seen(&play).descriptor_updates, 3);
 	assert_int_equal(play_seen(&play).range_count, 1);
@@ -571,6 +583,22 @@ static void test_analysis(void **state)
 	assert_int_equal(play_seen(&play).commits, 0);
 	assert_true(play_seen(&play).needs[NEED_SPIRV_CAPABILITY] > 0 && play_seen(&play).needs[NEED_LIMIT_MIN] > 0 &&
 		play_seen(&play).needs[NEED_LIMIT_ALIGN] == 1);
+	if (late) {
+		const VkDescriptorBufferInfo other = { unused.buffer, 0, VK_WHOLE_SIZE };
+		const VkWriteDescriptorSet again = { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+			.dstSet = sets[0],
+			.dstBinding = 1,
+			.descriptorCount = 1,
+			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.pBufferInfo = &other };
+		uint64_t before = play_seen(&play).ranges[0].memory;
+		DEVICE(UpdateDescriptorSets)(device, 1, &again, 0, NULL);
+		submit(cb, VK_NULL_HANDLE);
+		OK(DEVICE(QueueWaitIdle)(queue));
+		assert_int_equal(play_seen(&play).range_count, 1);
+		assert_int_equal(play_seen(&play).ranges[0].size, 4096);
+		assert_true(play_seen(&play).ranges[0].memory != before);
+	}
 	OK(DEVICE(ResetDescriptorPool)(device, descriptors, 0));
 	OK(DEVICE(AllocateDescriptorSets)(device, &set_allocate, sets));
 	DEVICE(DestroyDescriptorPool)(device, descriptors, NULL);
@@ -580,6 +608,18 @@ static void test_analysis(void **state)
 	drop_buffer(&in);
 	drop_buffer(&out);
 	drop_buffer(&unused);
+}
+
+static void test_analysis(void **state)
+{
+	(void)state;
+	analyse(false);
+}
+
+static void test_late_analysis(void **state)
+{
+	(void)state;
+	analyse(true);
 }
 
 /* Vulkan lets a program destroy a layout and submit what was recorded with it. */
@@ -766,6 +806,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_secondary, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_analysis, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_analysis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layout_outlives, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_recordings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
