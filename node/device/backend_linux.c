@@ -1,4 +1,7 @@
-/* The one place that speaks libudev. Listens to "udev" events, so that device nodes exist when a GPU is told of. */
+/* The one place that speaks libudev. GPUs are told of by "udev" events, when their device nodes exist. Thunderbolt is heard from the
+ * kernel itself, in its order: a router is known before what comes through it, and its removal before udevd has taken its time. The
+ * kernel's word of other removals is heard, too, and always first: its queue is emptied before each of udev's events is looked at, so
+ * that it never undoes a later arrival. */
 #include "node/device/device.h"
 
 #include <errno.h>
@@ -13,13 +16,16 @@
 #include "base/util.h"
 
 #define MONITOR_BUFFER_BYTES (4 << 20)
-#define SWEEP_DELAY_MS 2500 /* behind the last event; more than DEVICE_RETURN_NS */
+#define SWEEP_DELAY_MS 2500            /* behind the last event; more than DEVICE_RETURN_NS */
+#define SWEEP_LATEST_NS 10000000000ull /* behind the first, however many follow */
+#define BATCH 64                       /* events of one go: others on the loop have their turn in a storm */
 
 struct linux_state {
 	struct udev *udev;
-	struct udev_monitor *monitor;
-	struct loop_io *io;
+	struct udev_monitor *monitor, *kernel_monitor; /* the second NULL: not to be had */
+	struct loop_io *io, *kernel_io;
 	struct loop_timer *sweep;
+	uint64_t unswept_since_ns; /* 0: nothing has happened since the last look at everything */
 	struct device_model *model;
 };
 
@@ -84,7 +90,18 @@ static void enumerate(struct linux_state *s)
 
 static void sweep(void *ctx)
 {
-	enumerate(ctx);
+	struct linux_state *s = ctx;
+	s->unswept_since_ns = 0;
+	enumerate(s);
+}
+
+static void sweep_soon(struct linux_state *s)
+{
+	uint64_t now_ns = time_monotonic_ns();
+	if (s->unswept_since_ns == 0)
+		s->unswept_since_ns = now_ns;
+	if (now_ns - s->unswept_since_ns < SWEEP_LATEST_NS)
+		loop_timer_start(s->sweep, SWEEP_DELAY_MS, 0);
 }
 
 static void handle_event(struct linux_state *s, struct udev_device *d, uint64_t now_ns)
@@ -110,25 +127,60 @@ static void handle_event(struct linux_state *s, struct udev_device *d, uint64_t 
 	feed(s, d, strcmp(action, "add") == 0, now_ns);
 }
 
+/* One event, or NULL when there is none. What is lost is looked for. */
+static struct udev_device *receive(struct linux_state *s, struct udev_monitor *monitor)
+{
+	for (;;) {
+		errno = 0;
+		struct udev_device *d = udev_monitor_receive_device(monitor);
+		if (d || (errno != EINTR && errno != ENOBUFS))
+			return d;
+		if (errno == ENOBUFS) {
+			log_info("uevents were lost: looking at all devices");
+			enumerate(s);
+		}
+	}
+}
+
+static bool is_thunderbolt(struct udev_device *d)
+{
+	const char *subsystem = udev_device_get_subsystem(d);
+	return subsystem && strcmp(subsystem, "thunderbolt") == 0;
+}
+
+static void hear_the_kernel(struct linux_state *s)
+{
+	struct udev_device *d;
+	while (s->kernel_monitor && (d = receive(s, s->kernel_monitor)) != NULL) {
+		const char *action = udev_device_get_action(d);
+		if (is_thunderbolt(d) || (action && strcmp(action, "remove") == 0))
+			handle_event(s, d, time_monotonic_ns());
+		udev_device_unref(d);
+	}
+}
+
+static void kernel_readable(void *ctx, unsigned events)
+{
+	struct linux_state *s = ctx;
+	(void)events;
+	hear_the_kernel(s);
+	sweep_soon(s);
+}
+
 static void readable(void *ctx, unsigned events)
 {
 	struct linux_state *s = ctx;
 	(void)events;
-	for (;;) {
-		errno = 0;
-		struct udev_device *d = udev_monitor_receive_device(s->monitor);
-		if (!d) {
-			/* Events were lost: look at everything. */
-			if (errno == ENOBUFS)
-				enumerate(s);
-			if (errno == EINTR || errno == ENOBUFS)
-				continue;
+	for (unsigned i = 0; i < BATCH; i++) {
+		hear_the_kernel(s);
+		struct udev_device *d = receive(s, s->monitor);
+		if (!d)
 			break;
-		}
-		handle_event(s, d, time_monotonic_ns());
+		if (!s->kernel_monitor || !is_thunderbolt(d))
+			handle_event(s, d, time_monotonic_ns());
 		udev_device_unref(d);
 	}
-	loop_timer_start(s->sweep, SWEEP_DELAY_MS, 0);
+	sweep_soon(s);
 }
 
 static void linux_stop(struct device_watch *w)
@@ -138,10 +190,32 @@ static void linux_stop(struct device_watch *w)
 		return;
 	loop_timer_destroy(s->sweep);
 	loop_io_destroy(s->io);
+	loop_io_destroy(s->kernel_io);
 	udev_monitor_unref(s->monitor);
+	udev_monitor_unref(s->kernel_monitor);
 	udev_unref(s->udev);
 	free(s);
 	w->state = NULL;
+}
+
+/* source: "udev" or "kernel". NULL: it cannot be had. */
+static struct udev_monitor *listen_to(struct udev *udev, const char *source)
+{
+	struct udev_monitor *monitor = udev_monitor_new_from_netlink(udev, source);
+	int r = monitor ? 0 : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subsystems); i++)
+		r = udev_monitor_filter_add_match_subsystem_devtype(monitor, subsystems[i], NULL);
+	if (r == 0) {
+		/* Needs CAP_NET_ADMIN; lost events are noticed. */
+		(void)udev_monitor_set_receive_buffer_size(monitor, MONITOR_BUFFER_BYTES);
+		r = udev_monitor_enable_receiving(monitor);
+	}
+	if (r < 0) {
+		log_debug("cannot listen to %s events: %s", source, strerror(-r));
+		udev_monitor_unref(monitor);
+		return NULL;
+	}
+	return monitor;
 }
 
 static int linux_start(struct device_watch *w, struct loop *l, struct device_model *m)
@@ -151,32 +225,21 @@ static int linux_start(struct device_watch *w, struct loop *l, struct device_mod
 		return -ENOMEM;
 	w->state = s;
 	s->model = m;
-	int r = -ENOMEM;
 	s->udev = udev_new();
-	s->monitor = s->udev ? udev_monitor_new_from_netlink(s->udev, "udev") : NULL;
+	s->monitor = s->udev ? listen_to(s->udev, "udev") : NULL;
+	s->kernel_monitor = s->monitor ? listen_to(s->udev, "kernel") : NULL;
 	s->sweep = loop_timer_create(l, sweep, s);
-	if (!s->monitor || !s->sweep)
-		goto fail;
-	for (size_t i = 0; i < ARRAY_SIZE(subsystems); i++) {
-		r = udev_monitor_filter_add_match_subsystem_devtype(s->monitor, subsystems[i], NULL);
-		if (r < 0)
-			goto fail;
-	}
-	(void)udev_monitor_set_receive_buffer_size(
-		s->monitor, MONITOR_BUFFER_BYTES); /* needs CAP_NET_ADMIN; lost events are noticed */
-	r = udev_monitor_enable_receiving(s->monitor);
-	if (r < 0)
-		goto fail;
-	s->io = loop_io_create(l, udev_monitor_get_fd(s->monitor), LOOP_READ, readable, s);
-	if (!s->io) {
-		r = -ENOMEM;
-		goto fail;
+	if (s->monitor)
+		s->io = loop_io_create(l, udev_monitor_get_fd(s->monitor), LOOP_READ, readable, s);
+	if (s->kernel_monitor)
+		s->kernel_io = loop_io_create(l, udev_monitor_get_fd(s->kernel_monitor), LOOP_READ, kernel_readable, s);
+	if (!s->sweep || !s->io || (s->kernel_monitor && !s->kernel_io)) {
+		int r = s->udev && s->monitor ? -ENOMEM : -EIO;
+		linux_stop(w);
+		return r;
 	}
 	enumerate(s);
 	return 0;
-fail:
-	linux_stop(w);
-	return r < 0 ? r : -ENOMEM;
 }
 
 static int linux_read(struct device_watch *w, const char *path, const char *attribute, char *out, size_t size)

@@ -242,6 +242,33 @@ static void test_speed_change(void **state)
 	assert_string_equal(device_model_find_gpu(s->watch.model, "0000:04:00.0")->tb_link, "");
 }
 
+/* A thousand uevents, each third one with news (a reader's queue holds few, so that it is waited for), and the unplug behind them. Nothing
+ * else is told, and it is told at once. */
+static void test_storm(void **state)
+{
+	struct scene *s = *state;
+	static const char *const shaken[] = { GPU, SWITCH };
+	add_tree(s, "lab/aorus5090.tree");
+	start_watch(s);
+	expect(s, "+0000:04:00.0 ");
+	for (unsigned i = 0; i < 333; i++) {
+		const char *story = i % 2 ? "speed 2 x 20.0 Gb/s " : "speed 1 x 20.0 Gb/s ";
+		umockdev_testbed_uevent(s->bed, shaken[0], "change");
+		umockdev_testbed_uevent(s->bed, shaken[1], "change");
+		umockdev_testbed_set_attribute(s->bed, ROUTER, "rx_lanes", i % 2 ? "2\n" : "1\n");
+		umockdev_testbed_set_attribute(s->bed, ROUTER, "tx_lanes", i % 2 ? "2\n" : "1\n");
+		umockdev_testbed_uevent(s->bed, ROUTER, "change");
+		run(s, LIMIT_MS, story);
+		assert_string_equal(s->story, story);
+		s->story[0] = '\0';
+	}
+	s->sent_ns = time_monotonic_ns();
+	umockdev_testbed_uevent(s->bed, shaken[0], "change");
+	umockdev_testbed_uevent(s->bed, shaken[1], "change");
+	remove_device(s, ROUTER);
+	expect(s, "-0000:04:00.0(thunderbolt) ");
+}
+
 #define XDOMAIN "/devices/pci0000:00/0000:00:0d.3/domain1/1-0/1-1"
 
 static void test_peer_comes_and_goes(void **state)
@@ -280,6 +307,6 @@ int main(void)
 	}
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = { T(test_there_at_start), T(test_unplug_and_plug), T(test_speed_change),
-		T(test_peer_comes_and_goes), T(test_null) };
+		T(test_storm), T(test_peer_comes_and_goes), T(test_null) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
