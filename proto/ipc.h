@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION 1u
+#define IPC_VERSION 2u
 #define IPC_ENV_SESSION "TBMESH_SESSION" /* path of the session's socket, in the program's environment */
 
 #define RING_LOG_BYTES (256ull << 20)

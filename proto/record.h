@@ -19,6 +19,7 @@ enum record_kind {
 	RECORD_WRITE = 6,
 	RECORD_SUBMIT = 7,
 	RECORD_NEED = 8,
+	RECORD_COPY = 9,
 };
 
 struct record_header {
@@ -74,6 +75,14 @@ struct record_submit {
 struct record_range {
 	uint64_t memory; /* id of the memory */
 	uint64_t offset;
+	uint64_t size; /* bytes, > 0 */
+};
+
+/* Payload of RECORD_COPY: one or more of these, in order. Stands directly in front of the SUBMIT that does them. */
+struct record_copy {
+	uint64_t source;        /* id of a memory; 0: a fill */
+	uint64_t source_offset; /* of a fill: its word, repeated from `offset` on */
+	uint64_t memory, offset;
 	uint64_t size; /* bytes, > 0 */
 };
 

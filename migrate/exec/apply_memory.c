@@ -1,6 +1,7 @@
-/* Memory: ALLOCATE, FREE, WRITE. */
+/* Memory: ALLOCATE, FREE, WRITE, COPY. */
 #include <string.h>
 
+#include "migrate/exec/blocks.h"
 #include "migrate/exec/executor.h"
 #include "proto/frame.h"
 
@@ -99,4 +100,22 @@ void apply_write(struct executor *x, const struct record_view *record)
 		fault(x, "a WRITE record's runs and bytes do not fit each other");
 	if (write.run_count)
 		upload_runs(&x->upload, memory, runs, write.run_count, payload + sizeof(write) + runs_size);
+}
+
+/* The recording does the copies. Here they only say what does not come back. */
+void apply_copy(struct executor *x, const struct record_view *record)
+{
+	struct record_copy copy;
+	uint32_t size;
+	const unsigned char *payload = record_payload(record, &size);
+
+	for (; size >= sizeof(copy); payload += sizeof(copy), size -= (uint32_t)sizeof(copy)) {
+		struct memory *memory;
+
+		memcpy(&copy, payload, sizeof(copy));
+		memory = executor_memory(x, copy.memory);
+		if (copy.size == 0 || copy.offset > memory->size || copy.size > memory->size - copy.offset)
+			fault(x, "a COPY record writes outside its memory");
+		blocks_forget(memory, copy.offset, copy.size);
+	}
 }

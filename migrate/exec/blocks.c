@@ -45,11 +45,16 @@ bool blocks_know(struct memory *m, uint64_t offset, const uint64_t *hashes, uint
 	return true;
 }
 
+void blocks_forget(struct memory *m, uint64_t offset, uint64_t size)
+{
+	for (uint64_t b = offset / BLOCK_BYTES; m->hashes && b * BLOCK_BYTES < offset + size; b++)
+		m->hashes[b] = 0;
+}
+
 static void forget(struct memory *m)
 {
-	for (size_t i = 0; i < m->dirty.count && m->hashes; i++)
-		for (uint64_t b = m->dirty.spans[i].begin / BLOCK_BYTES; b * BLOCK_BYTES < m->dirty.spans[i].end; b++)
-			m->hashes[b] = 0;
+	for (size_t i = 0; i < m->dirty.count; i++)
+		blocks_forget(m, m->dirty.spans[i].begin, m->dirty.spans[i].end - m->dirty.spans[i].begin);
 }
 
 bool blocks_wanted(struct commit *c)

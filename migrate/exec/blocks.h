@@ -13,6 +13,8 @@
 
 /* Notes that blocks of m have such hashes in the checkpoint; with the seed. False: they lie outside of m, or out of memory. */
 bool blocks_know(struct memory *m, uint64_t offset, const uint64_t *hashes, uint64_t count);
+/* What is copied to [offset, offset + size) of m does not come back: the checkpoint's blocks there have no known hash from here. */
+void blocks_forget(struct memory *m, uint64_t offset, uint64_t size);
 /* Is it worth hashing before returning? Asked once each COMMIT; if not, what is returned has no known hash from here. */
 bool blocks_wanted(struct commit *c);
 /* Records the hashes of all that the program cannot see into the tail of a job, as window 0. False: there is too much of it; nothing

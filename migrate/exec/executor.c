@@ -83,6 +83,9 @@ void executor_apply(struct executor *x, const struct record_view *shared)
 	case RECORD_SUBMIT:
 		apply_submit(x, &record);
 		return;
+	case RECORD_COPY:
+		apply_copy(x, &record);
+		return;
 	case RECORD_NEED:
 		return;
 	}

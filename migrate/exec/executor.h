@@ -61,6 +61,7 @@ void apply_destroy(struct executor *x, const struct record_view *record);
 void apply_allocate(struct executor *x, const struct record_view *record);
 void apply_free(struct executor *x, const struct record_view *record);
 void apply_write(struct executor *x, const struct record_view *record);
+void apply_copy(struct executor *x, const struct record_view *record);
 void apply_submit(struct executor *x, const struct record_view *record);
 
 /* The memory of that id; an unknown one is the workload's fault. */

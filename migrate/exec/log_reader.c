@@ -85,6 +85,11 @@ int log_reader_append(struct log_reader *r, uint64_t position, const void *bytes
 	return 0;
 }
 
+static bool is_stopped(struct log_reader *r)
+{
+	return !r->bound && atomic_load(&r->stop);
+}
+
 /* Bytes that can be read from `position` on, at least `size` of them: 1, 0 timeout, -EBADMSG. */
 static int wait_local(struct log_reader *r, uint64_t size, int timeout_ms)
 {
@@ -95,7 +100,7 @@ static int wait_local(struct log_reader *r, uint64_t size, int timeout_ms)
 			return -EBADMSG;
 		if (r->checked_head - r->position >= size)
 			break;
-		if (atomic_load(&r->stop))
+		if (is_stopped(r))
 			return -ECANCELED;
 		if (ring_wait(&r->ring, seen, timeout_ms) == -ETIMEDOUT)
 			return 0;
@@ -116,7 +121,7 @@ static int wait_remote(struct log_reader *r, uint64_t size, int timeout_ms)
 		until.tv_nsec -= 1000000000L;
 	}
 	pthread_mutex_lock(&r->mutex);
-	while (r->head - r->position < size && !error && !atomic_load(&r->stop)) {
+	while (r->head - r->position < size && !error && !is_stopped(r)) {
 		if (timeout_ms < 0)
 			pthread_cond_wait(&r->changed, &r->mutex);
 		else
@@ -125,7 +130,7 @@ static int wait_remote(struct log_reader *r, uint64_t size, int timeout_ms)
 	if (r->head - r->position >= size)
 		error = 1;
 	else
-		error = atomic_load(&r->stop) ? -ECANCELED : 0;
+		error = is_stopped(r) ? -ECANCELED : 0;
 	pthread_mutex_unlock(&r->mutex);
 	return error;
 }
@@ -165,7 +170,7 @@ static int next_record(struct log_reader *r, int timeout_ms, struct record_view 
 			pthread_mutex_unlock(&r->mutex);
 		}
 	}
-	if (atomic_load(&r->stop))
+	if (is_stopped(r))
 		return -ECANCELED;
 	result = wait_bytes(r, sizeof(header), timeout_ms);
 	if (result <= 0)
@@ -178,6 +183,7 @@ static int next_record(struct log_reader *r, int timeout_ms, struct record_view 
 	if (result <= 0)
 		return result;
 	r->record_size = header.size;
+	r->bound = header.kind == RECORD_COPY;
 	ret_record->header = header;
 	ret_record->bytes = ring_at(&r->ring, r->position);
 	ret_record->private_bytes = !r->local;

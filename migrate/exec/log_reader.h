@@ -29,6 +29,7 @@ struct log_reader {
 	uint64_t position;     /* of the next record */
 	uint64_t checked_head; /* local: what the ring last said */
 	uint64_t record_size;  /* of the record handed out last, 0 none */
+	bool bound;            /* that one was a COPY: it is not to be parted from its SUBMIT */
 	atomic_bool stop;      /* wanted: any thread */
 	atomic_bool stopped;   /* main thread: it is seen */
 	/* under mutex, remote only */

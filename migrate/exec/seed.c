@@ -22,6 +22,7 @@ static void apply_seed_record(struct executor *x, const unsigned char *bytes, co
 		return;
 	case RECORD_WRITE:
 	case RECORD_SUBMIT:
+	case RECORD_COPY:
 		break;
 	}
 	link_lost(&x->link, RESULT_WORKLOAD_FAULT, "a seed has a record of kind %u", header->kind);

@@ -43,6 +43,41 @@ void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_imag
 		icd_image_needed(&cb->images, i);
 }
 
+/* More copies than this in one recording come back like any other writes; so do those that may go over an image. */
+#define COPIES_MAX 4096u
+
+static bool note_copy(struct icd_command_buffer *cb, const struct record_copy *copy)
+{
+	if (copy->size == 0 || cb->images.size || cb->copies.size / sizeof(*copy) >= COPIES_MAX)
+		return false;
+	buf_append(&cb->copies, copy, sizeof(*copy));
+	return true;
+}
+
+void icd_analyse_copy(struct icd_command_buffer *cb, const struct icd_buffer *from, uint64_t from_offset,
+	const struct icd_buffer *to, uint64_t to_offset, uint64_t size)
+{
+	icd_analyse_read(cb, from, from_offset, size);
+	if (from && to && from->memory && from->host_visible && to->memory && !to->host_visible) {
+		const struct record_copy copy = { from->memory, from->offset + from_offset, to->memory,
+			to->offset + to_offset, size };
+		if (note_copy(cb, &copy))
+			return;
+	}
+	icd_analyse_write(cb, to, to_offset, size);
+}
+
+void icd_analyse_fill(
+	struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size, uint32_t word)
+{
+	if (b && b->memory && !b->host_visible) {
+		const struct record_copy fill = { 0, word, b->memory, b->offset + offset, size };
+		if (note_copy(cb, &fill))
+			return;
+	}
+	icd_analyse_write(cb, b, offset, size);
+}
+
 /* All of its buffer counts: without robustBufferAccess2, which not every GPU has, a shader may reach beyond the descriptor's range. */
 static void analyse_descriptor(
 	struct icd_command_buffer *cb, VkDescriptorType type, const struct icd_descriptor *x, bool writable)

@@ -69,6 +69,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 	icd_queries_clear(cb);
 	buf_clear(&cb->commands);
 	buf_clear(&cb->deps);
+	buf_clear(&cb->copies);
 	buf_clear(&cb->events);
 	buf_clear(&cb->secondaries);
 	buf_clear(&cb->images);
@@ -86,6 +87,7 @@ static void command_buffer_free(struct icd_command_buffer *cb)
 	wire_writer_finish(&cb->writer);
 	buf_finish(&cb->commands);
 	buf_finish(&cb->deps);
+	buf_finish(&cb->copies);
 	buf_finish(&cb->events);
 	buf_finish(&cb->secondaries);
 	buf_finish(&cb->images);
@@ -194,7 +196,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_EndCommandBuffer(VkCommandBuffer handle)
 	icd_ranges_tidy(&cb->writes);
 	clear_bound(cb);
 	if (cb->failed || cb->commands.failed || cb->deps.failed || cb->events.failed || cb->secondaries.failed ||
-		cb->images.failed || cb->lates.failed || cb->captures.failed || cb->writes.failed || !icd_recording_fits(cb))
+		cb->images.failed || cb->lates.failed || cb->copies.failed || cb->captures.failed || cb->writes.failed ||
+		!icd_recording_fits(cb))
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	return VK_SUCCESS;
 }
@@ -400,10 +403,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyBuffer(
 	VkCommandBuffer handle, VkBuffer source, VkBuffer target, uint32_t count, const VkBufferCopy *regions)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
-	for (uint32_t i = 0; i < count; i++) {
-		icd_analyse_read(cb, ICD_FROM(icd_buffer, source), regions[i].srcOffset, regions[i].size);
-		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), regions[i].dstOffset, regions[i].size);
-	}
+	for (uint32_t i = 0; i < count; i++)
+		icd_analyse_copy(cb, ICD_FROM(icd_buffer, source), regions[i].srcOffset, ICD_FROM(icd_buffer, target),
+			regions[i].dstOffset, regions[i].size);
 	wire_encode_vkCmdCopyBuffer(&cb->writer, source, target, count, regions);
 }
 
@@ -431,7 +433,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdFillBuffer(
 	const struct icd_buffer *b = ICD_FROM(icd_buffer, target);
 	if (size == VK_WHOLE_SIZE)
 		size = (b->size - offset) & ~(VkDeviceSize)3;
-	icd_analyse_write(cb, b, offset, size);
+	icd_analyse_fill(cb, b, offset, size, data);
 	wire_encode_vkCmdFillBuffer(&cb->writer, target, offset, size, data);
 }
 
@@ -573,9 +575,13 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32
 		struct icd_command_buffer *secondary = ICD_FROM(icd_command_buffer, buffers[i]);
 		icd_ranges_add_all(&cb->captures, &secondary->captures);
 		icd_ranges_add_all(&cb->writes, &secondary->writes);
+		const struct record_copy *copies = (const struct record_copy *)(const void *)secondary->copies.data;
+		for (size_t j = 0; cb->images.size && j < secondary->copies.size / sizeof(*copies); j++)
+			icd_image_uses_overwrite(&cb->images, copies[j].memory, copies[j].offset, copies[j].size);
 		icd_image_uses_add(&cb->images, &secondary->images, &secondary->writes);
 		icd_lates_add(cb, secondary);
 		cb->writes_host |= secondary->writes_host;
+		buf_append(&cb->copies, secondary->copies.data, secondary->copies.size);
 		buf_append(&cb->events, secondary->events.data, secondary->events.size);
 		buf_append(&cb->secondaries, &secondary, sizeof(struct icd_command_buffer *));
 	}

@@ -49,6 +49,7 @@ struct icd_command_buffer {
 	/* What it may touch. Only host-visible memory is captured. */
 	struct icd_ranges captures, writes;
 	bool writes_host;
+	struct buf copies;      /* struct record_copy[], in order: what of its writes the host knows; not among `writes` */
 	struct buf events;      /* struct icd_event_use[], in order */
 	struct buf secondaries; /* struct icd_command_buffer *[] */
 	struct buf images;      /* struct icd_image_use[]: what it leaves in images, in order */
@@ -70,6 +71,11 @@ void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_ima
 	uint32_t layer, uint32_t layers);
 /* What a multisampled image holds is used; of others nothing need be told. */
 void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i);
+/* Both ends of a copy; what a fill writes, with its word. */
+void icd_analyse_copy(struct icd_command_buffer *cb, const struct icd_buffer *from, uint64_t from_offset,
+	const struct icd_buffer *to, uint64_t to_offset, uint64_t size);
+void icd_analyse_fill(
+	struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size, uint32_t word);
 
 /* Behind icd_image_uses_add of the secondary's images. */
 void icd_lates_add(struct icd_command_buffer *cb, const struct icd_command_buffer *secondary);

@@ -65,7 +65,7 @@ static bool make_room(struct icd_device *d, uint64_t size)
 		bool in_flight = !icd_complete(d, s->commit_seq);
 		if (!in_flight && (!room || s->head - s->commit_head > s->log.size / 4) && fits(s, LOG_RESERVE)) {
 			s->committing = true;
-			icd_append_submit(d, NULL, 0, NULL, 0, NULL, 0, SUBMIT_COMMIT);
+			icd_append_submit(d, NULL, 0, NULL, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 			s->committing = false;
 		}
 		if (room)
@@ -125,8 +125,8 @@ static uint64_t next_nonce(struct icd_stream *s)
 	return s->nonces[--s->nonces_left];
 }
 
-uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags)
+uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct buf *copies,
+	const struct record_range *ranges, size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags)
 {
 	struct icd_stream *s = &d->stream;
 	struct record_submit submit = { .nonce = next_nonce(s), .flags = flags, .range_count = (uint32_t)range_count };
@@ -138,12 +138,20 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 	/* An empty COMMIT may come in between while this one waits for room: so the number is taken only then. */
 	uint64_t size = sizeof(struct record_header) + dep_count * sizeof(*deps) + sizeof(submit) +
 		range_count * sizeof(*ranges) + image_count * sizeof(*images);
+	if (copies && copies->size)
+		size += sizeof(struct record_header) + copies->size;
 	if (icd_lost(d) || !make_room(d, size))
 		return 0;
 	struct record_header head = { .kind = RECORD_SUBMIT, .dep_count = (uint16_t)dep_count, .subject = s->seq + 1 };
 	bool within = s->committing;
 	s->committing = true;
-	bool appended = icd_append(d, &head, deps, parts, ARRAY_SIZE(parts));
+	bool appended = true;
+	if (copies && copies->size) {
+		struct record_header copy_head = { .kind = RECORD_COPY };
+		struct iovec part = { copies->data, copies->size };
+		appended = icd_append(d, &copy_head, NULL, &part, 1);
+	}
+	appended = appended && icd_append(d, &head, deps, parts, ARRAY_SIZE(parts));
 	s->committing = within;
 	if (!appended)
 		return 0;

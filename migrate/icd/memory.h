@@ -12,6 +12,7 @@ struct icd_memory {
 	unsigned char *map;   /* host-visible: what the program sees; else NULL */
 	unsigned char *seen;  /* as last captured or delivered; under the device's mutex */
 	_Atomic bool touched; /* was mapped once: only then can the host have written */
+	uint64_t written_seq; /* last submission that may write it, if it is host-visible; under the device's mutex */
 	bool answered;        /* under the device's mutex */
 	VkResult result;
 };

@@ -23,9 +23,9 @@ void icd_record_plain(struct icd_device *d, enum record_kind kind, uint64_t subj
 /* Under the mutex: any record, its payload gathered. May wait for room, and drains deliveries meanwhile. false: lost. */
 bool icd_append(struct icd_device *d, const struct record_header *head, const uint64_t *deps, const struct iovec *parts,
 	size_t count);
-/* Under the mutex: a SUBMIT. Returns its seq, 0 when lost. */
-uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct record_range *ranges,
-	size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags);
+/* Under the mutex: a SUBMIT. copies: struct record_copy[] for the COPY in front of it, or NULL. Returns its seq, 0 when lost. */
+uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t dep_count, const struct buf *copies,
+	const struct record_range *ranges, size_t range_count, const uint64_t *images, size_t image_count, uint32_t flags);
 /* Under the mutex: lets the other side see what was appended. */
 void icd_publish(struct icd_device *d);
 bool icd_commit_due(const struct icd_device *d);

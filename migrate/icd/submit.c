@@ -7,8 +7,13 @@
 #include "migrate/stream/delta.h"
 
 #define WRITE_MAX_BYTES (2u << 20)
+#define LARGE_RUN_BYTES (16u << 10)
+/* What a run of its own costs on the way and on the GPU, about. */
+#define GAP_BYTES 64u
 /* More ranges than this in one SUBMIT are made coarser. */
 #define RANGES_MAX 65536u
+/* More copies than this are written ranges. */
+#define COPIES_MAX 65536u
 
 struct icd_scratch {
 	struct icd_ranges captures, writes;
@@ -16,6 +21,7 @@ struct icd_scratch {
 	struct buf images;                  /* struct icd_image_use[] */
 	struct buf image_ids;               /* uint64_t[], of those */
 	struct buf deps;                    /* uint64_t[] */
+	struct buf copies;                  /* struct record_copy[] */
 	struct buf runs, bytes;             /* of the WRITE being made */
 };
 
@@ -36,6 +42,7 @@ void icd_scratch_destroy(struct icd_scratch *s)
 	buf_finish(&s->resolved.images);
 	buf_finish(&s->image_ids);
 	buf_finish(&s->deps);
+	buf_finish(&s->copies);
 	buf_finish(&s->runs);
 	buf_finish(&s->bytes);
 	free(s);
@@ -46,6 +53,8 @@ struct capture {
 	struct icd_device *device;
 	struct icd_memory *memory;
 	uint64_t base; /* of the range */
+	uint64_t gap;  /* runs as near as this become one */
+	uint64_t held_at, held_size;
 };
 
 static void capture_flush(struct icd_device *d, const struct icd_memory *m)
@@ -63,32 +72,62 @@ static void capture_flush(struct icd_device *d, const struct icd_memory *m)
 	buf_clear(&s->bytes);
 }
 
-/* The bytes are copied first and `seen` becomes the copy: the program may be writing beside them. */
-static int capture_run(void *ctx, uint64_t offset, uint64_t size)
+/* Into the log in one copy. `seen` becomes what the log has: the program may be writing beside it. */
+static void capture_large(const struct capture *c, uint64_t at, uint64_t size)
 {
-	const struct capture *c = ctx;
+	struct icd_stream *stream = &c->device->stream;
+	struct record_write write = { .run_count = 1, .byte_count = size };
+	struct record_run run = { at, size };
+	struct record_header head = { .kind = RECORD_WRITE, .subject = c->memory->object.id };
+	struct iovec parts[] = { { &write, sizeof(write) }, { &run, sizeof(run) }, { c->memory->map + at, size } };
+	uint64_t whole = sizeof(head) + sizeof(write) + sizeof(run) + size;
+	uint64_t padded = (whole + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1);
+	if (icd_append(c->device, &head, NULL, parts, ARRAY_SIZE(parts)))
+		memcpy(c->memory->seen + at, ring_at(&stream->log, stream->head - padded + whole - size), size);
+}
+
+/* The same for small ones, several to a record. */
+static int capture_small(const struct capture *c, uint64_t at, uint64_t size)
+{
 	struct icd_scratch *s = c->device->scratch;
-	uint64_t at = c->base + offset;
-	while (size) {
-		uint64_t used = s->runs.size + s->bytes.size + sizeof(struct record_run);
-		uint64_t part = used < WRITE_MAX_BYTES ? WRITE_MAX_BYTES - used : 0;
-		if (part == 0) {
-			capture_flush(c->device, c->memory);
-			continue;
-		}
-		if (part > size)
-			part = size;
-		struct record_run run = { at, part };
-		buf_append(&s->runs, &run, sizeof(run));
-		unsigned char *copy = buf_extend(&s->bytes, part);
-		if (!copy || s->runs.failed)
-			return -1;
-		memcpy(copy, c->memory->map + at, part);
-		memcpy(c->memory->seen + at, copy, part);
-		at += part;
-		size -= part;
+	if (s->runs.size + s->bytes.size + sizeof(struct record_run) + size > WRITE_MAX_BYTES)
+		capture_flush(c->device, c->memory);
+	struct record_run run = { at, size };
+	buf_append(&s->runs, &run, sizeof(run));
+	unsigned char *copy = buf_extend(&s->bytes, size);
+	if (!copy || s->runs.failed)
+		return -1;
+	memcpy(copy, c->memory->map + at, size);
+	memcpy(c->memory->seen + at, copy, size);
+	return 0;
+}
+
+static int capture_held(struct capture *c)
+{
+	uint64_t at = c->held_at, size = c->held_size;
+	c->held_size = 0;
+	if (size <= LARGE_RUN_BYTES)
+		return size ? capture_small(c, at, size) : 0;
+	capture_flush(c->device, c->memory);
+	for (uint64_t part; size; at += part, size -= part) {
+		part = size < WRITE_MAX_BYTES ? size : WRITE_MAX_BYTES;
+		capture_large(c, at, part);
 	}
 	return 0;
+}
+
+static int capture_run(void *ctx, uint64_t offset, uint64_t size)
+{
+	struct capture *c = ctx;
+	uint64_t at = c->base + offset, end = c->held_at + c->held_size;
+	if (c->held_size && at - end <= c->gap) {
+		c->held_size = at + size - c->held_at;
+		return 0;
+	}
+	int error = capture_held(c);
+	c->held_at = at;
+	c->held_size = size;
+	return error;
 }
 
 /* Puts the host's changes of these ranges into the log; ranges ascend by memory. false: out of memory. */
@@ -107,8 +146,12 @@ static bool capture(struct icd_device *d, const struct icd_ranges *ranges)
 		if (!m || !m->map || !atomic_load_explicit(&m->touched, memory_order_acquire) || r->offset >= m->size)
 			continue;
 		uint64_t size = r->size < m->size - r->offset ? r->size : m->size - r->offset;
-		struct capture c = { d, m, r->offset };
+		/* Bytes between runs are the device's as well, unless a submission on its way may change them. */
+		struct capture c = { .device = d, .memory = m, .base = r->offset };
+		c.gap = icd_complete(d, m->written_seq) ? GAP_BYTES : 0;
 		error = delta_walk(m->seen + r->offset, m->map + r->offset, size, capture_run, &c);
+		if (error == 0)
+			error = capture_held(&c);
 	}
 	if (m && error == 0)
 		capture_flush(d, m);
@@ -147,29 +190,77 @@ static void clip(struct icd_device *d, struct icd_ranges *ranges)
 	ranges->count = kept;
 }
 
-/* Relaxed: what is due comes behind the program's own submission, which is complete without it. */
+/* A checkpoint that is only due comes behind the program's own submission, which is complete without it. */
 static uint32_t submit_flags(const struct icd_device *d, bool writes_host)
 {
-	if (d->stream.relaxed)
-		return writes_host ? SUBMIT_RETURN : 0;
-	return writes_host || icd_commit_due(d) ? SUBMIT_COMMIT : 0;
+	return !writes_host ? 0 : d->stream.relaxed ? SUBMIT_RETURN : SUBMIT_COMMIT;
+}
+
+static bool fits_memory(struct icd_device *d, uint64_t id, uint64_t offset, uint64_t size)
+{
+	const struct icd_memory *m = icd_memory_find(d, id);
+	return m && offset <= m->size && size <= m->size - offset;
+}
+
+/* The session knows host-visible memory as it is at a COMMIT, and what the host wrote since. */
+static bool source_known(struct icd_device *d, const struct record_copy *c, bool writes_host)
+{
+	const struct icd_memory *m = c->source ? icd_memory_find(d, c->source) : NULL;
+	return !c->source ||
+		(!writes_host && m && m->written_seq <= d->stream.commit_seq &&
+			fits_memory(d, c->source, c->source_offset, c->size));
+}
+
+/* Copies whose source is not what the session knows are plain writes. */
+static void collect_copies(struct icd_device *d, const struct icd_command_buffer *cb, bool writes_host, bool images)
+{
+	struct icd_scratch *s = d->scratch;
+	const struct record_copy *copies = (const struct record_copy *)(const void *)cb->copies.data;
+	for (size_t i = 0; i < cb->copies.size / sizeof(*copies); i++) {
+		const struct record_copy *c = &copies[i];
+		if (!images && s->copies.size / sizeof(*c) < COPIES_MAX && fits_memory(d, c->memory, c->offset, c->size) &&
+			source_known(d, c, writes_host)) {
+			buf_append(&s->copies, c, sizeof(*c));
+			continue;
+		}
+		icd_ranges_add(&s->writes, c->memory, c->offset, c->size);
+		if (s->images.size)
+			icd_image_uses_overwrite(&s->images, c->memory, c->offset, c->size);
+	}
+}
+
+static void note_written(struct icd_device *d, const struct icd_ranges *writes, uint64_t seq)
+{
+	uint64_t last = 0;
+	for (size_t i = 0; i < writes->count; i++) {
+		struct icd_memory *m = writes->items[i].memory == last ? NULL : icd_memory_find(d, writes->items[i].memory);
+		last = writes->items[i].memory;
+		if (m)
+			m->written_seq = seq;
+	}
 }
 
 static bool submit(struct icd_device *d, const struct icd_submission *s)
 {
 	struct icd_scratch *scratch = d->scratch;
-	bool writes_host = false;
+	bool writes_host = false, images = false;
 	icd_ranges_clear(&scratch->captures);
 	icd_ranges_clear(&scratch->writes);
 	buf_clear(&scratch->images);
 	buf_clear(&scratch->image_ids);
 	buf_clear(&scratch->deps);
+	buf_clear(&scratch->copies);
 	for (uint32_t i = 0; i < s->buffer_count; i++) {
 		const struct icd_command_buffer *cb = icd_lates_resolve(s->buffers[i], &scratch->resolved);
+		writes_host |= cb->writes_host;
+		images |= cb->images.size != 0;
+	}
+	for (uint32_t i = 0; i < s->buffer_count; i++) {
+		const struct icd_command_buffer *cb = icd_lates_resolve(s->buffers[i], &scratch->resolved);
+		collect_copies(d, s->buffers[i], writes_host, images);
 		icd_ranges_add_all(&scratch->captures, &cb->captures);
 		icd_ranges_add_all(&scratch->writes, &cb->writes);
 		icd_image_uses_add(&scratch->images, &cb->images, &cb->writes);
-		writes_host |= cb->writes_host;
 		buf_append(&scratch->deps, &s->buffers[i]->object.id, sizeof(uint64_t));
 	}
 	icd_ranges_tidy(&scratch->captures);
@@ -181,15 +272,19 @@ static bool submit(struct icd_device *d, const struct icd_submission *s)
 	for (size_t i = 0; i < scratch->images.size / sizeof(*uses); i++)
 		buf_append(&scratch->image_ids, &uses[i].id, sizeof(uses[i].id));
 	if (scratch->images.failed || scratch->resolved.images.failed || scratch->image_ids.failed ||
-		scratch->captures.failed || scratch->writes.failed || scratch->deps.failed ||
+		scratch->captures.failed || scratch->writes.failed || scratch->deps.failed || scratch->copies.failed ||
 		!capture(d, &scratch->captures))
 		return false;
 	send_recordings(d, s);
 	uint64_t seq = icd_append_submit(d, (const uint64_t *)(const void *)scratch->deps.data, s->buffer_count,
-		scratch->writes.items, scratch->writes.count, (const uint64_t *)(const void *)scratch->image_ids.data,
-		scratch->image_ids.size / sizeof(uint64_t), submit_flags(d, writes_host));
-	if (seq)
+		&scratch->copies, scratch->writes.items, scratch->writes.count,
+		(const uint64_t *)(const void *)scratch->image_ids.data, scratch->image_ids.size / sizeof(uint64_t),
+		submit_flags(d, writes_host));
+	if (seq) {
 		d->stream.own_seq = seq;
+		if (writes_host)
+			note_written(d, &scratch->writes, seq);
+	}
 	return true;
 }
 
@@ -272,8 +367,8 @@ void icd_flush_pending(struct icd_device *d)
 		if (s->buffer_count && !submit(d, s))
 			icd_lose(d, "out of memory");
 		signal(d, s);
-		if (d->stream.relaxed && s->buffer_count && icd_commit_due(d) && icd_complete(d, d->stream.commit_seq))
-			icd_append_submit(d, NULL, 0, NULL, 0, NULL, 0, SUBMIT_COMMIT);
+		if (s->buffer_count && icd_commit_due(d) && icd_complete(d, d->stream.commit_seq))
+			icd_append_submit(d, NULL, 0, NULL, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 		list_remove(&s->link);
 		free(s);
 	}

@@ -57,6 +57,8 @@ static struct submission *next_submission(struct session_core *c, uint64_t now_n
 		return s;
 	for (uint32_t i = 0; i < s->range_count && error == 0; i++)
 		error = state_dirty(state_find(&c->state, s->ranges[i].memory), s->ranges[i].offset, s->ranges[i].size);
+	for (size_t i = 0; i < s->copied_count; i++)
+		state_forget_hashes(state_find(&c->state, s->copied[i].memory), s->copied[i].offset, s->copied[i].size);
 	if (error == 0 && (s->commit || s->returns))
 		error = state_begin(&c->state, s->end, s->returns);
 	if (error < 0) {

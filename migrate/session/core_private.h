@@ -15,6 +15,8 @@ struct submission {
 	uint64_t hash; /* of what came back with it, once the program was told */
 	uint32_t range_count;
 	struct record_range *ranges; /* owned */
+	struct record_range *copied; /* owned; what the COPY in front of it writes */
+	size_t copied_count;
 };
 
 struct submissions { /* seqs first_seq, first_seq + 1 … in a ring of `capacity` */
@@ -40,6 +42,7 @@ struct session_core {
 	/* the log as read so far */
 	uint64_t scanned;
 	struct submissions submissions;
+	struct buf copied;        /* struct record_range[]: of a COPY whose SUBMIT comes next */
 	struct map needs;         /* (key, 0) → record, owned */
 	unsigned pending_answers; /* ALLOCATEs without an answer */
 

@@ -219,6 +219,7 @@ int graph_apply(struct graph *g, uint64_t position, const struct record_header *
 	case RECORD_WRITE:
 	case RECORD_SUBMIT:
 	case RECORD_NEED:
+	case RECORD_COPY:
 		break;
 	}
 	assert(!"a record that makes no object");

@@ -21,7 +21,7 @@ static int read_header(const struct session_core *c, uint64_t position, uint64_t
 	memcpy(&h, c->ops->log_at(c->ctx, position), sizeof(h));
 	if (h.size % RECORD_ALIGN || h.size > RECORD_MAX_BYTES || h.size < sizeof(h) + h.dep_count * sizeof(uint64_t))
 		return -EBADMSG;
-	if (h.kind < RECORD_CREATE || h.kind > RECORD_NEED)
+	if (h.kind < RECORD_CREATE || h.kind > RECORD_COPY)
 		return -EBADMSG;
 	if (available < h.size)
 		return 0;
@@ -82,10 +82,24 @@ void core_drop_submissions(struct session_core *c, uint64_t up_to_seq)
 
 	while (s->count && s->first_seq <= up_to_seq) {
 		free(s->at[s->start].ranges);
+		free(s->at[s->start].copied);
 		s->start = (s->start + 1) % s->capacity;
 		s->count--;
 		s->first_seq++;
 	}
+}
+
+static bool inside(const struct state_memory *m, uint64_t offset, uint64_t size)
+{
+	return size && offset <= m->size && size <= m->size - offset;
+}
+
+/* Of the memories as the log was read so far. */
+static bool range_is_there(const struct session_core *c, uint64_t id, uint64_t offset, uint64_t size)
+{
+	const struct state_memory *m = state_find(&c->state, id);
+
+	return m && m->freed_at == UINT64_MAX && m->answer != STATE_FAILED && inside(m, offset, size);
 }
 
 static int scan_submit(struct session_core *c, uint64_t position, const struct record_header *h)
@@ -119,17 +133,19 @@ static int scan_submit(struct session_core *c, uint64_t position, const struct r
 	}
 	for (uint32_t i = 0; i < new.range_count; i++) {
 		const struct record_range *r = &new.ranges[i];
-		const struct state_memory *m = state_find(&c->state, r->memory);
 
-		if (m && m->freed_at == UINT64_MAX && m->answer != STATE_FAILED && r->size && r->offset <= m->size &&
-			r->size <= m->size - r->offset)
+		if (range_is_there(c, r->memory, r->offset, r->size))
 			continue;
 		free(new.ranges);
 		return -EBADMSG;
 	}
+	new.copied = (struct record_range *)(void *)c->copied.data;
+	new.copied_count = c->copied.size / sizeof(*new.copied);
 	error = submissions_push(&c->submissions, &new);
 	if (error < 0)
 		free(new.ranges);
+	else
+		c->copied = (struct buf){ 0 };
 	return error;
 }
 
@@ -181,10 +197,44 @@ static int scan_need(struct session_core *c, uint64_t position, const struct rec
 	return error;
 }
 
+/* From what the host sees to what it doesn't; source NULL: a fill. */
+static bool fits_copy(const struct state_memory *target, const struct state_memory *source)
+{
+	return !target->host_visible && (!source || source->host_visible);
+}
+
+static int scan_copy(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	const struct record_header *record;
+	const struct record_copy *copies;
+	size_t count = (h->size - sizeof(*h)) / sizeof(*copies);
+
+	if (h->dep_count || h->subject || count == 0)
+		return -EBADMSG;
+	record = read_record(c, position, h, h->size);
+	if (!record)
+		return -ENOMEM;
+	copies = (const struct record_copy *)(record + 1);
+	for (size_t i = 0; i < count; i++) {
+		const struct record_range target = { copies[i].memory, copies[i].offset, copies[i].size };
+
+		if (!range_is_there(c, target.memory, target.offset, target.size) ||
+			(copies[i].source &&
+				!range_is_there(c, copies[i].source, copies[i].source_offset, copies[i].size)) ||
+			!fits_copy(state_find(&c->state, target.memory),
+				copies[i].source ? state_find(&c->state, copies[i].source) : NULL))
+			return -EBADMSG;
+		buf_append(&c->copied, &target, sizeof(target));
+	}
+	return c->copied.failed ? -ENOMEM : 0;
+}
+
 static int scan_record(struct session_core *c, uint64_t position, const struct record_header *h)
 {
 	struct state_memory *m;
 
+	if (c->copied.size && h->kind != RECORD_SUBMIT)
+		return -EBADMSG;
 	switch ((enum record_kind)h->kind) {
 	case RECORD_SUBMIT:
 		return scan_submit(c, position, h);
@@ -192,6 +242,8 @@ static int scan_record(struct session_core *c, uint64_t position, const struct r
 		return scan_allocate(c, position, h);
 	case RECORD_NEED:
 		return scan_need(c, position, h);
+	case RECORD_COPY:
+		return scan_copy(c, position, h);
 	case RECORD_FREE:
 	case RECORD_WRITE:
 		m = state_find(&c->state, h->subject);
@@ -264,8 +316,7 @@ static int apply_write(struct session_core *c, uint64_t position, const struct r
 
 	if (!m || !m->committed)
 		return -EBADMSG;
-	if (m->view)
-		return 0; /* core_view has been here */
+	/* Also where core_view has been: a COPY behind it reads what the host had written by then. */
 	error = parse_write(c, position, h, m->size, &view);
 	return error < 0 ? error : state_write(m, &view);
 }
@@ -302,6 +353,30 @@ int core_view(struct session_core *c, uint64_t end)
 	return 0;
 }
 
+/* The log may have been changed since it was read ahead: so all is checked again. */
+static int apply_copy(struct session_core *c, uint64_t position, const struct record_header *h)
+{
+	const struct record_header *record = read_record(c, position, h, h->size);
+	const struct record_copy *copies = (const struct record_copy *)(record + 1);
+	int error = record ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < (h->size - sizeof(*h)) / sizeof(*copies) && error == 0; i++) {
+		const struct record_copy *copy = &copies[i];
+		struct state_memory *m = state_find(&c->state, copy->memory);
+		const struct state_memory *source = copy->source ? state_find(&c->state, copy->source) : NULL;
+
+		if (!m || !m->committed || !inside(m, copy->offset, copy->size) || !fits_copy(m, source))
+			error = -EBADMSG;
+		else if (!copy->source)
+			error = state_fill(m, copy->offset, copy->size, (uint32_t)copy->source_offset);
+		else if (!source || !source->committed || !inside(source, copy->source_offset, copy->size))
+			error = -EBADMSG;
+		else
+			error = state_copy(m, copy->offset, source, copy->source_offset, copy->size);
+	}
+	return error;
+}
+
 static int apply_record(struct session_core *c, uint64_t position, const struct record_header *h)
 {
 	const struct record_header *copy;
@@ -314,6 +389,8 @@ static int apply_record(struct session_core *c, uint64_t position, const struct 
 		return 0;
 	case RECORD_WRITE:
 		return apply_write(c, position, h);
+	case RECORD_COPY:
+		return apply_copy(c, position, h);
 	case RECORD_ALLOCATE:
 		m = state_find(&c->state, h->subject);
 		if (!m || m->committed)
@@ -370,7 +447,8 @@ bool core_between_submissions(const struct session_core *c, uint64_t end)
 	while (at < end) {
 		struct record_header h;
 
-		if (read_header(c, at, end - at, &h) <= 0 || h.kind == RECORD_SUBMIT)
+		if (read_header(c, at, end - at, &h) <= 0 || h.kind == RECORD_SUBMIT ||
+			(h.kind == RECORD_COPY && at + h.size == end))
 			return false;
 		at += h.size;
 	}
@@ -385,4 +463,5 @@ void core_scan_finish(struct session_core *c)
 		free(slot->value);
 	map_finish(&c->needs);
 	buf_finish(&c->scratch);
+	buf_finish(&c->copied);
 }

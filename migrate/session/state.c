@@ -109,6 +109,40 @@ int state_write(struct state_memory *m, const struct delta_view *view)
 	return 0;
 }
 
+int state_copy(
+	struct state_memory *m, uint64_t offset, const struct state_memory *source, uint64_t source_offset, uint64_t size)
+{
+	int error;
+
+	if (!source->bytes) /* never written */
+		return state_fill(m, offset, size, 0);
+	error = make_bytes(m);
+	if (error < 0)
+		return error;
+	memcpy(m->bytes + offset, source->bytes + source_offset, size);
+	mark_written(m, offset, size);
+	return 0;
+}
+
+int state_fill(struct state_memory *m, uint64_t offset, uint64_t size, uint32_t word)
+{
+	int error;
+
+	if (word == 0 && !m->bytes)
+		return 0;
+	error = make_bytes(m);
+	if (error < 0)
+		return error;
+	if (word == (word & 0xff) * 0x01010101u) {
+		memset(m->bytes + offset, (int)(word & 0xff), size);
+	} else {
+		for (uint64_t done = 0; done < size; done += sizeof(word))
+			memcpy(m->bytes + offset + done, &word, size - done < sizeof(word) ? size - done : sizeof(word));
+	}
+	mark_written(m, offset, size);
+	return 0;
+}
+
 int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size)
 {
 	/* Sizes are multiples of 256, so widening stays inside. */
@@ -158,6 +192,12 @@ int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes
 	s->staged = true;
 	s->missing_bytes -= size;
 	return 0;
+}
+
+void state_forget_hashes(struct state_memory *m, uint64_t offset, uint64_t size)
+{
+	for (uint64_t block = offset / STATE_BLOCK; m->hashes && block <= (offset + size - 1) / STATE_BLOCK; block++)
+		m->hashes[block] = 0;
 }
 
 static void forget_fresh(struct state_memory *m)

@@ -57,6 +57,13 @@ void state_free(struct state *s, struct state_memory *m); /* m is gone; NULL is 
 
 /* Applies a WRITE to the checkpoint. payload: the record's payload; its counts and runs are private, the bytes may lie anywhere. */
 int state_write(struct state_memory *m, const struct delta_view *view);
+/* Does a copy between two memories, or a fill with a word, on the checkpoint. The ranges lie inside. 0 or -ENOMEM. */
+int state_copy(
+	struct state_memory *m, uint64_t offset, const struct state_memory *source, uint64_t source_offset, uint64_t size);
+int state_fill(struct state_memory *m, uint64_t offset, uint64_t size, uint32_t word);
+
+/* The blocks there have no known hash from here: their bytes change otherwise than by what is returned. */
+void state_forget_hashes(struct state_memory *m, uint64_t offset, uint64_t size);
 
 /* Widens [offset, offset + size) to 4 bytes and adds it to what may have been written. 0 or -ENOMEM. */
 int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size);

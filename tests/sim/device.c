@@ -297,7 +297,9 @@ static void run_commands(struct device *d, uint64_t id)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct device_object *pipeline = object(d, ops[i].pipeline, OBJECT_PIPELINE);
-		uint32_t constant = pipeline->constant + (d->world->diverging ? (uint32_t)d->epoch : 0);
+		/* Fills are the same everywhere: the session does them, too. */
+		uint32_t constant =
+			pipeline->constant + (d->world->diverging && pipeline->value != OP_FILL ? (uint32_t)d->epoch : 0);
 		uint32_t src_size, dst_size;
 		unsigned char *src = bytes_of(d, ops[i].set, 0, &src_size), *dst = bytes_of(d, ops[i].set, 1, &dst_size);
 
@@ -398,6 +400,18 @@ static uint64_t block_hash(const struct device_memory *m, uint64_t block)
 	for (uint64_t i = block * STATE_BLOCK; i < m->size && i < (block + 1) * STATE_BLOCK; i++)
 		hash = (hash ^ m->bytes[i]) * 0x100000001b3u;
 	return hash;
+}
+
+/* What is copied does not come back. */
+static void forget_hashes(struct device *d, const struct record_copy *copies, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct device_memory *m = map_get(&d->memories, copies[i].memory, 0);
+
+		for (uint64_t block = copies[i].offset / STATE_BLOCK;
+			m && block * STATE_BLOCK < copies[i].offset + copies[i].size; block++)
+			m->hashes[block] = 0;
+	}
 }
 
 /* Sends the hashes of the range's blocks that were not sent yet; what is unchanged in the range goes out of it. Ranges of the model are smaller
@@ -560,6 +574,7 @@ static void apply(struct device *d, const struct record_header *h)
 	struct device_memory *m;
 	struct delta_view view;
 
+	d->bound = h->kind == RECORD_COPY;
 	if (h->observed > d->seq)
 		world_fail(d->world, "executor: a record observes submission %llu that is yet to run",
 			(unsigned long long)h->observed);
@@ -585,6 +600,9 @@ static void apply(struct device *d, const struct record_header *h)
 		break;
 	case RECORD_SUBMIT:
 		submit(d, h);
+		break;
+	case RECORD_COPY:
+		forget_hashes(d, (const struct record_copy *)(h + 1), (h->size - sizeof(*h)) / sizeof(struct record_copy));
 		break;
 	case RECORD_NEED:
 		break;
@@ -648,7 +666,7 @@ void device_step(struct device *d)
 
 	if (!d->started || d->dead || d->left || (d->fate == FATE_SILENT && d->struck))
 		return;
-	if (d->told_to_leave && one_in(&d->world->choices, 2)) {
+	if (d->told_to_leave && !d->bound && one_in(&d->world->choices, 2)) {
 		stop_and_return(d);
 		return;
 	}

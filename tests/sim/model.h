@@ -69,7 +69,8 @@ struct world {
 	uint64_t request;        /* acquire asked and not answered, 0 none */
 	char excluded[8][SESSION_TEXT];
 	size_t excluded_count;
-	bool lie; /* the frame that the core has in its hands is one */
+	bool lie;        /* the frame that the core has in its hands is one */
+	unsigned closed; /* enum fate of the last executor that the core let go of */
 	unsigned faults_left;
 	bool lost;
 	bool relaxed;   /* the program's driver runs in relaxed mode */
@@ -140,6 +141,7 @@ struct device {
 	uint64_t seed_bytes;
 	struct buf dirty; /* struct record_range[] since it was last returned */
 	bool told_to_leave, left;
+	bool bound; /* the last record was a COPY: it is not parted from its SUBMIT */
 	uint64_t leave_nonce;
 	uint64_t frame_seq; /* what the frames of a commit speak of */
 };

@@ -20,6 +20,7 @@ struct memory {
 	uint64_t id; /* 0: free slot */
 	uint32_t size;
 	bool host_visible, answered, failed;
+	bool unsaved;                  /* written by a submission since the last COMMIT */
 	unsigned char *mapping, *seen; /* host-visible only */
 	unsigned char *truth;
 	uint64_t *used, *written; /* per byte: last submission that touches or writes it */
@@ -211,13 +212,36 @@ static void append_recording(struct program *p, struct commands *c)
 	c->appended = true;
 }
 
+/* A fill, or a copy from host-visible memory, to other memory: the session can do it itself. */
+static bool known_copy(
+	const struct program *p, const struct commands *c, unsigned i, bool writes_host, struct record_copy *ret)
+{
+	const struct set *s = &p->sets[c->set[i]];
+	const struct buffer *src = &p->buffers[s->slot[0]], *dst = &p->buffers[s->slot[1]];
+	const struct memory *from = &p->memories[src->memory], *to = &p->memories[dst->memory];
+	const struct pipeline *pipeline = &p->pipelines[c->pipeline[i]];
+	const struct op *op = &c->ops[i];
+	uint32_t limit = src->size < dst->size ? src->size : dst->size;
+	bool fill = pipeline->kind == OP_FILL;
+
+	if (to->host_visible || op->offset >= limit || op->size == 0 ||
+		!(fill || (pipeline->kind == OP_COPY && from->host_visible && !from->unsaved && !writes_host)))
+		return false;
+	*ret = (struct record_copy){ fill ? 0 : from->id, src->offset + op->offset, to->id, dst->offset + op->offset,
+		op->size < limit - op->offset ? op->size : limit - op->offset };
+	if (fill)
+		ret->source_offset = ((op->value + pipeline->constant) & 0xff) * 0x01010101u;
+	return true;
+}
+
 /* The submission has become runnable: host bytes are captured now, and now it takes effect in the truth. c NULL: an empty one. */
 static void append_submission(struct program *p, struct commands *c, bool commit)
 {
 	struct buf payload = { 0 };
 	struct record_range ranges[MAX_OPS];
 	struct record_submit submit = { 0 };
-	unsigned count = c ? c->count : 0;
+	unsigned count = c ? c->count : 0, copy_count = 0, range_count = 0;
+	struct record_copy copies[MAX_OPS];
 	bool host = false;
 
 	/* A driver takes what has come before it captures. */
@@ -226,17 +250,23 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 
 	if (c && !c->appended)
 		append_recording(p, c);
+	for (unsigned i = 0; i < count; i++)
+		host |= p->memories[p->buffers[p->sets[c->set[i]].slot[1]].memory].host_visible;
 	for (unsigned i = 0; i < count; i++) {
 		for (unsigned k = 0; k < 2; k++) {
 			const struct buffer *b = &p->buffers[p->sets[c->set[i]].slot[k]];
 			struct memory *m = &p->memories[b->memory];
 
 			capture(p, m, b->offset, b->size);
-			if (k == 1) {
-				ranges[i] = (struct record_range){ m->id, b->offset, b->size };
-				host |= m->host_visible;
-			}
+			if (k == 1 && !one_in(&p->w->choices, 4) && known_copy(p, c, i, host, &copies[copy_count]))
+				copy_count++;
+			else if (k == 1)
+				ranges[range_count++] = (struct record_range){ m->id, b->offset, b->size };
 		}
+	}
+	if (copy_count) {
+		begin(p, RECORD_COPY, 0, 0, NULL, 0);
+		append(p, copies, copy_count * sizeof(copies[0]));
 	}
 	p->last_seq++;
 	for (unsigned i = 0; i < count; i++) {
@@ -253,9 +283,13 @@ static void append_submission(struct program *p, struct commands *c, bool commit
 		submit.flags = p->w->relaxed ? SUBMIT_RETURN : SUBMIT_COMMIT;
 	if (commit)
 		submit.flags |= SUBMIT_COMMIT;
-	submit.range_count = count;
+	for (unsigned i = 0; i < count; i++)
+		p->memories[p->buffers[p->sets[c->set[i]].slot[1]].memory].unsaved = true;
+	for (unsigned i = 0; i < MEMORIES && submit.flags & SUBMIT_COMMIT; i++)
+		p->memories[i].unsaved = false;
+	submit.range_count = range_count;
 	buf_append(&payload, &submit, sizeof(submit));
-	buf_append(&payload, ranges, count * sizeof(ranges[0]));
+	buf_append(&payload, ranges, range_count * sizeof(ranges[0]));
 	begin(p, RECORD_SUBMIT, p->last_seq, 0, c ? &c->id : NULL, c ? 1 : 0);
 	append(p, payload.data, payload.size);
 	buf_finish(&payload);
@@ -271,6 +305,9 @@ static void release_queue(struct program *p, bool signal)
 		c->queued = false;
 		memmove(&p->queue[0], &p->queue[1], --p->queued * sizeof(p->queue[0]));
 		append_submission(p, c, one_in(&p->w->choices, 6));
+		/* What writes the same once more, between two checkpoints: blocks have the hash that they had. */
+		for (unsigned again = one_in(&p->w->choices, 4) ? 2 : 0; again; again--)
+			append_submission(p, c, true);
 	}
 }
 
@@ -798,9 +835,50 @@ static void see_all(struct program *p)
 	}
 }
 
+struct image { /* of one memory in the checkpoint */
+	uint64_t id;
+	unsigned char *bytes;
+};
+
+static int take_block(void *ctx, uint64_t id, uint64_t offset, const unsigned char *bytes, uint64_t size)
+{
+	const struct image *image = ctx;
+
+	if (id == image->id)
+		memcpy(image->bytes + offset, bytes, size);
+	return 0;
+}
+
+/* The checkpoint is what the executor has that made it. */
+static void check_checkpoint(struct program *p)
+{
+	const struct device *d;
+
+	append_submission(p, NULL, true);
+	wait_idle(p);
+	d = p->w->device;
+	for (unsigned i = 0; i < MEMORIES && d && d->seq == p->last_seq; i++) {
+		const struct memory *m = &p->memories[i];
+		struct image image = { m->id, NULL };
+		const unsigned char *truth = m->id ? device_bytes(d, m->id) : NULL;
+		bool same;
+
+		if (!truth)
+			continue;
+		image.bytes = calloc(1, m->size);
+		session_core_seed_memory(p->w->core, STATE_BLOCK, take_block, &image);
+		same = memcmp(image.bytes, truth, m->size) == 0;
+		free(image.bytes);
+		if (!same)
+			world_fail(p->w, "core: its checkpoint of memory %llu is not what the device has",
+				(unsigned long long)m->id);
+	}
+}
+
 void program_finish(struct program *p)
 {
 	wait_idle(p);
+	check_checkpoint(p);
 	if (p->w->diverging) {
 		see_all(p);
 		return;

@@ -89,6 +89,7 @@ static void close_epoch(void *ctx, uint64_t epoch)
 		world_fail(w, "core: closes epoch %llu", (unsigned long long)epoch);
 	device_destroy(w->stale[slot]);
 	w->stale[slot] = w->device;
+	w->closed = w->device->fate;
 	w->device = NULL;
 }
 
@@ -100,6 +101,17 @@ static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
 		world_fail(w, "core: tells epoch %llu to leave", (unsigned long long)epoch);
 	w->device->told_to_leave = true;
 	w->device->leave_nonce = nonce;
+}
+
+/* An executor that was only killed, or was slow, has said nothing wrong. */
+static void judge_loss(struct world *w, enum session_phase to)
+{
+	struct session_status s;
+
+	session_core_status(w->core, &s);
+	if (to == SESSION_ACQUIRE && (s.loss == SESSION_LOSS_PROTOCOL || s.loss == SESSION_LOSS_GARBAGE) &&
+		w->closed <= FATE_SILENT)
+		world_fail(w, "core: blames an honest executor: %s", s.loss_text);
 }
 
 static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
@@ -171,9 +183,8 @@ static void report(void *ctx, enum session_event event)
 
 static void moved(void *ctx, enum session_phase from, enum session_phase to)
 {
-	(void)ctx;
 	(void)from;
-	(void)to;
+	judge_loss(ctx, to);
 }
 
 static void moved_aloud(void *ctx, enum session_phase from, enum session_phase to)
@@ -186,6 +197,7 @@ static void moved_aloud(void *ctx, enum session_phase from, enum session_phase t
 		(unsigned long long)(w->now_ns / 1000000), (unsigned long long)s.epoch, session_phase_name(from),
 		session_phase_name(to), (unsigned long long)s.completed_seq, (unsigned long long)s.committed_seq,
 		to == SESSION_ACQUIRE || to == SESSION_LOST ? s.loss_text : "");
+	judge_loss(w, to);
 }
 
 static int give_record(void *ctx, const struct record_header *record)

@@ -315,6 +315,9 @@ static void take(struct play *p, const struct record_header *h)
 	case RECORD_SUBMIT:
 		take_submit(p, h, deps, payload);
 		break;
+	case RECORD_COPY:
+		p->seen.copies += (unsigned)(size / sizeof(struct record_copy));
+		break;
 	case RECORD_NEED:
 		p->seen.needs[(h->key >> 32) % 16]++;
 		break;

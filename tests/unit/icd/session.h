@@ -29,6 +29,7 @@ struct play_seen {
 	unsigned kinds[16];          /* records by kind */
 	unsigned descriptor_updates; /* UPDATEs of descriptors */
 	uint64_t write_bytes, commits;
+	unsigned copies;                             /* in COPY records */
 	uint64_t needs[16];                          /* NEED records by kind */
 	struct record_range ranges[PLAY_MAX_RANGES]; /* of the last SUBMIT */
 	unsigned range_count;

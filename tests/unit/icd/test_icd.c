@@ -365,8 +365,9 @@ static void test_fences(void **state)
 	OK(DEVICE(GetFenceStatus)(device, fences[0]));
 	OK(DEVICE(ResetFences)(device, 1, fences));
 	assert_int_equal(DEVICE(GetFenceStatus)(device, fences[0]), VK_NOT_READY);
-	assert_int_equal(play_seen(&play).range_count, 1);
-	assert_int_equal(play_seen(&play).ranges[0].size, 4096);
+	/* The session works a fill out itself: nothing needs to come back. */
+	assert_int_equal(play_seen(&play).range_count, 0);
+	assert_int_equal(play_seen(&play).copies, 1);
 	for (unsigned i = 0; i < 3; i++)
 		DEVICE(DestroyFence)(device, fences[i], NULL);
 	drop_buffer(&b);
@@ -492,7 +493,7 @@ static void test_full_log(void **state)
 	}
 	OK(DEVICE(DeviceWaitIdle)(device));
 	assert_int_equal(play_seen(&play).write_bytes, 3 * size);
-	assert_true(play_seen(&play).commits >= 3);
+	assert_true(play_seen(&play).commits >= 1); /* it holds less than all three */
 	drop_buffer(&from);
 	drop_buffer(&to);
 }
