@@ -1,7 +1,8 @@
 """Programs and single Vulkan calls under tbmesh beside the plain driver: the group `apps`.
 
 Every figure is the median of pairs that ran one after the other; the first pair warms caches and does not count. `local` is alpha's
-own card, `cable` beta's over one cable; both are the same CPU driver, so they compare with the plain driver on alpha."""
+own card, `cable` beta's over one cable; both are the same CPU driver, so they compare with the plain driver on alpha. Without --whole
+there is one pair of each, and llama.cpp runs one model only."""
 
 import argparse
 import os
@@ -26,12 +27,13 @@ PROGRAMS = {
     "neighbours": ["--rounds", "300"],
     "signals": ["--rounds", "400"],
 }
-PAIRS = 3
+PAIRS = 3        # with --whole
+LLAMA_PAIRS = 2  # with --whole
 STATE_MIB = 1024
 SMALL_MIB = 64
 MODEL_MIB = 256
+QUICK_MODEL_MIB = 8
 TOKENS = 32
-LLAMA_PAIRS = 2
 LLAMA_TIMEOUT_S = 900
 LLAMA_PHASES = ["load", "prompt", "generation"]
 CARDS = {"local": "egpu", "cable": "card"}  # as deploy/try calls them
@@ -57,12 +59,12 @@ class Apps:
     def under(self, place, words):
         return ["tbmesh", "run", "--gpu", self.places[place], *words, "--"]
 
-    def paired(self, ours, plain, pairs=PAIRS):
+    def paired(self, ours, plain, warm=True):
         """Medians of what both commands answer, run in turns; the ratio is the median of the pairs' ratios."""
         results = []
-        for turn in range(pairs + 1):
+        for turn in range(warm + (PAIRS if self.whole else 1)):
             pair = (ours(), plain())
-            if turn:
+            if turn >= warm:
                 results.append(pair)
         results.sort(key=lambda p: p[0] / p[1])
         return results[len(results) // 2]
@@ -97,11 +99,11 @@ class Apps:
                 self.one_call("upload_gbps", place, suffix, mode, "GB/s", "higher", "gbps", "upload", "--mib", str(SMALL_MIB))
                 self.one_call("download_gbps", place, suffix, mode, "GB/s", "higher", "gbps", "download", "--mib", str(SMALL_MIB))
                 self.one_call(f"paced_readback_us:{STATE_MIB}MiB", place, suffix, mode, "us", "lower", "readback_us",
-                              "paced", "--mib", str(STATE_MIB), "--rounds", "20", pairs=1)
+                              "paced", "--mib", str(STATE_MIB), "--rounds", "20")
 
-    def one_call(self, name, place, suffix, mode, unit, better, figure, call, *words, pairs=3):
+    def one_call(self, name, place, suffix, mode, unit, better, figure, call, *words):
         ours, plain = self.paired(lambda: self.call(figure, call, *words, prefix=self.under(place, mode)),
-                                  lambda: self.call(figure, call, *words), pairs)
+                                  lambda: self.call(figure, call, *words), warm=False)  # it warms up by itself
         self.emit(f"{name}:{place}{suffix}", ours, unit, plain, "plain driver", better)
 
     def signal(self, place, suffix, mode, call):
@@ -111,7 +113,7 @@ class Apps:
         def plain():
             floors.append(self.hop(3))
             return self.call("signal_us", call)
-        ours, base = self.paired(lambda: self.call("signal_us", call, prefix=self.under(place, mode)), plain, 3)
+        ours, base = self.paired(lambda: self.call("signal_us", call, prefix=self.under(place, mode)), plain, warm=False)
         name = "submit_signal_us" if call == "submit" else "readback_signal_us"
         self.emit(f"{name}:{place}{suffix}", ours, "us", base, "plain driver", "lower")
         self.emit(f"{name}_over_floor:{place}{suffix}", ours, "us", base + statistics.median(floors), "plain driver + hops", "lower")
@@ -123,8 +125,12 @@ class Apps:
         place = os.path.join(os.path.expanduser("~"), ".cache", "tbmesh", "try", "llama")
         if not self.model:
             print("SKIP: llama on a given model: none was named (--model PATH)", file=sys.stderr)
-        for model in [self.model, None] if self.model else [None]:
-            args = argparse.Namespace(model=model, model_mib=MODEL_MIB, tokens=TOKENS, prompt=PROMPT, release=VERSION)
+        models = [self.model] if self.model else []
+        if self.whole or not models:
+            models.append(None)
+        for model in models:
+            args = argparse.Namespace(model=model, model_mib=MODEL_MIB if self.whole else QUICK_MODEL_MIB, tokens=TOKENS,
+                                      prompt=PROMPT, release=VERSION)
             try:
                 os.makedirs(place, exist_ok=True)
                 program = Llama(place, args)
@@ -138,9 +144,9 @@ class Apps:
                     self.llama_pairs(program, name, where, suffix, mode[1])
 
     def llama_pairs(self, program, name, where, suffix, mode):
-        stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode)
+        stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode, None)
         pairs = []
-        for turn in range(LLAMA_PAIRS + 1):
+        for turn in range(1 + (LLAMA_PAIRS if self.whole else 1)):
             ours = stage.start(CARDS[where], program.command(), program.environment())
             ours.finish(LLAMA_TIMEOUT_S)
             program.check(ours)
@@ -170,7 +176,7 @@ class Apps:
         plain = ["env", f"MESA_SHADER_CACHE_DIR={plain_cache}", program]
         for place in self.places:
             cold, warm, base_cold, base_warm, new = [], [], [], [], []
-            for _ in range(3):
+            for _ in range(PAIRS if self.whole else 1):
                 for cache in self.caches():
                     shutil.rmtree(cache, ignore_errors=True)
                 cold.append(self.timed(*self.under(place, []), program))

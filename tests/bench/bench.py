@@ -123,12 +123,14 @@ def main():
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"one or more of: {' '.join(GROUPS)}; all by default")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--model", help="a GGUF file: apps measures llama.cpp on it, too")
+    parser.add_argument("--whole", action="store_true", help="apps: medians of several pairs, and llama.cpp on a model of 256 MiB")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     args = parser.parse_args()
     unknown = [g for g in args.groups if g not in GROUPS]
     if unknown:
         parser.error(f"unknown group {unknown[0]}; there are: {' '.join(GROUPS)}")
     bench = Bench(args.build, args.json)
+    bench.whole = args.whole
     bench.model = args.model and os.path.abspath(args.model)
     status = 0
     try:
