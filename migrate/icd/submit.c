@@ -8,6 +8,7 @@
 
 #define WRITE_MAX_BYTES (2u << 20)
 #define LARGE_RUN_BYTES (16u << 10)
+#define CAPTURE_STEP_BYTES (256u << 10)
 /* What a run of its own costs on the way and on the GPU, about. */
 #define GAP_BYTES 64u
 /* More ranges than this in one SUBMIT are made coarser. */
@@ -149,7 +150,14 @@ static bool capture(struct icd_device *d, const struct icd_ranges *ranges)
 		/* Bytes between runs are the device's as well, unless a submission on its way may change them. */
 		struct capture c = { .device = d, .memory = m, .base = r->offset };
 		c.gap = icd_complete(d, m->written_seq) ? GAP_BYTES : 0;
-		error = delta_walk(m->seen + r->offset, m->map + r->offset, size, capture_run, &c);
+		/* What was compared is still in the cache when it is copied. */
+		for (uint64_t at = 0, step; at < size && error == 0; at += step) {
+			step = size - at < CAPTURE_STEP_BYTES ? size - at : CAPTURE_STEP_BYTES;
+			c.base = r->offset + at;
+			error = delta_walk(m->seen + c.base, m->map + c.base, step, capture_run, &c);
+			if (error == 0 && c.held_size >= CAPTURE_STEP_BYTES)
+				error = capture_held(&c);
+		}
 		if (error == 0)
 			error = capture_held(&c);
 	}

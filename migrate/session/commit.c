@@ -5,26 +5,18 @@
 
 #include "migrate/session/core_private.h"
 
-/* One word of what a RETURN brings; they sum up in any order. */
-static uint64_t word_hash(uint64_t memory, uint64_t offset, uint32_t word)
+/* Adds a piece of what a RETURN brings to its hash. In whatever pieces and order the bytes come, the sum is the same: each word is mixed with
+ * its place as in a window, with the memory's id for a nonce. */
+static uint64_t add_return(uint64_t sum, uint64_t memory, uint64_t offset, const void *bytes, uint64_t size)
 {
-	uint64_t x = (memory << 40 ^ offset) * 0x9E3779B97F4A7C15u ^ word * 0xD6E8FEB86659FD93u;
+	struct window_hash hash;
 
-	x ^= x >> 32;
-	x *= 0xD6E8FEB86659FD93u;
-	return x ^ x >> 29;
-}
-
-static uint64_t bytes_hash(uint64_t memory, uint64_t offset, const unsigned char *bytes, uint64_t size)
-{
-	uint64_t sum = 0;
-	uint32_t word;
-
-	for (uint64_t i = 0; i < size; i += sizeof(word)) {
-		memcpy(&word, bytes + i, sizeof(word));
-		sum += word_hash(memory, offset + i, word);
-	}
-	return sum;
+	window_hash_init(&hash, memory * 0x9E3779B97F4A7C15u);
+	hash.index = (uint32_t)(offset / sizeof(uint32_t));
+	hash.lo = (uint32_t)sum;
+	hash.hi = (uint32_t)(sum >> 32);
+	window_hash_update(&hash, bytes, size);
+	return window_hash_value(&hash);
 }
 
 static void window_begin(struct session_core *c, const struct submission *s, uint32_t index)
@@ -86,7 +78,7 @@ void core_result(struct session_core *c, uint64_t now_ns, const struct frame_hea
 	} else {
 		window_hash_update(&c->window.hash, payload, h->size);
 		if (s->returns)
-			c->return_hash += bytes_hash(h->b, h->c, payload, h->size);
+			c->return_hash = add_return(c->return_hash, h->b, h->c, payload, h->size);
 		c->window.words += h->size / 4;
 		c->progress_ns = now_ns;
 	}

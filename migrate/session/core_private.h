@@ -58,7 +58,7 @@ struct session_core {
 	uint64_t view_position; /* the views hold the log's WRITEs up to here */
 	uint64_t told_position; /* what the program was told in earlier epochs holds them up to here */
 	bool telling;           /* the program was told something else than the views, or may have been */
-	uint64_t return_hash;   /* of the RETURN that is coming in */
+	uint64_t return_hash;   /* of the RETURN that is coming in: two sums of 32 bits */
 	uint64_t diverged;      /* RETURNs that came back otherwise than the program was told */
 	uint64_t diverged_seq;  /* the last one */
 	uint64_t diverged_epoch;

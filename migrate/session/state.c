@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What was compared and delivered is still in the cache when it is copied. */
+#define RETURN_STEP_BYTES (256u << 10)
+
 static void memory_destroy(struct state_memory *m)
 {
 	free(m->bytes);
@@ -335,9 +338,12 @@ static int return_memory(struct state_memory *m, uint64_t end, state_changed_fn 
 	bool gently = m->captured_at < end; /* else some of it may be the host's by now */
 	int error = make_view(m);
 
-	for (size_t i = 0; i < m->returned.count && error == 0; i++)
-		error = return_range(
-			m, m->returned.at[i].start, m->returned.at[i].end - m->returned.at[i].start, gently, changed, ctx);
+	for (size_t i = 0; i < m->returned.count; i++)
+		for (uint64_t at = m->returned.at[i].start, end_at = m->returned.at[i].end, step; at < end_at && error == 0;
+			at += step) {
+			step = end_at - at < RETURN_STEP_BYTES ? end_at - at : RETURN_STEP_BYTES;
+			error = return_range(m, at, step, gently, changed, ctx);
+		}
 	ranges_clear(&m->dirty);
 	ranges_clear(&m->returned);
 	return error;
