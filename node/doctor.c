@@ -6,6 +6,7 @@
 
 #include "base/util.h"
 #include "node/arena.h"
+#include "node/health_watch.h"
 #include "node/doctor_mesh.h"
 #include "node/node.h"
 #include "proto/messages.h"
@@ -88,7 +89,8 @@ static void check_gpus(struct node *n, struct doctor *d)
 			"no GPU of this host can serve%s", cpus > 0 ? ", only a CPU driver" : "");
 }
 
-static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_gpus, doctor_check_links, doctor_check_paths };
+static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_gpus, health_watch_doctor, doctor_check_links,
+	doctor_check_paths };
 
 struct Tbmesh__DoctorReply *doctor_view(struct node *n, struct arena *a)
 {

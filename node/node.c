@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "node/api.h"
 #include "node/eject.h"
+#include "node/health_watch.h"
 #include "node/interface.h"
 #include "node/peer.h"
 #include "node/ping.h"
@@ -101,6 +102,7 @@ static void gpu_connected(void *ctx, const struct device_gpu *g)
 	struct node_event e;
 	char key[POLICY_KEY_SIZE];
 	inventory_device_arrived(n->inventory, g);
+	health_watch_arrived(n->health, g);
 	gpu_key(n, g, key);
 	node_event_init(&e, "Connected", key);
 	describe_enclosure(&e, g);
@@ -138,6 +140,7 @@ static void gpu_disconnected(void *ctx, const struct device_gpu *g, uint64_t at_
 	describe_enclosure(&e, g);
 	node_event_field(&e, "fenced_us", "%" PRIu64, (time_monotonic_ns() - at_ns) / 1000);
 	node_event(n, &e);
+	health_watch_gone(n->health, g);
 	send_state(n);
 }
 
@@ -163,13 +166,7 @@ static void link_speed_changed(void *ctx, const struct device_gpu *g, const char
 static void gpu_wedged(void *ctx, const struct device_gpu *g, const char *how)
 {
 	struct node *n = ctx;
-	struct node_event e;
-	char key[POLICY_KEY_SIZE];
-	gpu_key(n, g, key);
-	node_event_init(&e, "HealthChanged", key);
-	node_event_field(&e, "reason", "driver wedged");
-	node_event_field(&e, "recovery", "%s", how);
-	node_event(n, &e);
+	health_watch_wedged(n->health, g, how);
 }
 
 static void power_changed(void *ctx, const struct device_gpu *g, enum device_power before)
@@ -335,6 +332,7 @@ static void look_at_devices(struct node *n)
 {
 	const struct device_gpu *g;
 	device_watch_refresh(&n->devices);
+	health_watch_tick(n->health);
 	for (size_t i = 0; (g = device_model_gpu(n->devices.model, i)) != NULL; i++)
 		inventory_device_vitals(n->inventory, g);
 }
@@ -480,10 +478,11 @@ static int create_parts(struct node *n)
 		!n->workloads || !n->placement || !n->ejects)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
+	n->health = health_watch_create(n);
 	n->probe = gpu_probe_create(n->loop, &n->paths, probed, n);
 	n->state_timer = loop_timer_create(n->loop, send_state, n);
 	n->tick = loop_timer_create(n->loop, tick, n);
-	if (!n->executors || !n->probe || !n->state_timer || !n->tick)
+	if (!n->executors || !n->health || !n->probe || !n->state_timer || !n->tick)
 		return -ENOMEM;
 	int r = loop_signal(n->loop, SIGINT, stop, n);
 	return r < 0 ? r : loop_signal(n->loop, SIGTERM, stop, n);
@@ -563,6 +562,7 @@ void node_finish(struct node *n)
 	ejects_destroy(n->ejects);
 	placement_destroy(n->placement);
 	gpu_probe_destroy(n->probe);
+	health_watch_destroy(n->health);
 	executors_destroy(n->executors);
 	workloads_destroy(n->workloads);
 	api_destroy(n->api);

@@ -19,6 +19,7 @@
 
 struct api;
 struct ejects;
+struct health_watch;
 struct interfaces;
 struct peers;
 struct pings;
@@ -49,6 +50,7 @@ struct node {
 	struct pings *pings; /* who waits for an echo */
 	struct workloads *workloads;
 	struct placement *placement;
+	struct health_watch *health;
 	struct ejects *ejects; /* GPUs that are being taken out */
 	struct api *api;
 	struct loop_timer *tick; /* each second */

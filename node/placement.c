@@ -124,6 +124,7 @@ size_t placement_gpus(struct node *n, struct policy_gpu **ret)
 			.type = g->type,
 			.active = g->state == GPU_ACTIVE,
 			.ejected = g->ejected,
+			.illness = g->health.known && g->health.score < 100 ? 100 - g->health.score : 0,
 			.local = !g->peer[0],
 			.load_limit = n->config.max_executors,
 			.memory_bytes = g->memory_bytes,

@@ -337,6 +337,17 @@ size_t workloads_leave(struct workloads *w, const char *key, uint64_t order, siz
 	return there;
 }
 
+uint64_t workloads_waiting_ms(const struct workloads *w, const struct inventory *i, const char *pci_address)
+{
+	uint64_t waiting_ms = 0;
+	list_for_each(one, &w->list, struct workload, link) {
+		const struct inventory_gpu *g = is_running(one->message) ? inventory_find(i, one->message->gpu) : NULL;
+		if (g && !g->peer[0] && strcmp(g->pci_address, pci_address) == 0 && one->message->waiting_ms > waiting_ms)
+			waiting_ms = one->message->waiting_ms;
+	}
+	return waiting_ms;
+}
+
 size_t workloads_count(const struct workloads *w)
 {
 	size_t count = 0;

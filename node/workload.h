@@ -9,6 +9,7 @@
 #include "node/api.h"
 
 struct arena;
+struct inventory;
 struct node;
 struct workloads;
 struct Tbmesh__Workload;
@@ -31,6 +32,8 @@ bool workloads_stuck_on(const struct workloads *w, const char *key, char *why, s
  * can't go are counted in *ret_refused, and why is what the first of them said. */
 size_t workloads_leave(
 	struct workloads *w, const char *key, uint64_t order, size_t *ret_refused, char *why, size_t why_size);
+/* How long the oldest submission of a program of this host has been on that PCI function, 0 none. */
+uint64_t workloads_waiting_ms(const struct workloads *w, const struct inventory *i, const char *pci_address);
 size_t workloads_count(const struct workloads *w); /* not finished, not lost */
 /* Copies of pointers: texts stay the table's; could_take and refusals are judged now. Array in the arena. */
 size_t workloads_fill(const struct workloads *w, struct Tbmesh__Workload ***ret, struct arena *a);

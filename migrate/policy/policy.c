@@ -14,7 +14,11 @@
 #define POINTS_MEMORY 2.0 /* for each doubling over 1 GiB */
 #define POINTS_MEMORY_MAX 16.0
 #define POINTS_GOODPUT 10.0 /* at 40 Gb/s */
-#define POINTS_RTT 10.0     /* off, at 2 ms */
+#define POINTS_WORN 60.0    /* off, below WORN of health: others on the host come first, and peers that are not much worse */
+#define POINTS_BAD 500.0    /* off, below BAD: any other GPU comes first, a CPU driver does not */
+#define HEALTH_WORN 70      /* node/health/health.h */
+#define HEALTH_BAD 40
+#define POINTS_RTT 10.0 /* off, at 2 ms */
 
 static bool is_cpu(const struct policy_gpu *g)
 {
@@ -36,12 +40,17 @@ static double path_points(const struct policy_gpu *g)
 	return POINTS_GOODPUT * (goodput > 1 ? 1 : goodput) - POINTS_RTT * (delay > 1 ? 1 : delay);
 }
 
+static double health_points(const struct policy_gpu *g)
+{
+	return g->illness > 100 - HEALTH_BAD ? -POINTS_BAD : g->illness > 100 - HEALTH_WORN ? -POINTS_WORN : 0;
+}
+
 static double score(const struct policy_gpu *g, bool preferred)
 {
 	double load = POINTS_LOAD * g->load, memory = 0;
 	for (uint64_t size = g->memory_bytes >> 30; size > 1 && memory < POINTS_MEMORY_MAX; size >>= 1)
 		memory += POINTS_MEMORY;
-	return (preferred ? TIER_PREFERRED : 0) + (is_cpu(g) ? 0 : TIER_GPU) + path_points(g) + memory +
+	return (preferred ? TIER_PREFERRED : 0) + (is_cpu(g) ? 0 : TIER_GPU) + path_points(g) + health_points(g) + memory +
 		(strcmp(g->type, "discrete") == 0 ? POINTS_DISCRETE : 0) - (load > POINTS_LOAD_MAX ? POINTS_LOAD_MAX : load);
 }
 

@@ -18,6 +18,7 @@ struct policy_gpu {
 	const char *type; /* discrete | integrated | virtual | cpu | other */
 	bool active;
 	bool ejected;        /* by its user */
+	unsigned illness;    /* 100 less its health; 0 well, or not known */
 	bool local;          /* on the program's host */
 	uint32_t load;       /* executors on it */
 	uint32_t load_limit; /* 0: none */

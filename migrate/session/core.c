@@ -584,6 +584,7 @@ void session_core_status(const struct session_core *c, struct session_status *re
 		.diverged_seq = c->diverged_seq,
 		.moves = c->moves,
 		.losses = c->losses,
+		.waiting_ns = c->phase == SESSION_RUN && c->tick_ns > c->progress_ns ? c->tick_ns - c->progress_ns : 0,
 		.leaving = c->leave != LEAVE_NO,
 		.graceful = c->graceful,
 		.replayed = c->replayed,

@@ -99,6 +99,7 @@ struct session_status {
 	uint64_t diverged_seq;  /* the last one, 0 none */
 	unsigned moves;         /* completed */
 	unsigned losses;        /* in all */
+	uint64_t waiting_ns;    /* submitted work has made no progress for so long, 0 idle */
 	bool leaving;           /* told to leave its GPU, and still there */
 	bool graceful;          /* the last move was one that the executor took part in */
 	uint64_t replayed;      /* submissions that the last move ran again */

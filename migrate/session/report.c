@@ -138,6 +138,7 @@ uint64_t report_send(struct node_link *node, const struct report_facts *facts, c
 	workload.mode = (char *)(facts->relaxed ? "relaxed" : "strict");
 	workload.diverged = status->diverged;
 	workload.leave_order = facts->leave_order;
+	workload.waiting_ms = status->waiting_ns / 1000000;
 	workload.leaving = status->leaving;
 	workload.stays = (char *)facts->stays;
 	workload.needs = packed_needs.list;

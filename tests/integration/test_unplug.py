@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """The eGPU is pulled out in mid-run, in each of the four ways in which its driver may fail: the program notices nothing."""
 
+import json
+import os
 import unittest
 
-from labtest import CommandFailed, LabCase, events, gpu_key, lab, main, on, tbmesh
+from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, state, tbmesh
 
 
 class Unplug(LabCase):
@@ -83,6 +85,38 @@ class Unplug(LabCase):
             lab("plug", "alpha", "egpu", check=False)
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
         self.assertNotIn("ejected", on("alpha", "tbmesh", "gpus"))
+
+    def test_fatal_errors_on_its_slot(self):
+        """The kernel counts fatal PCIe errors: the GPU's health falls, programs go elsewhere; one that is plugged in anew is well."""
+        key = gpu_key("alpha", "egpu")
+        bed = state()["hosts"]["alpha"]["bed"]
+        counter = next(os.path.join(at, "aer_dev_fatal") for at, _, files in os.walk(bed + "/sys/devices")
+                       if at.endswith(key.split("pci-")[1]) and "aer_dev_fatal" in files)
+        eventually(lambda: self.health(key), 10, "its health is known")
+        with open(counter, encoding="ascii") as file:
+            before = file.read()
+        try:
+            with open(counter, "w", encoding="ascii") as file:
+                file.write(before.replace("TOTAL_ERR_FATAL 0", "TOTAL_ERR_FATAL 2"))
+            changed = eventually(lambda: [e for e in events("alpha", "HealthChanged") if e["subject"] == key], 15, "HealthChanged")[-1]
+            self.assertEqual((changed["fields"]["level"], changed["fields"]["before"]), ("bad", "good"))
+            self.assertIn("fatal PCIe errors", changed["fields"]["reason"])
+            self.assertLess(self.health(key)["score"], 40)
+            doctor = lab("exec", "alpha", "--", "tbmesh", "--json", "doctor", check=False)
+            self.assertEqual(doctor.returncode, 1)
+            self.assertIn(("gpu.health", "fail"), [(c["id"], c["result"]) for c in json.loads(doctor.stdout)["checks"]])
+            run = self.run_on_mesh("alpha", "xorshift", "--rounds", "3000", "--words", "32768")
+            self.assertEqual(run.wait_for_start()["gpu"], gpu_key("beta", "card"))
+            run.stop()
+        finally:
+            lab("unplug", "alpha", "egpu")
+            lab("plug", "alpha", "egpu")
+            tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
+        eventually(lambda: (self.health(key) or {"score": 0})["score"] == 100, 10, "it is well again")
+
+    @staticmethod
+    def health(key):
+        return next((g["health"] for g in tbmesh("alpha", "gpus")["gpus"] if key.endswith(g["id"])), None)
 
     def test_driver_fails_without_unplug(self):
         words = ["signals", "--rounds", "2500"]

@@ -213,9 +213,28 @@ static void test_cpu_never_before_a_gpu(void **state)
 	assert_string_equal(why(ALPHA_CPU), "it is a CPU driver and prefer_cpu_fallback is off");
 }
 
+/* A worn GPU comes behind a peer's that is well; a bad one behind all GPUs, but in front of CPU drivers; an ejected one never. */
+static void test_health(void **state)
+{
+	struct policy_gpu gpus[COUNT];
+	(void)state;
+	fill(gpus);
+	assert_int_equal(choose(gpus, (struct policy_request){ 0 }), ALPHA_EGPU);
+	gpus[ALPHA_EGPU].illness = 20;
+	assert_int_equal(choose(gpus, (struct policy_request){ 0 }), ALPHA_EGPU);
+	gpus[ALPHA_EGPU].illness = 40;
+	assert_int_not_equal(choose(gpus, (struct policy_request){ 0 }), ALPHA_EGPU);
+	gpus[ALPHA_IGPU].active = gpus[BETA_GPU].active = false;
+	gpus[ALPHA_EGPU].illness = 100;
+	assert_int_equal(choose(gpus, (struct policy_request){ .cpu_fallback = true }), ALPHA_EGPU);
+	gpus[ALPHA_EGPU].ejected = true;
+	assert_int_equal(choose(gpus, (struct policy_request){ .cpu_fallback = true }), ALPHA_CPU);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_local_first),
 		cmocka_unit_test(test_order_after_losses),
 		cmocka_unit_test(test_load_moves_away),
