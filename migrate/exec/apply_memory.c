@@ -98,8 +98,18 @@ void apply_write(struct executor *x, const struct record_view *record)
 	}
 	if (sum != write.byte_count)
 		fault(x, "a WRITE record's runs and bytes do not fit each other");
-	if (write.run_count)
-		upload_runs(&x->upload, memory, runs, write.run_count, payload + sizeof(write) + runs_size);
+	if (!write.run_count)
+		return;
+	upload_runs(&x->upload, memory, runs, write.run_count, payload + sizeof(write) + runs_size);
+	/* Linear images, whose bytes the host writes: what the GPU wrote to them was stored with the submission that did. */
+	list_for_each(image, &memory->images, struct image, link) {
+		uint32_t i = 0;
+
+		while (i < write.run_count && !image_overlaps(image, runs[i].offset, runs[i].size))
+			i++;
+		if (i < write.run_count && image->layout.samples == 1)
+			upload_image(&x->upload, image);
+	}
 }
 
 /* The recording does the copies. Here they only say what does not come back. */

@@ -31,16 +31,24 @@ void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_ima
 	if (!i || !i->memory)
 		return;
 	if (i->layout.samples != 1 && (layer > 0 || layers < i->layout.layers))
-		icd_analyse_image_need(cb, i); /* of which the rest stays */
+		icd_analyse_image_read(cb, i); /* of which the rest stays */
 	if (i->layout.samples == 1)
 		icd_image_ranges(&cb->writes, i, mip, mips, layer, layers);
+	if (i->host_visible) {
+		icd_ranges_add(&cb->captures, i->memory, i->offset, gpu_image_size(&i->layout));
+		cb->writes_host = true;
+	}
 	icd_image_used(&cb->images, i);
 }
 
-void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i)
+void icd_analyse_image_read(struct icd_command_buffer *cb, const struct icd_image *i)
 {
-	if (i && i->memory && i->layout.samples != 1)
+	if (!i || !i->memory)
+		return;
+	if (i->layout.samples != 1)
 		icd_image_needed(&cb->images, i);
+	if (i->host_visible)
+		icd_ranges_add(&cb->captures, i->memory, i->offset, gpu_image_size(&i->layout));
 }
 
 /* More copies than this in one recording come back like any other writes; so do those that may go over an image. */
@@ -89,7 +97,7 @@ static void analyse_descriptor(
 	if (image && writable && type == VK_DESCRIPTOR_TYPE_STORAGE_IMAGE)
 		icd_analyse_image_write(cb, image->image, image->mip, image->mips, image->layer, image->layers);
 	if (image)
-		icd_analyse_image_need(cb, image->image);
+		icd_analyse_image_read(cb, image->image);
 	if (!buffer)
 		return;
 	if (writable && !read_only)

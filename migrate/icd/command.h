@@ -69,8 +69,8 @@ void icd_analyse_read(struct icd_command_buffer *cb, const struct icd_buffer *b,
 void icd_analyse_write(struct icd_command_buffer *cb, const struct icd_buffer *b, uint64_t offset, uint64_t size);
 void icd_analyse_image_write(struct icd_command_buffer *cb, const struct icd_image *i, uint32_t mip, uint32_t mips,
 	uint32_t layer, uint32_t layers);
-/* What a multisampled image holds is used; of others nothing need be told. */
-void icd_analyse_image_need(struct icd_command_buffer *cb, const struct icd_image *i);
+/* What the image holds is used. */
+void icd_analyse_image_read(struct icd_command_buffer *cb, const struct icd_image *i);
 /* Both ends of a copy; what a fill writes, with its word. */
 void icd_analyse_copy(struct icd_command_buffer *cb, const struct icd_buffer *from, uint64_t from_offset,
 	const struct icd_buffer *to, uint64_t to_offset, uint64_t size);

@@ -25,6 +25,12 @@
 		VK_IMAGE_CREATE_2D_ARRAY_COMPATIBLE_BIT | VK_IMAGE_CREATE_BLOCK_TEXEL_VIEW_COMPATIBLE_BIT |                 \
 		VK_IMAGE_CREATE_EXTENDED_USAGE_BIT)
 
+/* The host sees texels of these as they are. */
+static bool has_linear(const struct gpu_format *f)
+{
+	return f && f->aspects == VK_IMAGE_ASPECT_COLOR_BIT && f->block_width == 1 && f->block_height == 1;
+}
+
 VkFormatProperties icd_format_properties(const struct icd_physical *p, VkFormat format)
 {
 	size_t size = 0;
@@ -37,6 +43,9 @@ VkFormatProperties icd_format_properties(const struct icd_physical *p, VkFormat 
 		VkFormatFeatureFlags image = real[i].properties.optimalTilingFeatures;
 		if (gpu_format_find(format) && (image & TRANSFER_FEATURES) == TRANSFER_FEATURES)
 			ret.optimalTilingFeatures = image & IMAGE_FEATURES;
+		/* On the GPU they are tiled as all others; what real linear ones lack is not offered all the same. */
+		if (has_linear(gpu_format_find(format)))
+			ret.linearTilingFeatures = ret.optimalTilingFeatures & real[i].properties.linearTilingFeatures;
 	}
 	return ret;
 }
@@ -80,7 +89,7 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(
 		return;
 	VkPhysicalDeviceFeatures core;
 	icd_features_fill(p, &core, NULL);
-	more->linearTilingFeatures = 0;
+	more->linearTilingFeatures = properties->formatProperties.linearTilingFeatures;
 	more->optimalTilingFeatures = properties->formatProperties.optimalTilingFeatures;
 	more->bufferFeatures = properties->formatProperties.bufferFeatures;
 	if (more->optimalTilingFeatures & VK_FORMAT_FEATURE_2_STORAGE_IMAGE_BIT) {
@@ -113,24 +122,26 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhys
 {
 	const struct icd_physical *p = ICD_FROM(icd_physical, physical);
 	const struct description_image *image = find_image(p, format, type);
-	VkFormatFeatureFlags has = icd_format_properties(p, format).optimalTilingFeatures;
+	const bool linear = tiling == VK_IMAGE_TILING_LINEAR;
+	const VkFormatProperties real = icd_format_properties(p, format);
+	VkFormatFeatureFlags has = linear ? real.linearTilingFeatures : real.optimalTilingFeatures;
 	*properties = (VkImageFormatProperties){ 0 };
 	/* A use that only views of another format have is checked with the view. */
 	VkFormatFeatureFlags needed = flags & VK_IMAGE_CREATE_EXTENDED_USAGE_BIT ? TRANSFER_FEATURES : features_of(usage);
 	VkSampleCountFlags samples = VK_SAMPLE_COUNT_1_BIT;
-	if (!(usage & VK_IMAGE_USAGE_STORAGE_BIT) && !flags && image && type == VK_IMAGE_TYPE_2D &&
+	if (!(usage & VK_IMAGE_USAGE_STORAGE_BIT) && !flags && !linear && image && type == VK_IMAGE_TYPE_2D &&
 		(usage & ATTACHMENT_USAGES))
 		samples |= image->samples & VK_SAMPLE_COUNT_4_BIT;
-	if (!image || tiling != VK_IMAGE_TILING_OPTIMAL || (has & needed) != needed || (usage & ~IMAGE_USAGES) ||
-		(flags & ~(VkImageCreateFlags)IMAGE_FLAGS) ||
+	if (!image || (linear ? flags || type != VK_IMAGE_TYPE_2D : tiling != VK_IMAGE_TILING_OPTIMAL) ||
+		(has & needed) != needed || (usage & ~IMAGE_USAGES) || (flags & ~(VkImageCreateFlags)IMAGE_FLAGS) ||
 		((flags & VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT) && !image->cube))
 		return VK_ERROR_FORMAT_NOT_SUPPORTED;
 	*properties = (VkImageFormatProperties){
 		.maxExtent = { min32(image->max_extent.width, GPU_IMAGE_MAX_EXTENT),
 			min32(image->max_extent.height, GPU_IMAGE_MAX_EXTENT),
 			min32(image->max_extent.depth, GPU_IMAGE_MAX_EXTENT) },
-		.maxMipLevels = min32(image->max_mips, GPU_IMAGE_MAX_MIPS),
-		.maxArrayLayers = min32(image->max_layers, GPU_IMAGE_MAX_EXTENT),
+		.maxMipLevels = linear ? 1 : min32(image->max_mips, GPU_IMAGE_MAX_MIPS),
+		.maxArrayLayers = linear ? 1 : min32(image->max_layers, GPU_IMAGE_MAX_EXTENT),
 		.sampleCounts = samples,
 		.maxResourceSize = image->max_bytes,
 	};

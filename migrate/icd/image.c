@@ -82,6 +82,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImage(
 	i->references = 1;
 	i->layout = layout;
 	i->usage = info->usage;
+	i->linear = info->tiling == VK_IMAGE_TILING_LINEAR;
 	tell_needs(d, info);
 	/* As with buffers: one queue family. */
 	VkImageCreateInfo sent = *info;
@@ -89,6 +90,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateImage(
 	sent.queueFamilyIndexCount = 0;
 	sent.pQueueFamilyIndices = NULL;
 	sent.initialLayout = VK_IMAGE_LAYOUT_UNDEFINED;
+	sent.tiling = VK_IMAGE_TILING_OPTIMAL; /* that of its range is the program's affair alone */
 	wire_encode_vkCreateImage(icd_record_begin(d), &sent, i->object.id);
 	result = icd_record_end(d, RECORD_CREATE, i->object.id, 0);
 	if (result != VK_SUCCESS) {
@@ -118,6 +120,7 @@ static VkResult bind_image(struct icd_device *d, VkImage image, VkDeviceMemory m
 		return result;
 	i->memory = ICD_FROM(icd_memory, memory)->object.id;
 	i->offset = offset;
+	i->host_visible = i->linear && ICD_FROM(icd_memory, memory)->map;
 	return VK_SUCCESS;
 }
 
@@ -139,19 +142,19 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BindImageMemory2(VkDevice device, uint32_t co
 }
 
 /* The canonical form's size, on every GPU; no host sees an optimally tiled image's bytes. */
-static VkMemoryRequirements requirements(const struct icd_device *d, uint64_t size)
+static VkMemoryRequirements requirements(const struct icd_device *d, uint64_t size, bool linear)
 {
 	uint64_t alignment = d->physical->buffer.alignment;
 	return (VkMemoryRequirements){
 		.size = (size + ICD_ALIGNMENT - 1) & ~(uint64_t)(ICD_ALIGNMENT - 1),
 		.alignment = alignment < ICD_ALIGNMENT ? ICD_ALIGNMENT : alignment,
-		.memoryTypeBits = 1u << MEMORY_DEVICE_LOCAL,
+		.memoryTypeBits = linear ? (1u << ICD_MEMORY_TYPE_COUNT) - 1 : 1u << MEMORY_DEVICE_LOCAL,
 	};
 }
 
-static void fill_requirements(const struct icd_device *d, uint64_t size, VkMemoryRequirements2 *ret)
+static void fill_requirements(const struct icd_device *d, uint64_t size, bool linear, VkMemoryRequirements2 *ret)
 {
-	ret->memoryRequirements = requirements(d, size);
+	ret->memoryRequirements = requirements(d, size, linear);
 	VkMemoryDedicatedRequirements *dedicated =
 		(void *)(uintptr_t)icd_chain_find(ret->pNext, VK_STRUCTURE_TYPE_MEMORY_DEDICATED_REQUIREMENTS);
 	if (dedicated)
@@ -160,21 +163,24 @@ static void fill_requirements(const struct icd_device *d, uint64_t size, VkMemor
 
 VKAPI_ATTR void VKAPI_CALL icd_GetImageMemoryRequirements(VkDevice device, VkImage image, VkMemoryRequirements *ret)
 {
-	*ret = requirements(ICD_FROM(icd_device, device), gpu_image_size(&ICD_FROM(icd_image, image)->layout));
+	const struct icd_image *i = ICD_FROM(icd_image, image);
+	*ret = requirements(ICD_FROM(icd_device, device), gpu_image_size(&i->layout), i->linear);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_GetImageMemoryRequirements2(
 	VkDevice device, const VkImageMemoryRequirementsInfo2 *info, VkMemoryRequirements2 *ret)
 {
-	fill_requirements(ICD_FROM(icd_device, device), gpu_image_size(&ICD_FROM(icd_image, info->image)->layout), ret);
+	const struct icd_image *i = ICD_FROM(icd_image, info->image);
+	fill_requirements(ICD_FROM(icd_device, device), gpu_image_size(&i->layout), i->linear, ret);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageMemoryRequirementsKHR(
 	VkDevice device, const VkDeviceImageMemoryRequirements *info, VkMemoryRequirements2 *ret)
 {
 	struct gpu_image layout;
-	fill_requirements(
-		ICD_FROM(icd_device, device), gpu_image_init(&layout, info->pCreateInfo) ? gpu_image_size(&layout) : 0, ret);
+	fill_requirements(ICD_FROM(icd_device, device),
+		gpu_image_init(&layout, info->pCreateInfo) ? gpu_image_size(&layout) : 0,
+		info->pCreateInfo->tiling == VK_IMAGE_TILING_LINEAR, ret);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_GetImageSparseMemoryRequirements(
@@ -198,7 +204,7 @@ VKAPI_ATTR void VKAPI_CALL icd_GetDeviceImageSparseMemoryRequirementsKHR(VkDevic
 	*count = 0;
 }
 
-/* Only linear images may be asked for; none are offered, and this is what they would be. */
+/* Only linear images may be asked for: theirs is the canonical form. */
 VKAPI_ATTR void VKAPI_CALL icd_GetImageSubresourceLayout(
 	VkDevice device, VkImage image, const VkImageSubresource *subresource, VkSubresourceLayout *ret)
 {

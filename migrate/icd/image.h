@@ -13,9 +13,11 @@ struct icd_image {
 	_Atomic unsigned references;
 	struct gpu_image layout;
 	VkImageUsageFlags usage;
+	bool linear;
 	/* set by binding */
 	uint64_t memory; /* id, 0: not bound */
 	uint64_t offset;
+	bool host_visible; /* a linear one whose bytes the program sees */
 };
 
 struct icd_image_view {

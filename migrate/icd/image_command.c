@@ -21,8 +21,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyImage(VkCommandBuffer handle, VkImage sour
 {
 	(void)source_layout, (void)target_layout;
 	struct icd_command_buffer *cb = buffer_of(handle);
-	icd_analyse_image_need(cb, ICD_FROM(icd_image, source));
-	icd_analyse_image_need(cb, ICD_FROM(icd_image, target)); /* of which parts stay */
+	icd_analyse_image_read(cb, ICD_FROM(icd_image, source));
+	icd_analyse_image_read(cb, ICD_FROM(icd_image, target)); /* of which parts stay */
 	for (uint32_t i = 0; i < count; i++)
 		write_layers(cb, target, &regions[i].dstSubresource);
 	wire_encode_vkCmdCopyImage(&cb->writer, source, LAYOUT, target, LAYOUT, count, regions);
@@ -46,6 +46,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyImageToBuffer(VkCommandBuffer handle, VkIm
 {
 	(void)layout;
 	struct icd_command_buffer *cb = buffer_of(handle);
+	icd_analyse_image_read(cb, ICD_FROM(icd_image, source));
 	for (uint32_t i = 0; i < count; i++)
 		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), regions[i].bufferOffset,
 			gpu_format_copy_size(&ICD_FROM(icd_image, source)->layout.format, &regions[i]));
@@ -79,6 +80,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBlitImage(VkCommandBuffer handle, VkImage sour
 {
 	(void)source_layout, (void)target_layout;
 	struct icd_command_buffer *cb = buffer_of(handle);
+	icd_analyse_image_read(cb, ICD_FROM(icd_image, source));
 	for (uint32_t i = 0; i < count; i++)
 		write_layers(cb, target, &regions[i].dstSubresource);
 	wire_encode_vkCmdBlitImage(&cb->writer, source, LAYOUT, target, LAYOUT, count, regions, filter);
@@ -89,7 +91,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdResolveImage(VkCommandBuffer handle, VkImage s
 {
 	(void)source_layout, (void)target_layout;
 	struct icd_command_buffer *cb = buffer_of(handle);
-	icd_analyse_image_need(cb, ICD_FROM(icd_image, source));
+	icd_analyse_image_read(cb, ICD_FROM(icd_image, source));
 	for (uint32_t i = 0; i < count; i++)
 		write_layers(cb, target, &regions[i].dstSubresource);
 	wire_encode_vkCmdResolveImage(&cb->writer, source, LAYOUT, target, LAYOUT, count, regions);

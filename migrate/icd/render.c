@@ -305,7 +305,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderPass(
 		if (!v)
 			continue;
 		if (p->loads[i] || !covers(info, f, v))
-			icd_analyse_image_need(cb, v->image);
+			icd_analyse_image_read(cb, v->image);
 		icd_analyse_image_write(cb, v->image, v->mip, v->mips, v->layer, v->layers);
 	}
 	cb->in_pass = true;

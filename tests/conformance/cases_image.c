@@ -154,8 +154,80 @@ static void look_at_layout(void)
 	VK(DestroyImage)(w.device, image, NULL);
 }
 
+/* What the host writes into one the GPU copies, and the other way round. */
+static void linear_image(void)
+{
+	const VkImageSubresource first = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0 };
+	const VkBufferUsageFlags usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+	const VkBufferImageCopy all = { .imageSubresource = layer, .imageExtent = { SIDE, SIDE, 1 } };
+	const VkBufferImageCopy part = { .imageSubresource = layer, .imageOffset = { 4, 4, 0 }, .imageExtent = { 8, 8, 1 } };
+	VkImageCreateInfo info = image_info;
+	VkImageFormatProperties properties;
+	info.tiling = VK_IMAGE_TILING_LINEAR;
+	info.usage = VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+	info.initialLayout = VK_IMAGE_LAYOUT_PREINITIALIZED;
+	if (VK(GetPhysicalDeviceImageFormatProperties)(
+		    w.physical, info.format, info.imageType, info.tiling, info.usage, 0, &properties) != VK_SUCCESS) {
+		say("image: none is linear");
+		return;
+	}
+	VkImage image;
+	VkMemoryRequirements needs;
+	VkDeviceMemory memory;
+	VkSubresourceLayout place;
+	unsigned char *map;
+	uint32_t seen = 0;
+	OK(VK(CreateImage)(w.device, &info, NULL, &image));
+	VK(GetImageMemoryRequirements)(w.device, image, &needs);
+	const VkMemoryAllocateInfo allocate = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, NULL, needs.size,
+		memory_type(
+			needs.memoryTypeBits, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) };
+	OK(VK(AllocateMemory)(w.device, &allocate, NULL, &memory));
+	OK(VK(BindImageMemory)(w.device, image, memory, 0));
+	OK(VK(MapMemory)(w.device, memory, 0, VK_WHOLE_SIZE, 0, (void **)&map));
+	VK(GetImageSubresourceLayout)(w.device, image, &first, &place);
+	map += place.offset;
+	struct buffer back = make_buffer(IMAGE_WORDS * 4, true, usage);
+	for (uint32_t y = 0; y < SIDE; y++)
+		for (uint32_t x = 0; x < SIDE; x++)
+			memcpy(map + y * place.rowPitch + x * 4, &(uint32_t){ y * 1000 + x }, 4);
+	for (uint32_t round = 0; round < 3; round++) {
+		VkCommandBuffer c = begin();
+		if (round == 0) {
+			const VkImageMemoryBarrier barrier = { .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+				.srcAccessMask = VK_ACCESS_HOST_WRITE_BIT,
+				.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+				.oldLayout = VK_IMAGE_LAYOUT_PREINITIALIZED,
+				.newLayout = VK_IMAGE_LAYOUT_GENERAL,
+				.srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+				.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+				.image = image,
+				.subresourceRange = whole };
+			VK(CmdPipelineBarrier)
+			(c, VK_PIPELINE_STAGE_HOST_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, NULL, 0, NULL, 1, &barrier);
+		}
+		VK(CmdCopyImageToBuffer)(c, image, VK_IMAGE_LAYOUT_GENERAL, back.buffer, 1, &all);
+		full_barrier(c);
+		VK(CmdCopyBufferToImage)(c, w.source.buffer, image, VK_IMAGE_LAYOUT_GENERAL, 1, &part);
+		full_barrier(c);
+		run(c);
+		say("image, linear: the GPU sees %08x", sum(back.map, IMAGE_WORDS));
+		seen = 0;
+		for (uint32_t y = 0; y < SIDE; y++)
+			seen = seen * 31 + sum((const uint32_t *)(const void *)(map + y * place.rowPitch), SIDE);
+		say("image, linear: the host sees %08x", seen);
+		/* Beside what the GPU wrote, and in it. */
+		memcpy(map + 5 * place.rowPitch + round * 16, &(uint32_t){ 99 }, 4);
+		memcpy(map + 15 * place.rowPitch, &(uint32_t){ 77 + round }, 4);
+	}
+	drop_buffer(&back);
+	VK(DestroyImage)(w.device, image, NULL);
+	VK(FreeMemory)(w.device, memory, NULL);
+}
+
 void case_images(void)
 {
+	linear_image();
 	VkImage images[3];
 	VkDeviceMemory memories[3];
 	VkImageView view;

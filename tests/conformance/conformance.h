@@ -91,6 +91,7 @@ bool offered(const char *extension);
 /* Of words at the host. */
 uint32_t sum(const uint32_t *words, uint32_t count);
 
+uint32_t memory_type(uint32_t bits, VkMemoryPropertyFlags wanted);
 struct buffer make_buffer(VkDeviceSize size, bool host, VkBufferUsageFlags usage);
 void drop_buffer(struct buffer *b);
 VkCommandBuffer begin(void);

@@ -72,7 +72,7 @@ uint32_t sum(const uint32_t *words, uint32_t count)
 	return result;
 }
 
-static uint32_t memory_type(uint32_t bits, VkMemoryPropertyFlags wanted)
+uint32_t memory_type(uint32_t bits, VkMemoryPropertyFlags wanted)
 {
 	for (uint32_t i = 0; i < w.memory.memoryTypeCount; i++)
 		if ((bits & 1u << i) && (w.memory.memoryTypes[i].propertyFlags & wanted) == wanted)
