@@ -4,12 +4,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "base/list.h"
+#include "base/platform.h"
 #include "base/util.h"
 
 struct post {
@@ -29,7 +29,7 @@ struct loop {
 	/* set at creation */
 	struct event_base *base;
 	struct event *post_event;
-	int post_fd;
+	int post_fd, post_write_fd; /* the same on Linux */
 	/* the loop's thread */
 	struct list signals;
 	bool stopped;
@@ -94,8 +94,8 @@ struct loop *loop_create(void)
 		l->base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
-	l->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->base && l->post_fd >= 0)
+	l->post_fd = l->post_write_fd = -1;
+	if (l->base && platform_wake_create(&l->post_fd, &l->post_write_fd) == 0)
 		l->post_event = event_new(l->base, l->post_fd, EV_READ | EV_PERSIST, post_dispatch, l);
 	if (!l->post_event || event_add(l->post_event, NULL) < 0) {
 		loop_destroy(l);
@@ -121,6 +121,8 @@ void loop_destroy(struct loop *l)
 		event_free(l->post_event);
 	if (l->post_fd >= 0)
 		close(l->post_fd);
+	if (l->post_write_fd >= 0 && l->post_write_fd != l->post_fd)
+		close(l->post_write_fd);
 	if (l->base)
 		event_base_free(l->base);
 	pthread_mutex_destroy(&l->post_mutex);
@@ -256,7 +258,7 @@ int loop_post(struct loop *l, void (*call)(void *ctx), void *ctx)
 	*l->last_post = p;
 	l->last_post = &p->next;
 	/* Under the mutex, so that the loop can't be gone yet when its thread has already run this call. */
-	ssize_t size = write(l->post_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+	ssize_t size = write(l->post_write_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 	pthread_mutex_unlock(&l->post_mutex);
 	(void)size; /* fails only when the counter is full, and then the loop is awake */
 	return 0;

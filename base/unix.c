@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/platform.h"
+
 #define UNIX_BACKLOG 64
 #define UNIX_MAX_FDS 16
 
@@ -51,9 +53,9 @@ int unix_connect(const char *path)
 	int r = address_make(&address, path, &directory);
 	if (r < 0)
 		return r;
-	__attribute__((cleanup(close_fd))) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	__attribute__((cleanup(close_fd))) int fd = platform_unix_socket();
 	if (fd < 0)
-		return -errno;
+		return fd;
 	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (errno != EINTR)
 			return -errno;
@@ -83,9 +85,9 @@ int unix_listen(const char *path, unsigned mode)
 	int r = address_make(&address, path, &directory);
 	if (r < 0)
 		return r;
-	__attribute__((cleanup(close_fd))) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	__attribute__((cleanup(close_fd))) int fd = platform_unix_socket();
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* The socket's own mode limits the file's at bind, so that it is never open to more than it should be. */
 	if (fchmod(fd, mode) < 0)
 		return -errno;

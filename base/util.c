@@ -29,13 +29,11 @@ int random_bytes(void *out, size_t size)
 {
 	unsigned char *at = out;
 	while (size) {
-		ssize_t got = getrandom(at, size, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
+		size_t piece = size < 256 ? size : 256; /* getentropy(3) gives no more at once */
+		if (getentropy(at, piece) < 0)
 			return -errno;
-		at += got;
-		size -= (size_t)got;
+		at += piece;
+		size -= piece;
 	}
 	return 0;
 }

@@ -15,7 +15,8 @@
 #define LINK_SHOWN_DOWN (60 * CORE_SECOND)
 #define FIRST_BURST 24u
 #define BURST 16u
-#define BURST_PERIOD (10 * CORE_SECOND)
+#define BURST_PERIOD (5 * CORE_SECOND)
+#define LOADED_PERIOD (2 * CORE_SECOND) /* queues change faster than cables */
 #define BURST_INTERVAL (MESH_BURST_INTERVAL_MS * CORE_MS)
 #define BURST_SETTLE (200 * CORE_MS) /* for the last replies */
 #define BUSY_HOLD CORE_SECOND        /* so long after the last traffic a link counts as loaded */
@@ -307,13 +308,14 @@ static void tick_burst(struct mesh_core *c, struct mesh_core_link *l)
 		return;
 	}
 	/* One counter above the mark while it went on, and the whole burst was under load. */
-	mesh_rtt_burst_commit(&l->burst, l->busy_ns && l->busy_ns >= l->burst_ns ? &l->rtt_loaded : &l->rtt, c->now_ns);
+	bool loaded = l->busy_ns && l->busy_ns >= l->burst_ns;
+	mesh_rtt_burst_commit(&l->burst, loaded ? &l->rtt_loaded : &l->rtt, c->now_ns);
 	struct mesh_rtt idle;
 	mesh_rtt_read(&l->rtt, c->now_ns, &idle);
 	l->p50_us = idle.samples ? idle.p50_us : 0;
 	mesh_core_graph_changed(c);
 	l->bursting = false;
-	l->next_burst_ns = c->now_ns + BURST_PERIOD + c->ops->random(c->ctx) % CORE_SECOND;
+	l->next_burst_ns = c->now_ns + (loaded ? LOADED_PERIOD : BURST_PERIOD) + c->ops->random(c->ctx) % CORE_SECOND;
 }
 
 void mesh_core_link_tick(struct mesh_core *c, struct mesh_core_link *l, bool heartbeat)

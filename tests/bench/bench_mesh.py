@@ -6,10 +6,12 @@ import re
 import signal
 import statistics
 import subprocess
+import sys
 import time
 
+DELAYS_MS = (0, 1, 5)
 RATES = {"0.5": "500mbit", "2": "2gbit", "8": "8gbit"}
-SIM_NODES = {16: "random", 100: "grid", 300: "grid"}
+SIM_NODES = {16: "random", 100: "grid", 300: "grid"}  # 1000 by deploy/sim: minutes
 
 
 class MeshBench:
@@ -33,9 +35,9 @@ class MeshBench:
         text = self.b.on("beta", "ip", "-6", "-o", "addr", "show", "dev", f"thunderbolt{number}", "scope", "link")
         return re.search(r"inet6 (fe80::[0-9a-f:]+)", text).group(1) + f"%thunderbolt{number}"
 
-    def ping(self, target, count=200):
+    def pings(self, target, count):
         text = self.b.on("alpha", "ping", "-6", "-c", str(count), "-i", "0.01", target)
-        return statistics.median(float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text))
+        return [float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text)]
 
     def serve(self, port):
         server = self.b.start("beta", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
@@ -43,10 +45,10 @@ class MeshBench:
             pass
         return server
 
-    def iperf(self, targets, seconds=3):
-        """Bits a second received, all targets at the same time."""
+    def iperf(self, targets, seconds=3, down=False):
+        """Bits a second received, all targets at the same time; down: at alpha."""
         servers = [self.serve(5201 + i) for i in range(len(targets))]
-        clients = [self.b.start("alpha", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", str(seconds), "-J")
+        clients = [self.b.start("alpha", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", str(seconds), "-J", *["-R"] * down)
                    for i, target in enumerate(targets)]
         reports = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
         for server in servers:
@@ -64,29 +66,47 @@ class MeshBench:
             self.b.emit(f"sim_bytes_per_node_s:{nodes}", result["bytes_per_node_s"], "B/s", 20000, "a budget", "lower")
 
     def rtt(self):
-        self.up(1, "2gbit")
-        target, ours, pings = self.target(), [], []
-        for _ in range(3):  # interleaved, at the node's own pacing within a burst
-            pings.append(self.ping(target))
-            time.sleep(4)
-            ours.append(self.link()["rtt"]["p50_us"])
-        self.b.emit("rtt_p50_us:idle", statistics.median(ours), "us", statistics.median(pings), "ping -i 0.01", "lower")
+        """Interleaved with ping at the node's own pacing within a burst, on the same link, over the same time."""
+        for delay_ms in DELAYS_MS:
+            for name in ("idle", "loaded"):  # loaded: both cores are busy
+                burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                           for _ in range(os.cpu_count() if name == "loaded" else 0)]
+                try:
+                    self.up(1, delay_ms=delay_ms)
+                    target, pings = self.target(), []
+                    for _ in range(4):
+                        pings += self.pings(target, 150)
+                        time.sleep(4)
+                    ours = self.link()["rtt"]["p50_us"]
+                finally:
+                    for burner in burners:
+                        burner.kill()
+                        burner.wait()
+                self.b.emit(f"rtt_p50_us:{name}:{delay_ms}ms", ours, "us", statistics.median(pings), "ping -i 0.01", "lower")
+        self.rtt_in_traffic()
+
+    def rtt_in_traffic(self):
+        self.up(1, rate="2gbit")
+        target, pings = self.target(), []
         server = self.serve(5201)
-        load = self.b.start("alpha", "iperf3", "-6", "-c", target, "-t", "14", "-J")
-        time.sleep(2)
-        pinged = self.ping(target, 800)
-        loaded = self.link()["rtt_loaded"]
-        source = self.link()["up"]["source"]
+        load = self.b.start("alpha", "iperf3", "-6", "-c", target, "-t", "28", "-J")
+        time.sleep(3)
+        for _ in range(5):
+            pings += self.pings(target, 200)
+            time.sleep(1.5)
+        loaded, source = self.link()["rtt_loaded"], self.link()["up"]["source"]
         load.communicate(timeout=60)
         server.communicate(timeout=20)
         if not loaded or source != "traffic":
             raise RuntimeError(f"under load: rtt_loaded {loaded}, bandwidth by {source}")
-        self.b.emit("rtt_p50_us:loaded", loaded["p50_us"], "us", pinged, "ping -i 0.01", "lower")
+        self.b.emit("rtt_p50_us:traffic", loaded["p50_us"], "us", statistics.median(pings), "ping -i 0.01", "lower")
 
-    def up(self, cables, rate):
+    def up(self, cables, rate=None, delay_ms=0, shared=None):
         self.b.lab("down", check=False)
-        self.b.lab("up", "2", "--topology", "pair", "--cables", str(cables), "--rate", rate, "--start")
-        self.b.on("alpha", "tbmesh", "wait", "--peers", "1", "--gpus", "1", "--links", str(cables), "--measured", "--timeout", "60")
+        options = ["--rate", rate] * bool(rate) + ["--shared-rate", shared] * bool(shared)
+        self.b.lab("up", "2", "--topology", "pair", "--cables", str(cables), "--delay", str(delay_ms), "--gpu", "alpha=none",
+                   "--gpu", "beta=none", *options, "--start")
+        self.b.on("alpha", "tbmesh", "wait", "--peers", "1", "--links", str(cables), "--measured", "--timeout", "90")
 
     def bandwidth(self):
         for name, rate in RATES.items():
@@ -94,13 +114,20 @@ class MeshBench:
             time.sleep(3)
             ours = self.link()["up"]["bps"]
             self.b.emit(f"bandwidth_gbps:{name}", ours / 1e9, "Gb/s", self.iperf([self.target()]) / 1e9, "iperf3", "higher")
+        self.up(1, "2gbit/500mbit")
+        time.sleep(3)
+        link = self.link()
+        for way in ("up", "down"):
+            self.b.emit(f"bandwidth_gbps:2/0.5:{way}", link[way]["bps"] / 1e9, "Gb/s",
+                        self.iperf([self.target()], down=way == "down") / 1e9, "iperf3", "higher")
 
     def aggregate(self):
-        self.up(2, "2gbit")
-        time.sleep(5)
-        ours = self.b.tbmesh("alpha", "peers")["peers"][0]["aggregate_up"]["bps"]
-        plain = self.iperf([self.target(0), self.target(1)])
-        self.b.emit("aggregate_gbps:separate", ours / 1e9, "Gb/s", plain / 1e9, "iperf3 on both at once", "higher")
+        for name, options in (("separate", {"rate": "2gbit"}), ("shared", {"shared": "1gbit"})):
+            self.up(2, **options)
+            time.sleep(5)
+            ours = self.b.tbmesh("alpha", "peers")["peers"][0]["aggregate_up"]["bps"]
+            plain = self.iperf([self.target(0), self.target(1)])
+            self.b.emit(f"aggregate_gbps:{name}", ours / 1e9, "Gb/s", plain / 1e9, "iperf3 on both at once", "higher")
 
     def event(self, kind, after, wait_s=5):
         until = time.monotonic() + wait_s
