@@ -300,9 +300,7 @@ def unknown_curve_key(a):
     check(r.returncode == 0 and a.process.poll() is None, "noise at the control port ends that connection, nothing else " + r.stdout)
 
 
-def main():
-    program = sys.argv[1]
-    stalls.start()
+def need_namespaces():
     if os.geteuid() != 0:
         skip("needs root for network namespaces")
     for tool in ("ip", "tc"):
@@ -310,6 +308,12 @@ def main():
             skip(f"needs {tool}")
     if sh("ip", "netns", "add", A, check=False).returncode != 0:
         skip("cannot make network namespaces here")
+
+
+def main():
+    program = sys.argv[1]
+    stalls.start()
+    need_namespaces()
     nodes = []
     directory = tempfile.mkdtemp(prefix="tbmesh-pair-")
     try:
@@ -341,4 +345,5 @@ def main():
         shutil.rmtree(directory, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
