@@ -117,6 +117,14 @@ class Mesh(LabCase):
         self.wait_whole()
         self.assertTrue(events("alpha", "PeerDown"))
 
+    def test_renamed(self):
+        before = len(events("alpha", "LinkDown"))
+        on("alpha", "ip", "link", "set", "thunderbolt1", "name", "en05")
+        self.addCleanup(on, "alpha", "ip", "link", "set", "en05", "name", "thunderbolt1")
+        eventually(lambda: "beta:en05" in [link["id"] for link in links("alpha")], 20, "the link has its new name")
+        self.assertEqual(len(links("alpha")), 2)
+        self.assertEqual(len(events("alpha", "LinkDown")), before)  # the same link all the while
+
     def test_carrier_lost(self):
         lab("carrier", "alpha", "beta", 1, "off")
         eventually(lambda: len(links("alpha")) == 1, 20, "alpha sees one link")

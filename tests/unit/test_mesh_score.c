@@ -119,6 +119,28 @@ static void test_who_cannot_is_last(void **state)
 	assert_string_equal(out[0].peer, "gpu");
 }
 
+/* Two peers that outdo each other all the time: who only counts points changes its mind each second. */
+static void test_hysteresis_damps_flapping(void **state)
+{
+	(void)state;
+	struct mesh_query q = { .criterion = MESH_FOR_LATENCY };
+	struct mesh_score_memory memory = { 0 };
+	struct mesh_candidate out[2];
+	char best[MESH_NAME_SIZE] = "", naive[MESH_NAME_SIZE] = "";
+	unsigned changes = 0, naive_changes = 0;
+	for (uint64_t t = 100; t < 160; t++) {
+		struct mesh_score_input in[2] = { peer("a", 300, 20), peer("b", t % 2 ? 150 : 600, 20) };
+		mesh_score_rank(&q, in, 2, &memory, t * SECOND, out);
+		changes += strcmp(best, out[0].peer) != 0;
+		memcpy(best, out[0].peer, sizeof best);
+		const struct mesh_candidate *most = out[0].score >= out[1].score ? &out[0] : &out[1];
+		naive_changes += strcmp(naive, most->peer) != 0;
+		memcpy(naive, most->peer, sizeof naive);
+	}
+	assert_true(naive_changes > 50);
+	assert_int_equal(changes, 1); /* the first choice */
+}
+
 static void test_hysteresis(void **state)
 {
 	(void)state;
@@ -214,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_frames_need_their_time),
 		cmocka_unit_test(test_who_cannot_is_last),
 		cmocka_unit_test(test_hysteresis),
+		cmocka_unit_test(test_hysteresis_damps_flapping),
 		cmocka_unit_test(test_many_peers),
 		cmocka_unit_test(test_rtt_numbers),
 	};

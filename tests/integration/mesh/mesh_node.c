@@ -136,16 +136,26 @@ static void on_signal(void *ctx, int number)
 	loop_stop(((struct node *)ctx)->loop);
 }
 
+/* SIGUSR1: measure again, as `tbmesh bench` does. */
+static void on_measure(void *ctx, int number)
+{
+	struct node *n = ctx;
+	struct mesh_peer_info peer;
+	(void)number;
+	if (mesh_peers(n->mesh, &peer, 1) > 0)
+		(void)!mesh_bench(n->mesh, peer.id, &(struct mesh_bench_options){ 0 }, 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct node n = { .start_ns = time_monotonic_ns() };
 	struct mesh_identity identity;
 	struct mesh_key key;
 	struct mesh_config config = { .identity = &identity, .key = &key, .name = "node", .manage_links = true };
-	const char *key_text = NULL, *identity_path = NULL;
+	const char *key_text = NULL, *identity_path = NULL, *address = NULL;
 	char error[256] = "no memory";
 	int option;
-	while ((option = getopt(argc, argv, "n:k:i:c:up:")) != -1) {
+	while ((option = getopt(argc, argv, "n:k:i:c:s:up:")) != -1) {
 		if (option == 'n')
 			config.name = optarg;
 		else if (option == 'k')
@@ -154,6 +164,8 @@ int main(int argc, char **argv)
 			identity_path = optarg;
 		else if (option == 'c' && n.cable_count < MAX_CABLES)
 			n.cables[n.cable_count++] = optarg;
+		else if (option == 's')
+			address = optarg;
 		else if (option == 'u')
 			config.no_probes = true;
 		else if (option == 'p')
@@ -162,7 +174,8 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (!key_text || !identity_path) {
-		fprintf(stderr, "usage: mesh_node -n NAME -k MESHKEY -i KEYFILE [-p PORT] [-u] -c INTERFACE …\n");
+		fprintf(stderr,
+			"usage: mesh_node -n NAME -k MESHKEY -i KEYFILE [-p PORT] [-u] [-s ADDRESS] -c INTERFACE …\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -182,7 +195,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "mesh_node: %s\n", strerror(-r));
 		return 1;
 	}
+	if (address && mesh_static_peer_add(n.mesh, address) < 0)
+		fprintf(stderr, "mesh_node: %s is no address of a peer\n", address);
 	loop_signal(n.loop, SIGTERM, on_signal, &n);
+	loop_signal(n.loop, SIGUSR1, on_measure, &n);
 	loop_timer_start(timer, 0, 100);
 	printf("{\"id\":\"%s\",\"curve\":\"%s\"}\n", identity.id, identity.curve_public);
 	r = loop_run(n.loop);

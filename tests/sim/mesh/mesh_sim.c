@@ -47,7 +47,8 @@ static int usage(void)
 	      "  --jobs J      processes (as many as there are cores)\n"
 	      "  --json        one JSON object\n"
 	      "  --verbose     tells what happens; one job\n"
-	      "  --sodium      with real signatures and tags: 20 times slower\n",
+	      "  --sodium      with real signatures and tags: 20 times slower\n"
+	      "Or: deploy/sim --scale   rings, grids and random meshes of 16 to 1000 nodes, and what each costs\n",
 		stderr);
 	return 2;
 }
