@@ -397,7 +397,7 @@ static void test_a_worse_way_is_told(void **state)
 	struct mesh_peer_info info;
 	pair(&a, &b, &good, &bad);
 	bad->delay_ns = 2 * CORE_MS;
-	sim_run(s, 200 * CORE_SECOND); /* bursts enough that the slow one is known to be slow */
+	sim_run(s, 60 * CORE_SECOND); /* bursts enough that the slow one is known to be slow */
 	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_string_equal(info.best_link, "n1:tb1");
 	assert_string_equal(info.note, "");
@@ -411,7 +411,7 @@ static void test_a_worse_way_is_told(void **state)
 	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_non_null(strstr(info.note, "n1 is reached by n1:tb2"));
 	assert_non_null(strstr(info.note, "n1:tb1"));
-	sim_run(s, 120 * CORE_SECOND); /* also when the link itself is no longer listed */
+	sim_run(s, 75 * CORE_SECOND); /* also when the link itself is no longer listed */
 	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_true(info.note[0] != '\0');
 	assert_null(sim_event(a, MESH_EVENT_PATH_RESTORED, 0));
