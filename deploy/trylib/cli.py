@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 
+from .command import Command
 from .dawn import Dawn
 from .errors import Missing, TryError
 from .ffmpeg import Ffmpeg
 from .gfxreconstruct import Gfxreconstruct
 from .llama import Llama
+from .llama_sources import LlamaSources
 from .program import install_driver, setup
 from .stage import GPUS, TOP, WAYS, Stage
 from .trial import Trial
 from .vulkaninfo import Vulkaninfo
 
-PROGRAMS = [Llama, Ffmpeg, Gfxreconstruct, Vulkaninfo, Dawn]
+PROGRAMS = [Llama, LlamaSources, Ffmpeg, Gfxreconstruct, Vulkaninfo, Dawn, Command]
 SKIP = 77
 
 
@@ -41,6 +43,9 @@ def make_parser():
         "random moments. Exit status: 0 all results identical, 1 not, 77 it can't be tried here."), epilog="""examples:
   deploy/try list
   deploy/try llama
+  deploy/try llama --other-driver lavapipe25 --gpu egpu --ways none --kills 0
+  deploy/try llama-sources --rpc 5
+  deploy/try command --run 'build/release/programs/images --rounds 3000' --mode relaxed
   deploy/try llama --model-mib 256 --tokens 16 --gpu card --kills 10""")
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     names.add_parser("list", help="what can be tried")
@@ -62,6 +67,7 @@ def make_parser():
         p.add_argument("--mode", choices=["strict", "relaxed"], default="strict", help="of `tbmesh run`")
         p.add_argument("--driver", default=program.driver, help="Vulkan driver behind the cards, one that deploy/drivers knows "
                        "(None: the one that is installed)")
+        p.add_argument("--other-driver", help="behind the other GPU; adds a run that moves there and back, unplugged twice")
         program.options(p)
         p.set_defaults(program=program)
     return parser
@@ -76,15 +82,21 @@ def try_program(args):
     program.install()
     if args.driver:
         install_driver(args.driver)
-    stage = Stage(args.lab_dir, build, args.timeout, args.mode, args.driver)
+    if args.other_driver:
+        install_driver(args.other_driver)
+    stage = Stage(args.lab_dir, build, args.timeout, args.mode)
     right, wrong = 0, []
     try:
-        stage.up()
+        if getattr(args, "rpc", 0):
+            stage.up({gpu: args.driver for gpu in GPUS})
+            program.measure(stage, say)
+            return 0
         for gpu in args.gpu:
+            stage.up({name: args.driver if name == gpu else args.other_driver or args.driver for name in GPUS})
             say(f"{args.name} on {GPUS[gpu]}'s {gpu}")
             trial = Trial(stage, program, gpu, args.seed, say)
             try:
-                trial.play(args.ways, args.kills, args.pair)
+                trial.play(args.ways, args.kills, args.pair, bool(args.other_driver))
             except TryError as error:
                 if isinstance(error, Missing):
                     raise Missing(f"{args.name} on {gpu}: {error}") from None

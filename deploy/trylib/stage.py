@@ -80,11 +80,12 @@ class Run:
                 return workload
         return None
 
-    def wait_for_executor(self, timeout_s=60):
+    def wait_for_executor(self, timeout_s=60, on=None):
+        """on: key of the GPU; None: any."""
         until = time.monotonic() + timeout_s
         while not self.is_over() and time.monotonic() < until:
             workload = self.workload()
-            if workload:
+            if workload and on in (None, workload["gpu"]):
                 return workload
             time.sleep(0.02)
         return None
@@ -111,10 +112,9 @@ class Run:
 
 
 class Stage:
-    def __init__(self, directory, build, timeout_s, mode, driver):
-        """driver: one of deploy/drivers behind each card; None: the one that is installed."""
+    def __init__(self, directory, build, timeout_s, mode):
         self.environment = dict(os.environ, TBMESH_BUILD=build, TBMESH_LAB_DIR=directory)
-        self.build, self.timeout_s, self.mode, self.driver = build, timeout_s, mode, driver
+        self.build, self.timeout_s, self.mode = build, timeout_s, mode
 
     def lab(self, *words, check=True):
         done = subprocess.run([LAB, *words], capture_output=True, text=True, env=self.environment, timeout=120, check=False)
@@ -125,9 +125,11 @@ class Stage:
     def tbmesh(self, host, *words):
         return json.loads(self.lab("exec", host, "--", "tbmesh", "--json", *words))
 
-    def up(self):
+    def up(self, drivers):
+        """drivers: behind each GPU, one of deploy/drivers; None: the one that is installed."""
         self.lab("down", check=False)
-        cards = [word for gpu, host in GPUS.items() for word in ("--gpu", f"{host}={gpu}@{self.driver},cpu")] if self.driver else []
+        cards = [word for gpu, host in GPUS.items()
+                 for word in ("--gpu", f"{host}={gpu}@{drivers[gpu]},cpu" if drivers[gpu] else f"{host}={gpu},cpu")]
         self.lab("up", "2", "--cables", "2", *cards, "--start")
         self.wait_until_ready()
 

@@ -5,7 +5,7 @@ import random
 import time
 
 from .errors import Missing, TryError
-from .stage import HOME, kill_executor
+from .stage import GPUS, HOME, kill_executor
 
 MOMENTS_TRIED = 4  # a run that is over before it could be disturbed is tried again, disturbed earlier
 
@@ -90,8 +90,8 @@ class Trial:
         self.row(what, 0, "FAILED: over too soon")
 
     def mend(self):
-        if self.gpu in self.unplugged():
-            self.stage.plug(self.gpu)
+        for gpu in self.unplugged():
+            self.stage.plug(gpu)
 
     def unplugged(self):
         hosts = json.loads(self.stage.lab("status", "--json"))["hosts"]
@@ -102,7 +102,20 @@ class Trial:
         phases = list(self.spans)
         return phases[number % len(phases)]
 
-    def play(self, ways, kills, pair):
+    def there_and_back(self, runs):
+        """Moves it to the other GPU, and back while that goes. False: it was over before."""
+        other = next(gpu for gpu in GPUS if gpu != self.gpu)
+        for gone, target in ((self.gpu, other), (other, self.gpu)):
+            if runs[0].wait_for_executor() is None:
+                return False
+            self.stage.unplug(gone, "lost")
+            if runs[0].wait_for_executor(on=self.stage.key(target)) is None:
+                raise TryError(f"it did not move from {self.stage.key(gone)} to {self.stage.key(target)}")
+            self.stage.plug(gone)
+        return True
+
+    def play(self, ways, kills, pair, other):
+        """other: there is another driver behind the other GPU."""
         self.program.prepare(self.stage, self.gpu)
         self.plain()
         if not self.undisturbed() or self.program.is_short:
@@ -120,6 +133,8 @@ class Trial:
             self.disturbed(f"unplugged ({how})", self.phase(-1 - number), unplug(how))
         for number in range(kills):
             self.disturbed("executor killed", self.phase(number), lambda runs: kill_executor(runs[0]))
+        if other:
+            self.disturbed("to the other driver and back", self.phase(-1), self.there_and_back)
         if pair:
             self.judge("two at once, undisturbed", [self.start(), self.start()])
             self.disturbed("two at once, unplugged (silent)", self.phase(-1), unplug("silent"), copies=2)
