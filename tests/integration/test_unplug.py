@@ -5,7 +5,14 @@ import json
 import os
 import unittest
 
+import inotify
 from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, state, tbmesh
+
+GPU = "/sys/devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:00.0/0000:04:00.0"
+ROUTER = "/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1"
+# What the kernel answers without the device.
+HARMLESS = {"uevent", "class", "vendor", "device", "subsystem_vendor", "subsystem_device", "removable", "runtime_status",
+            "aer_dev_correctable", "aer_dev_nonfatal", "aer_dev_fatal"}
 
 
 class Unplug(LabCase):
@@ -117,6 +124,38 @@ class Unplug(LabCase):
     @staticmethod
     def health(key):
         return next((g["health"] for g in tbmesh("alpha", "gpus")["gpus"] if key.endswith(g["id"])), None)
+
+    def test_a_sleeping_gpu_is_left_alone(self):
+        """The node has no GPU open, reads nothing that would wake one which sleeps, and writes nothing."""
+        pid, bed = (state()["hosts"]["alpha"][k] for k in ("node", "bed"))
+        status = f"{bed}{GPU}/power/runtime_status"
+
+        def sleeps(word, shown):
+            with open(status, "w", encoding="ascii") as file:
+                file.write(word + "\n")
+            eventually(lambda: tbmesh("alpha", "gpu", gpu_key("alpha", "egpu"))["power_state"] == shown, 20, shown)
+            self.assertEqual(events("alpha", "PowerStateChanged")[-1]["fields"]["now"], word)
+        sleeps("suspended", "suspended")
+        folders, at = [bed + ROUTER, f"{bed}{GPU}/power"], bed + GPU
+        while at != bed + "/sys/devices/pci0000:00":
+            folders.append(at)
+            at = os.path.dirname(at)
+        watch = inotify.Watch(folders)
+        self.addCleanup(watch.close)
+        lab("cut", "alpha", "beta", 0)
+        lab("mend", "alpha", "beta", 0)
+        # Uevents of other devices: some time later the node looks at everything anew.
+        eventually(lambda: f"{bed}{GPU}/class" in watch.read().opened, 30, "the node looks at all devices")
+        self.assertLessEqual({os.path.basename(p) for p in watch.opened if not p.startswith(bed + ROUTER)}, HARMLESS)
+        self.assertEqual(watch.written, [])
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+            maps = file.read()
+        held = [os.path.realpath(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        for word in ("vulkan", "/dev/dri", "/dev/nvidia", "/dev/kfd"):
+            self.assertNotIn(word, maps)
+            self.assertEqual([path for path in held if word in path], [])
+        sleeps("active", "idle")
+        on("alpha", "tbmesh", "wait", *self.READY)
 
     def test_driver_fails_without_unplug(self):
         words = ["signals", "--rounds", "2500"]
