@@ -389,10 +389,22 @@ static bool check_index_buffer(struct recording *r, const struct wire_vkCmdBindI
 {
 	const struct object *buffer = named_at(r->named, 0);
 
-	if (!buffer || v->offset >= buffer->size ||
-		(v->indexType != VK_INDEX_TYPE_UINT16 && v->indexType != VK_INDEX_TYPE_UINT32))
+	unsigned size = 0;
+
+	switch ((int)v->indexType) {
+	case VK_INDEX_TYPE_UINT8_EXT:
+		size = 1;
+		break;
+	case VK_INDEX_TYPE_UINT16:
+		size = 2;
+		break;
+	case VK_INDEX_TYPE_UINT32:
+		size = 4;
+		break;
+	}
+	if (!buffer || v->offset >= buffer->size || !size)
 		return fault(r, "an index buffer of which nothing is left, or of another type");
-	r->state.index_size = v->indexType == VK_INDEX_TYPE_UINT16 ? 2 : 4;
+	r->state.index_size = size;
 	r->state.index_left = buffer->size - v->offset;
 	return true;
 }

@@ -102,6 +102,11 @@ static void tell_features(struct icd_device *d, const VkDeviceCreateInfo *info)
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT,
 			offsetof(VkPhysicalDeviceTexelBufferAlignmentFeaturesEXT, texelBufferAlignment) },
 	};
+	const VkPhysicalDeviceShaderTerminateInvocationFeatures *terminate =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_TERMINATE_INVOCATION_FEATURES);
+	if (terminate && terminate->shaderTerminateInvocation)
+		icd_need(d, NEED_FEATURE, 48, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_TERMINATE_INVOCATION_FEATURES,
+			offsetof(VkPhysicalDeviceShaderTerminateInvocationFeatures, shaderTerminateInvocation));
 	/* Extensions of SPIR-V that no capability tells of. */
 	static const enum icd_extension unseen[] = { ICD_GOOGLE_decorate_string, ICD_GOOGLE_hlsl_functionality1,
 		ICD_GOOGLE_user_type };

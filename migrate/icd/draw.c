@@ -1,5 +1,6 @@
 /* Recording of draws and of what they use: vertex and index buffers, dynamic state. */
 #include "migrate/icd/command.h"
+#include "migrate/icd/stream.h"
 
 static struct icd_command_buffer *buffer_of(VkCommandBuffer handle)
 {
@@ -66,6 +67,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindIndexBuffer(
 {
 	struct icd_command_buffer *cb = buffer_of(handle);
 	read_rest(cb, buffer, offset);
+	if (type == VK_INDEX_TYPE_UINT8_EXT)
+		icd_need_extension(cb->device, ICD_EXT_index_type_uint8);
 	wire_encode_vkCmdBindIndexBuffer(&cb->writer, buffer, offset, type);
 }
 

@@ -271,6 +271,12 @@ ICD_DEVICE(CmdEndRenderPass)
 ICD_DEVICE(CmdBeginRenderPass2)
 ICD_DEVICE(CmdNextSubpass2)
 ICD_DEVICE(CmdEndRenderPass2)
+ICD_DEVICE_ALIAS(CreateRenderPass2KHR, CreateRenderPass2, KHR_create_renderpass2)
+ICD_DEVICE_ALIAS(CmdBeginRenderPass2KHR, CmdBeginRenderPass2, KHR_create_renderpass2)
+ICD_DEVICE_ALIAS(CmdNextSubpass2KHR, CmdNextSubpass2, KHR_create_renderpass2)
+ICD_DEVICE_ALIAS(CmdEndRenderPass2KHR, CmdEndRenderPass2, KHR_create_renderpass2)
+ICD_DEVICE_ALIAS(CmdDrawIndirectCountKHR, CmdDrawIndirectCount, KHR_draw_indirect_count)
+ICD_DEVICE_ALIAS(CmdDrawIndexedIndirectCountKHR, CmdDrawIndexedIndirectCount, KHR_draw_indirect_count)
 
 #undef ICD_GLOBAL
 #undef ICD_INSTANCE

@@ -77,6 +77,7 @@ static const struct feature_field vulkan11_fields[] = {
 	REAL(S, storagePushConstant16),
 	REAL(S, variablePointersStorageBuffer),
 	REAL(S, variablePointers),
+	REAL(S, shaderDrawParameters),
 };
 #undef S
 #define S VkPhysicalDeviceVulkan12Features
@@ -115,6 +116,7 @@ static const struct feature_field vulkan12_fields[] = {
 	REAL(S, scalarBlockLayout),
 	REAL(S, uniformBufferStandardLayout),
 	REAL(S, shaderSubgroupExtendedTypes),
+	ALWAYS(S, separateDepthStencilLayouts), /* executors have one layout for all */
 	ALWAYS(S, hostQueryReset),
 	ALWAYS(S, timelineSemaphore),
 	REAL(S, vulkanMemoryModel),
@@ -292,6 +294,21 @@ static const struct feature_field memory_priority_fields[] = {
 	ALWAYS(S, memoryPriority),
 };
 #undef S
+#define S VkPhysicalDeviceShaderDrawParametersFeatures
+static const struct feature_field draw_parameters_fields[] = { REAL(S, shaderDrawParameters) };
+#undef S
+#define S VkPhysicalDeviceSeparateDepthStencilLayoutsFeatures
+static const struct feature_field separate_layouts_fields[] = { ALWAYS(S, separateDepthStencilLayouts) };
+#undef S
+#define S VkPhysicalDeviceShaderTerminateInvocationFeatures
+static const struct feature_field terminate_fields[] = { REAL(S, shaderTerminateInvocation) };
+#undef S
+#define S VkPhysicalDeviceShaderDemoteToHelperInvocationFeatures
+static const struct feature_field demote_fields[] = { REAL(S, shaderDemoteToHelperInvocation) };
+#undef S
+#define S VkPhysicalDeviceIndexTypeUint8FeaturesEXT
+static const struct feature_field index_fields[] = { REAL(S, indexTypeUint8) };
+#undef S
 #define S VkPhysicalDeviceInlineUniformBlockFeatures
 static const struct feature_field inline_block_fields[] = {
 	REAL(S, inlineUniformBlock),
@@ -361,9 +378,17 @@ static const struct feature_struct structs[] = {
 	NOTHING(MULTIVIEW_FEATURES, MultiviewFeatures, multiviewTessellationShader),
 	NOTHING(PROTECTED_MEMORY_FEATURES, ProtectedMemoryFeatures, protectedMemory),
 	NOTHING(SAMPLER_YCBCR_CONVERSION_FEATURES, SamplerYcbcrConversionFeatures, samplerYcbcrConversion),
-	NOTHING(SHADER_DRAW_PARAMETERS_FEATURES, ShaderDrawParametersFeatures, shaderDrawParameters),
+	ENTRY(SHADER_DRAW_PARAMETERS_FEATURES, ANY, ShaderDrawParametersFeatures, shaderDrawParameters,
+		draw_parameters_fields),
 	NOTHING(IMAGELESS_FRAMEBUFFER_FEATURES, ImagelessFramebufferFeatures, imagelessFramebuffer),
-	NOTHING(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts),
+	ENTRY(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, ANY, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts,
+		separate_layouts_fields),
+	ENTRY(SHADER_TERMINATE_INVOCATION_FEATURES, ICD_KHR_shader_terminate_invocation, ShaderTerminateInvocationFeatures,
+		shaderTerminateInvocation, terminate_fields),
+	ENTRY(SHADER_DEMOTE_TO_HELPER_INVOCATION_FEATURES, ICD_EXT_shader_demote_to_helper_invocation,
+		ShaderDemoteToHelperInvocationFeatures, shaderDemoteToHelperInvocation, demote_fields),
+	ENTRY(INDEX_TYPE_UINT8_FEATURES_EXT, ICD_EXT_index_type_uint8, IndexTypeUint8FeaturesEXT, indexTypeUint8,
+		index_fields),
 	ENTRY(HOST_QUERY_RESET_FEATURES, ANY, HostQueryResetFeatures, hostQueryReset, query_reset_fields),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES, BufferDeviceAddressFeatures, bufferDeviceAddressMultiDevice),
 	NOTHING(BUFFER_DEVICE_ADDRESS_FEATURES_EXT, BufferDeviceAddressFeaturesEXT, bufferDeviceAddressMultiDevice),

@@ -263,7 +263,19 @@ void case_device(void)
 	VkPhysicalDeviceInlineUniformBlockFeatures blocks = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES, .pNext = &private_data
 	};
-	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &blocks };
+	VkPhysicalDeviceIndexTypeUint8FeaturesEXT index = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INDEX_TYPE_UINT8_FEATURES_EXT, .pNext = &blocks
+	};
+	VkPhysicalDeviceShaderTerminateInvocationFeatures terminate = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_TERMINATE_INVOCATION_FEATURES, .pNext = &index
+	};
+	VkPhysicalDeviceShaderDemoteToHelperInvocationFeatures demote = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_DEMOTE_TO_HELPER_INVOCATION_FEATURES, .pNext = &terminate
+	};
+	VkPhysicalDeviceShaderDrawParametersFeatures draw = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_DRAW_PARAMETERS_FEATURES, .pNext = &demote
+	};
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &draw };
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
@@ -276,7 +288,13 @@ void case_device(void)
 	w.late = v12.descriptorIndexing && properties12.robustBufferAccessUpdateAfterBind;
 	remark("descriptors updated after they are bound: %d", w.late);
 	/* Some extensions must not be enabled without their feature. */
+	say("features: 8-bit indices %d, terminate %d, demote %d, draw parameters %d, separate layouts %d",
+		index.indexTypeUint8, terminate.shaderTerminateInvocation, demote.shaderDemoteToHelperInvocation,
+		draw.shaderDrawParameters, v12.separateDepthStencilLayouts);
+	w.bytes_index = index.indexTypeUint8 && offered(VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME);
 	v12 = (VkPhysicalDeviceVulkan12Features){ .sType = v12.sType,
+		.drawIndirectCount = v12.drawIndirectCount,
+		.separateDepthStencilLayouts = v12.separateDepthStencilLayouts,
 		.timelineSemaphore = VK_TRUE,
 		.hostQueryReset = VK_TRUE,
 		.shaderInt8 = v12.shaderInt8,

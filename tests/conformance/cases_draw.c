@@ -87,6 +87,10 @@ static void make_passes(VkRenderPass ret[2])
 		.dependencyCount = 1,
 		.pDependencies = &dependency };
 	OK(VK(CreateRenderPass2)(w.device, &info2, NULL, &ret[0]));
+	if (HAS(CreateRenderPass2KHR)) {
+		VK(DestroyRenderPass)(w.device, ret[0], NULL);
+		OK(VK(CreateRenderPass2KHR)(w.device, &info2, NULL, &ret[0]));
+	}
 	const VkAttachmentReference old_colour = { 0, VK_IMAGE_LAYOUT_GENERAL }, old_depth = { 1, VK_IMAGE_LAYOUT_GENERAL };
 	const VkSubpassDescription old = { .colorAttachmentCount = 1,
 		.pColorAttachments = &old_colour,
@@ -198,7 +202,7 @@ static void set_states(VkCommandBuffer c)
 	VK(CmdSetStencilReference)(c, VK_STENCIL_FACE_FRONT_AND_BACK, 1);
 }
 
-/* commands: a VkDrawIndexedIndirectCommand, a VkDrawIndirectCommand, a count, three indices of 16 bits */
+/* commands: a VkDrawIndexedIndirectCommand, a VkDrawIndirectCommand, a count, three indices of 16 bits, three of 8 */
 static void record_draws(VkCommandBuffer c, const struct buffer *commands)
 {
 	const VkDeviceSize zero = 0;
@@ -208,6 +212,31 @@ static void record_draws(VkCommandBuffer c, const struct buffer *commands)
 	VK(CmdDrawIndexed)(c, 3, 1, 0, 0, 0);
 	VK(CmdDrawIndirect)(c, commands->buffer, 20, 1, 0);
 	VK(CmdDrawIndexedIndirect)(c, commands->buffer, 0, 1, 0);
+	if (!w.bytes_index)
+		return;
+	VK(CmdBindIndexBuffer)(c, commands->buffer, 48, VK_INDEX_TYPE_UINT8_EXT);
+	VK(CmdDrawIndexed)(c, 3, 1, 0, 0, 0);
+}
+
+/* The names that these had in their extensions. */
+static void record_again(
+	VkCommandBuffer c, const VkRenderPassBeginInfo *info, VkPipeline pipeline, const struct buffer *commands)
+{
+	const VkSubpassBeginInfo inner = { VK_STRUCTURE_TYPE_SUBPASS_BEGIN_INFO, NULL, VK_SUBPASS_CONTENTS_INLINE };
+	const VkSubpassEndInfo end = { VK_STRUCTURE_TYPE_SUBPASS_END_INFO, NULL };
+	if (!HAS(CmdBeginRenderPass2KHR))
+		return;
+	VK(CmdBeginRenderPass2KHR)(c, info, &inner);
+	VK(CmdNextSubpass2KHR)(c, &inner, &end);
+	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
+	set_states(c);
+	if (HAS(CmdDrawIndirectCountKHR)) {
+		VK(CmdDrawIndirectCountKHR)(c, commands->buffer, 20, commands->buffer, 36, 1, 16);
+		VK(CmdBindIndexBuffer)(c, commands->buffer, 40, VK_INDEX_TYPE_UINT16);
+		VK(CmdDrawIndexedIndirectCountKHR)(c, commands->buffer, 0, commands->buffer, 36, 1, 20);
+	}
+	VK(CmdEndRenderPass2KHR)(c, &end);
+	full_barrier(c);
 }
 
 static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFramebuffer frame,
@@ -235,7 +264,7 @@ static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFra
 	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_GRAPHICS, pipelines[1]);
 	set_states(c);
 	VK(CmdDraw)(c, 3, 1, 0, 0);
-	if (!w.valid_only) { /* of a feature that was not enabled */
+	if (!w.valid_only || HAS(CmdDrawIndirectCountKHR)) { /* else of a feature that was not enabled */
 		VK(CmdDrawIndirectCount)(c, commands->buffer, 20, commands->buffer, 36, 1, 16);
 		VK(CmdBindIndexBuffer)(c, commands->buffer, 40, VK_INDEX_TYPE_UINT16);
 		VK(CmdDrawIndexedIndirectCount)(c, commands->buffer, 0, commands->buffer, 36, 1, 20);
@@ -244,6 +273,7 @@ static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFra
 	}
 	VK(CmdEndRenderPass2)(c, &end);
 	full_barrier(c);
+	record_again(c, &info, pipelines[1], commands);
 }
 
 static void record_copies(VkCommandBuffer c, const struct buffer *back)
@@ -298,7 +328,7 @@ static void prepare(VkCommandBuffer c)
 
 void case_draws(void)
 {
-	static const uint32_t words[] = { 3, 1, 0, 0, 0, 3, 1, 0, 0, 1, 0x10000, 2 };
+	static const uint32_t words[] = { 3, 1, 0, 0, 0, 3, 1, 0, 0, 1, 0x10000, 2, 0x20100 };
 	const VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO };
 	const VkQueryPoolCreateInfo query_info = { VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, NULL, 0,
 		VK_QUERY_TYPE_OCCLUSION, 1, 0 };

@@ -50,9 +50,10 @@ struct buffer {
 struct world {
 	struct functions vk;
 	bool called[ENTRY_COUNT];
-	bool tbmesh;     /* the driver is ours: what it must do beyond what others must */
-	bool late;       /* descriptors in arrays of any length, updated after they are bound */
-	bool valid_only; /* no call that the validation layers would complain about */
+	bool tbmesh;      /* the driver is ours: what it must do beyond what others must */
+	bool late;        /* descriptors in arrays of any length, updated after they are bound */
+	bool bytes_index; /* indices of one byte */
+	bool valid_only;  /* no call that the validation layers would complain about */
 	const char *offered[512];
 	uint32_t offered_count;
 	VkInstance instance;
