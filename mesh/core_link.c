@@ -15,7 +15,7 @@
 #define LINK_SHOWN_DOWN (60 * CORE_SECOND)
 #define FIRST_BURST 24u
 #define BURST 16u
-#define BURST_PERIOD (5 * CORE_SECOND)
+#define BURST_PERIOD (10 * CORE_SECOND)
 #define LOADED_PERIOD (2 * CORE_SECOND) /* queues change faster than cables */
 #define BURST_INTERVAL (MESH_BURST_INTERVAL_MS * CORE_MS)
 #define BURST_SETTLE (200 * CORE_MS) /* for the last replies */

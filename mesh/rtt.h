@@ -8,7 +8,7 @@
 
 #include "mesh/mesh.h"
 
-#define RTT_WINDOW 128u /* samples that the numbers are made of */
+#define RTT_WINDOW 96u /* samples that the numbers are made of */
 #define RTT_BURST_MAX 32u
 #define RTT_BURST_WARMUP 4u      /* the first replies of a burst wake sleeping cores and are not counted */
 #define RTT_CLOCK_STEP_NS 200000 /* more than slewing (500 ppm) does in a burst: somebody set the clock */

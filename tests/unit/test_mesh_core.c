@@ -397,7 +397,7 @@ static void test_a_worse_way_is_told(void **state)
 	struct mesh_peer_info info;
 	pair(&a, &b, &good, &bad);
 	bad->delay_ns = 2 * CORE_MS;
-	sim_run(s, 60 * CORE_SECOND); /* bursts enough that the slow one is known to be slow */
+	sim_run(s, 100 * CORE_SECOND); /* bursts enough that the slow one is known to be slow */
 	mesh_core_peer_read(s->now_ns, sim_peer(a, b), &info);
 	assert_string_equal(info.best_link, "n1:tb1");
 	assert_string_equal(info.note, "");
