@@ -9,7 +9,7 @@ static void append(struct executor *x, VkCommandBuffer buffer)
 	buf_append(&x->submit, &buffer, sizeof(buffer));
 }
 
-/* The program's command buffers, a full barrier behind each. */
+/* The program's command buffers, a full barrier between them; the tail begins with one. */
 static void collect_buffers(struct executor *x, const struct record_view *record)
 {
 	for (uint32_t i = 0; i < record->header.dep_count; i++) {
@@ -23,8 +23,9 @@ static void collect_buffers(struct executor *x, const struct record_view *record
 				"submission %llu runs command buffer %llu, which is not there or uses destroyed objects",
 				(unsigned long long)record->header.subject, (unsigned long long)id);
 		}
+		if (i)
+			append(x, x->jobs.barrier);
 		append(x, (VkCommandBuffer)(uintptr_t)object->handle);
-		append(x, x->jobs.barrier);
 	}
 }
 
@@ -98,17 +99,18 @@ static void begin_tail(struct executor *x, struct job *job)
 	device_full_barrier(&x->device, job->tail);
 }
 
-/* Ends the tail: what it wrote is there for the host when the fence has signalled. */
+/* Ends the tail, and with it the job: a full barrier in front of the next one's commands; what it wrote is there for the host when the
+ * fence has signalled. */
 static void end_tail(struct executor *x, struct job *job)
 {
-	const VkMemoryBarrier host = {
+	const VkMemoryBarrier all = {
 		.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-		.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
-		.dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+		.srcAccessMask = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT,
+		.dstAccessMask = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT | VK_ACCESS_HOST_READ_BIT,
 	};
 
-	x->device.vk.vkCmdPipelineBarrier(
-		job->tail, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0, NULL, 0, NULL);
+	x->device.vk.vkCmdPipelineBarrier(job->tail, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+		VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &all, 0, NULL, 0, NULL);
 	jobs_end(&x->jobs, job->tail);
 }
 
@@ -134,12 +136,10 @@ static struct job *begin_job(struct executor *x)
 	struct job *job = upload_take(&x->upload);
 
 	buf_clear(&x->submit);
-	if (job) {
+	if (job)
 		append(x, job->upload);
-	} else {
+	else
 		job = jobs_take(&x->jobs);
-		append(x, x->jobs.barrier);
-	}
 	return job;
 }
 

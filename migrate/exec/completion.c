@@ -8,6 +8,7 @@
 #include "migrate/exec/link.h"
 
 #define FENCE_WAIT_NS 1000000000ull
+#define SMALL_WINDOW_BYTES (128u << 10)
 
 static void wait_fence(struct jobs *j, const struct job *job)
 {
@@ -27,6 +28,8 @@ static void report_window(struct jobs *j, const struct job *job)
 	const unsigned char *bytes = w->out.map;
 	struct frame_window window = { .index = w->index, .word_count = w->size / 4 };
 	struct frame_header header = { .kind = FRAME_WINDOW, .a = job->seq };
+	/* The session wakes once for all of a small one; a large one it reads as it comes. */
+	bool small = w->size <= SMALL_WINDOW_BYTES;
 
 	for (uint32_t i = 0; i < w->piece_count; i++) {
 		const struct window_piece *piece = &w->pieces[i];
@@ -41,14 +44,20 @@ static void report_window(struct jobs *j, const struct job *job)
 					(piece->hashes ? (uint64_t)done / sizeof(uint64_t) * BLOCK_BYTES : done),
 			};
 
-			link_send(j->link, &result, bytes, size);
+			if (small)
+				link_send_first(j->link, &result, bytes, size);
+			else
+				link_send(j->link, &result, bytes, size);
 			bytes += size;
 			done += size;
 		}
 	}
 	header.b = job->words->window_nonce;
 	header.c = (uint64_t)job->words->window_hash[1] << 32 | job->words->window_hash[0];
-	link_send(j->link, &header, &window, sizeof(window));
+	if (small && job->final)
+		link_send_first(j->link, &header, &window, sizeof(window)); /* DONE follows */
+	else
+		link_send(j->link, &header, &window, sizeof(window));
 }
 
 static void *run(void *ctx)

@@ -2,6 +2,8 @@
  * a nonce, a window to read back; each part may be missing. The main thread makes jobs and submits them; the completion
  * thread waits for their fences in order, reports, and gives them back.
  *
+ * Each job ends with a full barrier: what the next one does comes behind all of it.
+ *
  * A ticket numbers the jobs from 1. Waiting for a ticket is waiting until its job was reported. */
 #ifndef TBMESH_MIGRATE_EXEC_JOBS_H
 #define TBMESH_MIGRATE_EXEC_JOBS_H

@@ -421,6 +421,15 @@ void link_set_jobs(struct link *l, struct jobs *j)
 	pthread_mutex_unlock(&l->mutex);
 }
 
+void link_send_first(struct link *l, struct frame_header *header, const void *payload, size_t size)
+{
+	struct iovec iov = { .iov_base = (void *)payload, .iov_len = size };
+
+	header->size = (uint32_t)size;
+	if (channel_send_first(l->channel, header, &iov, size ? 1 : 0))
+		leave();
+}
+
 void link_send(struct link *l, struct frame_header *header, const void *payload, size_t size)
 {
 	struct iovec iov = { .iov_base = (void *)payload, .iov_len = size };

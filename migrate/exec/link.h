@@ -53,6 +53,7 @@ void link_wait(struct link *l);
 void link_set_jobs(struct link *l, struct jobs *j);
 
 /* Sends a frame; header->size is set here. Ends the process when the session is gone. */
+void link_send_first(struct link *l, struct frame_header *header, const void *payload, size_t size); /* another one follows */
 void link_send(struct link *l, struct frame_header *header, const void *payload, size_t size);
 /* The next frame of the seed, until link_release_seed. */
 struct seed_frame *link_next_seed(struct link *l);

@@ -24,14 +24,11 @@ void upload_init(struct upload *u, struct jobs *j)
 
 static void begin(struct upload *u)
 {
-	const struct device *d = u->jobs->device;
-
 	if (u->job)
 		return;
 	u->job = jobs_take(u->jobs);
 	u->stamp++;
 	jobs_begin(u->jobs, u->job->upload);
-	device_full_barrier(d, u->job->upload);
 }
 
 struct job *upload_take(struct upload *u)

@@ -4,14 +4,25 @@
 
 #include "migrate/stream/channel_internal.h"
 
-int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count)
+static int send_frame(
+	struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count, bool more)
 {
 	uint64_t size = 0;
 	for (int i = 0; i < iov_count; i++)
 		size += iov[i].iov_len;
 	if (size != header->size || size > FRAME_MAX_PAYLOAD)
 		return -EINVAL;
-	return c->kind->send(c, header, iov, iov_count);
+	return c->kind->send(c, header, iov, iov_count, more);
+}
+
+int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count)
+{
+	return send_frame(c, header, iov, iov_count, false);
+}
+
+int channel_send_first(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count)
+{
+	return send_frame(c, header, iov, iov_count, true);
 }
 
 int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload)

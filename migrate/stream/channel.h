@@ -24,6 +24,8 @@ struct channel *channel_create_sealed(int socket, const unsigned char secret[32]
 /* Sends one frame; the payload is gathered from iov, header->size bytes in all (else -EINVAL). Blocks while the other side's
  * buffers are full. 0, -EPIPE, -ESHUTDOWN, -EBADMSG as for channel_recv. */
 int channel_send(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
+/* The same for a frame that another one of this sender follows at once: the other side may not see it before that one. */
+int channel_send_first(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
 /* Receives one frame. *ret_payload points at ret_header->size private bytes (already copied out of shared memory and verified),
  * valid until the next call and 8-byte aligned. 0, -EPIPE at the end (after all that was sent before it), -EBADMSG if the other side broke
  * the protocol, -ESHUTDOWN. Frame kinds are the caller's to judge. */

@@ -8,7 +8,8 @@
 #include "migrate/stream/channel.h"
 
 struct channel_kind {
-	int (*send)(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count);
+	/* more: another frame follows at once. */
+	int (*send)(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count, bool more);
 	int (*recv)(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
 	void (*shutdown)(struct channel *c);
 	void (*destroy)(struct channel *c);

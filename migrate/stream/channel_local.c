@@ -95,12 +95,15 @@ static int local_room(struct channel_local *c, uint64_t need)
 			break;
 		if (end)
 			return end;
+		if (ring_head(&c->out) != c->head)
+			ring_publish(&c->out, c->head); /* so that there will be room */
 		wait_for_other(c, seen);
 	}
 	return 0;
 }
 
-static int local_send(struct channel *base, const struct frame_header *header, const struct iovec *iov, int iov_count)
+static int local_send(
+	struct channel *base, const struct frame_header *header, const struct iovec *iov, int iov_count, bool more)
 {
 	struct channel_local *c = (struct channel_local *)base;
 	uint64_t need = frame_bytes(header->size);
@@ -120,7 +123,8 @@ static int local_send(struct channel *base, const struct frame_header *header, c
 			at += iov[i].iov_len;
 		}
 		c->head += need;
-		ring_publish(&c->out, c->head);
+		if (!more)
+			ring_publish(&c->out, c->head);
 		atomic_fetch_add_explicit(&c->base.bytes_sent, need, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&c->send_mutex);

@@ -119,8 +119,10 @@ static int send_frame(struct channel_sealed *c, const struct frame_header *heade
 	return write_all(c, c->out, c->out_used + sizeof(tag));
 }
 
-static int sealed_send(struct channel *base, const struct frame_header *header, const struct iovec *iov, int iov_count)
+static int sealed_send(
+	struct channel *base, const struct frame_header *header, const struct iovec *iov, int iov_count, bool more)
 {
+	(void)more; /* the stream goes on by itself */
 	struct channel_sealed *c = (struct channel_sealed *)base;
 	pthread_mutex_lock(&c->send_mutex);
 	int r = atomic_load(&c->shut) || c->out_broken ? end_of(c) : send_frame(c, header, iov, iov_count);
