@@ -78,7 +78,8 @@ struct tbmesh_field {
 };
 struct tbmesh_event {
 	uint64_t number; /* grows, also over restarts of the node */
-	char type[32];   /* PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, Connected, Disconnected, … */
+	char type
+		[32]; /* PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, PathDegraded, PathRestored, BridgeRing, Connected, … */
 	char subject[TBMESH_TEXT];
 	uint64_t realtime_us;
 	size_t field_count;
