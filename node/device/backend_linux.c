@@ -85,7 +85,7 @@ static void enumerate(struct linux_state *s)
 		}
 		udev_enumerate_unref(e);
 	}
-	device_model_sweep_end(s->model, now_ns);
+	device_model_sweep_end(s->model, time_monotonic_ns()); /* the walk takes its time; what is missing is noticed now */
 }
 
 static void sweep(void *ctx)
