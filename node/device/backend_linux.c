@@ -25,6 +25,8 @@ struct linux_state {
 	struct udev_monitor *monitor, *kernel_monitor; /* the second NULL: not to be had */
 	struct loop_io *io, *kernel_io;
 	struct loop_timer *sweep;
+	struct udev_device *changes[32]; /* of Thunderbolt devices, put off; a reference each */
+	unsigned change_count;
 	uint64_t unswept_since_ns; /* 0: nothing has happened since the last look at everything */
 	struct device_model *model;
 };
@@ -148,14 +150,59 @@ static bool is_thunderbolt(struct udev_device *d)
 	return subsystem && strcmp(subsystem, "thunderbolt") == 0;
 }
 
-static void hear_the_kernel(struct linux_state *s)
+/* A change is looked at once the queue is empty, once a device: a removal does not wait behind a storm of them. */
+static bool put_off(struct linux_state *s, struct udev_device *d)
+{
+	const char *path = udev_device_get_syspath(d);
+	for (unsigned i = 0; path && i < s->change_count; i++)
+		if (strcmp(udev_device_get_syspath(s->changes[i]), path) == 0)
+			return true;
+	if (!path || s->change_count == ARRAY_SIZE(s->changes))
+		return false;
+	s->changes[s->change_count++] = udev_device_ref(d);
+	return true;
+}
+
+/* For a moment behind its removal a device's attributes can still be read: nobody may look. */
+static void forget_changes(struct linux_state *s, const char *removed)
+{
+	size_t length = removed ? strlen(removed) : 0;
+	for (unsigned i = s->change_count; removed && i-- > 0;) {
+		const char *path = udev_device_get_syspath(s->changes[i]);
+		if (strncmp(path, removed, length) != 0 || (path[length] != '\0' && path[length] != '/'))
+			continue;
+		udev_device_unref(s->changes[i]);
+		s->changes[i] = s->changes[--s->change_count];
+	}
+}
+
+static void empty_kernel_queue(struct linux_state *s)
 {
 	struct udev_device *d;
-	while (s->kernel_monitor && (d = receive(s, s->kernel_monitor)) != NULL) {
+	while ((d = receive(s, s->kernel_monitor)) != NULL) {
 		const char *action = udev_device_get_action(d);
-		if (is_thunderbolt(d) || (action && strcmp(action, "remove") == 0))
+		bool is_change = action && strcmp(action, "change") == 0;
+		if (action && strcmp(action, "remove") == 0) {
+			forget_changes(s, udev_device_get_syspath(d));
 			handle_event(s, d, time_monotonic_ns());
+		} else if (is_thunderbolt(d) && !(is_change && put_off(s, d))) {
+			handle_event(s, d, time_monotonic_ns());
+		}
 		udev_device_unref(d);
+	}
+}
+
+static void hear_the_kernel(struct linux_state *s)
+{
+	if (!s->kernel_monitor)
+		return;
+	empty_kernel_queue(s);
+	/* What a long storm leaves, a later call or look takes. */
+	for (unsigned i = 0; i < BATCH && s->change_count > 0; i++) {
+		struct udev_device *d = s->changes[--s->change_count];
+		handle_event(s, d, time_monotonic_ns());
+		udev_device_unref(d);
+		empty_kernel_queue(s);
 	}
 }
 
@@ -191,6 +238,8 @@ static void linux_stop(struct device_watch *w)
 	loop_timer_destroy(s->sweep);
 	loop_io_destroy(s->io);
 	loop_io_destroy(s->kernel_io);
+	while (s->change_count > 0)
+		udev_device_unref(s->changes[--s->change_count]);
 	udev_monitor_unref(s->monitor);
 	udev_monitor_unref(s->kernel_monitor);
 	udev_unref(s->udev);
