@@ -15,6 +15,7 @@ ROOT = "/run/nodes"
 PCI = "/sys/bus/pci/devices"
 WAIT_S = 30  # software emulation on a busy machine; a check that measures says so itself
 QUIET_S = 0.3
+SETTLE_S = 180  # udev takes its time for a storm
 SO_RCVBUFFORCE = 33
 LAST_WORDS = 40  # lines of a node's log behind a failure
 UEVENT_FAMILY, KERNEL_GROUP, UDEV_GROUP = 15, 1, 2  # linux/netlink.h NETLINK_KOBJECT_UEVENT; libudev's monitor
@@ -191,7 +192,7 @@ class Uevents:
         """Until udev has told all that the kernel told, and the nodes have had a moment to take it in."""
         before = -1
         while before != (before := int(read("/sys/kernel/uevent_seqnum"))):
-            eventually(lambda: self.kernel <= self.udev, "udev has told all")
+            eventually(lambda: self.kernel <= self.udev, "udev has told all", SETTLE_S)
             time.sleep(QUIET_S)
 
     def mark(self):
