@@ -286,6 +286,14 @@ static void create_pipeline(struct decoding *d)
 	cache->changed = true;
 }
 
+/* In place of a render pass. */
+static bool names_formats(const VkBaseInStructure *chain)
+{
+	while (chain && chain->sType != VK_STRUCTURE_TYPE_PIPELINE_RENDERING_CREATE_INFO)
+		chain = chain->pNext;
+	return chain;
+}
+
 static void create_graphics_pipeline(struct decoding *d)
 {
 	struct pipeline_cache *cache = &d->x->pipelines;
@@ -296,7 +304,8 @@ static void create_graphics_pipeline(struct decoding *d)
 
 	if (!wire_decode_vkCreateGraphicsPipelines(&d->reader, &v))
 		malformed(d);
-	if (!v.pCreateInfo->renderPass || !v.pCreateInfo->layout || !v.pCreateInfo->pRasterizationState)
+	if ((!v.pCreateInfo->renderPass && !names_formats(v.pCreateInfo->pNext)) || !v.pCreateInfo->layout ||
+		!v.pCreateInfo->pRasterizationState)
 		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT,
 			"graphics pipeline %llu lacks render pass, layout or rasterization", (unsigned long long)d->subject);
 	result = device->vk.vkCreateGraphicsPipelines(device->handle, cache->handle, 1, v.pCreateInfo, NULL, &pipeline);
@@ -685,7 +694,8 @@ static void begin_recording(
 	/* What a secondary one inherits of its render pass. */
 	in_pass = !object->primary && wire_next(&reader, &command, &parameters) == 1 &&
 		command == WIRE_vkBeginCommandBuffer && wire_decode_vkBeginCommandBuffer(&parameters, &v) &&
-		v.pBeginInfo->pInheritanceInfo && v.pBeginInfo->pInheritanceInfo->renderPass;
+		v.pBeginInfo->pInheritanceInfo &&
+		(v.pBeginInfo->pInheritanceInfo->renderPass || v.pBeginInfo->pInheritanceInfo->pNext);
 	if (in_pass) {
 		begin.flags |= VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT;
 		begin.pInheritanceInfo = v.pBeginInfo->pInheritanceInfo;

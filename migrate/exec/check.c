@@ -447,14 +447,40 @@ static bool check_blit_side(const struct object *image, const VkImageSubresource
 	return true;
 }
 
+static bool check_begin_rendering(struct recording *r, const VkRenderingInfo *info)
+{
+	const VkRect2D *area = &info->renderArea;
+
+	if (r->state.in_pass || info->colorAttachmentCount > r->limits->maxColorAttachments || info->viewMask)
+		return fault(r, "a pass in another one, or of more attachments than there may be");
+	for (size_t i = 0; i < named_count(r->named); i++) {
+		const struct object *view = named_at(r->named, i);
+		const struct image *image = view->under ? view->under->image : NULL;
+
+		if (!image || area->offset.x < 0 || area->offset.y < 0 ||
+			!within((uint64_t)area->offset.x, area->extent.width, image->layout.extent.width) ||
+			!within((uint64_t)area->offset.y, area->extent.height, image->layout.extent.height))
+			return fault(r, "a pass beyond the edge of its attachments");
+	}
+	r->state.in_pass = r->state.in_rendering = true;
+	return true;
+}
+
 static bool check_graphics(struct recording *r, unsigned command, const void *parameters)
 {
 	switch ((enum wire_command)command) {
+	case WIRE_vkCmdBeginRendering:
+		return check_begin_rendering(r, ((const struct wire_vkCmdBeginRendering *)parameters)->pRenderingInfo);
+	case WIRE_vkCmdEndRendering:
+		if (!r->state.in_rendering)
+			return fault(r, "the end of a pass that has not begun");
+		r->state.in_pass = r->state.in_rendering = false;
+		return true;
 	case WIRE_vkCmdBeginRenderPass:
 		return check_begin_pass(r, ((const struct wire_vkCmdBeginRenderPass *)parameters)->pRenderPassBegin);
 	case WIRE_vkCmdEndRenderPass:
 	case WIRE_vkCmdNextSubpass:
-		if (!r->state.in_pass || !r->primary)
+		if (!r->state.in_pass || r->state.in_rendering || !r->primary)
 			return fault(r, "the end of a render pass that has not begun");
 		r->state.in_pass = command == WIRE_vkCmdNextSubpass;
 		return true;

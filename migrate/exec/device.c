@@ -21,6 +21,7 @@ static const struct {
 	{ VK_KHR_SHADER_NON_SEMANTIC_INFO_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_KHR_SHADER_TERMINATE_INVOCATION_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_SHADER_DEMOTE_TO_HELPER_INVOCATION_EXTENSION_NAME, VK_API_VERSION_1_3 },
+	{ VK_KHR_DYNAMIC_RENDERING_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME, 0 },
 	{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, VK_API_VERSION_1_3 },
@@ -54,6 +55,7 @@ struct features {
 	VkPhysicalDeviceShaderIntegerDotProductFeatures dot_product;
 	VkPhysicalDeviceShaderTerminateInvocationFeatures terminate;
 	VkPhysicalDeviceShaderDemoteToHelperInvocationFeatures demote;
+	VkPhysicalDeviceDynamicRenderingFeatures rendering;
 	VkPhysicalDeviceIndexTypeUint8FeaturesEXT index_uint8;
 	VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures zero_workgroup;
 	VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
@@ -133,6 +135,8 @@ static void chain_features(struct features *f, const struct device *d, const str
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_TERMINATE_INVOCATION_FEATURES },
 		{ VK_EXT_SHADER_DEMOTE_TO_HELPER_INVOCATION_EXTENSION_NAME, &f->demote,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_DEMOTE_TO_HELPER_INVOCATION_FEATURES },
+		{ VK_KHR_DYNAMIC_RENDERING_EXTENSION_NAME, &f->rendering,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DYNAMIC_RENDERING_FEATURES },
 		{ VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME, &f->index_uint8,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INDEX_TYPE_UINT8_FEATURES_EXT },
 		{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, &f->zero_workgroup,

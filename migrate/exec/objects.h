@@ -16,6 +16,7 @@ struct set_shape;
 /* What checks of a recording's next commands must know of those in front. */
 struct recording_state {
 	bool has_pipeline, has_graphics, in_pass;
+	bool in_rendering;   /* a pass without objects */
 	unsigned index_size; /* of the bound index buffer; 0: none */
 	uint64_t index_left; /* its bytes */
 };

@@ -177,11 +177,14 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, co
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	icd_command_buffer_reset(cb);
 	VkCommandBufferBeginInfo sent = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = info->flags };
+	VkCommandBufferInheritanceInfo inherited;
+	VkCommandBufferInheritanceRenderingInfo rendering;
 	/* A replay runs a recording again. */
 	sent.flags &= VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT |
 		(cb->secondary ? VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT : 0);
 	if (sent.flags & VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT) {
-		sent.pInheritanceInfo = info->pInheritanceInfo;
+		icd_take_inheritance(info->pInheritanceInfo, &inherited, &rendering);
+		sent.pInheritanceInfo = &inherited;
 		cb->in_pass = true;
 	}
 	wire_encode_vkBeginCommandBuffer(&cb->writer, &sent);

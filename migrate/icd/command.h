@@ -83,6 +83,12 @@ void icd_lates_add(struct icd_command_buffer *cb, const struct icd_command_buffe
  * the device's mutex. */
 const struct icd_command_buffer *icd_lates_resolve(const struct icd_command_buffer *cb, struct icd_command_buffer *scratch);
 
+/* rendering.c: passes without objects. */
+void icd_need_rendering(struct icd_device *d);
+/* What of it a secondary command buffer needs, in structs of the caller's. */
+void icd_take_inheritance(const VkCommandBufferInheritanceInfo *info, VkCommandBufferInheritanceInfo *ret,
+	VkCommandBufferInheritanceRenderingInfo *ret_rendering);
+
 /* recording.c: the recording as UPDATEs. */
 bool icd_recording_fits(const struct icd_command_buffer *cb);                 /* it can be sent */
 void icd_recording_send(struct icd_device *d, struct icd_command_buffer *cb); /* under the mutex; once */

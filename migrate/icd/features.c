@@ -309,6 +309,9 @@ static const struct feature_field demote_fields[] = { REAL(S, shaderDemoteToHelp
 #define S VkPhysicalDeviceIndexTypeUint8FeaturesEXT
 static const struct feature_field index_fields[] = { REAL(S, indexTypeUint8) };
 #undef S
+#define S VkPhysicalDeviceDynamicRenderingFeatures
+static const struct feature_field rendering_fields[] = { REAL(S, dynamicRendering) };
+#undef S
 #define S VkPhysicalDeviceInlineUniformBlockFeatures
 static const struct feature_field inline_block_fields[] = {
 	REAL(S, inlineUniformBlock),
@@ -387,6 +390,8 @@ static const struct feature_struct structs[] = {
 		shaderTerminateInvocation, terminate_fields),
 	ENTRY(SHADER_DEMOTE_TO_HELPER_INVOCATION_FEATURES, ICD_EXT_shader_demote_to_helper_invocation,
 		ShaderDemoteToHelperInvocationFeatures, shaderDemoteToHelperInvocation, demote_fields),
+	ENTRY(DYNAMIC_RENDERING_FEATURES, ICD_KHR_dynamic_rendering, DynamicRenderingFeatures, dynamicRendering,
+		rendering_fields),
 	ENTRY(INDEX_TYPE_UINT8_FEATURES_EXT, ICD_EXT_index_type_uint8, IndexTypeUint8FeaturesEXT, indexTypeUint8,
 		index_fields),
 	ENTRY(HOST_QUERY_RESET_FEATURES, ANY, HostQueryResetFeatures, hostQueryReset, query_reset_fields),

@@ -1,5 +1,6 @@
 /* Shader modules, pipeline layouts, pipelines, pipeline caches. */
 #include "migrate/icd/pipeline.h"
+#include "migrate/icd/command.h"
 #include "migrate/icd/descriptor.h"
 #include "migrate/icd/render.h"
 #include "migrate/icd/stream.h"
@@ -263,6 +264,8 @@ static VkResult create_compute(struct icd_device *d, const VkComputePipelineCrea
 struct graphics {
 	VkGraphicsPipelineCreateInfo info;
 	VkPipelineViewportStateCreateInfo viewport;
+	VkPipelineRenderingCreateInfo rendering;
+	VkPipelineRobustnessCreateInfoEXT robustness;
 };
 
 static bool is_dynamic(const VkGraphicsPipelineCreateInfo *info, VkDynamicState state)
@@ -273,11 +276,40 @@ static bool is_dynamic(const VkGraphicsPipelineCreateInfo *info, VkDynamicState 
 	return false;
 }
 
+/* What of the chain travels, and the attachments that it tells of. */
+static struct icd_subpass take_chain(const VkGraphicsPipelineCreateInfo *info, struct graphics *ret)
+{
+	const VkPipelineRenderingCreateInfo *rendering =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PIPELINE_RENDERING_CREATE_INFO);
+	const VkPipelineRobustnessCreateInfoEXT *robustness =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT);
+	ret->info = *info;
+	ret->info.pNext = NULL;
+	if (robustness) {
+		ret->robustness = *robustness;
+		ret->robustness.pNext = NULL;
+		ret->info.pNext = &ret->robustness;
+	}
+	if (info->renderPass)
+		return (struct icd_subpass){ 0 };
+	ret->rendering = rendering
+		? *rendering
+		: (VkPipelineRenderingCreateInfo){ .sType = VK_STRUCTURE_TYPE_PIPELINE_RENDERING_CREATE_INFO };
+	ret->rendering.pNext = ret->info.pNext;
+	ret->info.pNext = &ret->rendering;
+	ret->info.subpass = 0;
+	return (struct icd_subpass){ .has_color = ret->rendering.colorAttachmentCount,
+		.has_depth = ret->rendering.depthAttachmentFormat || ret->rendering.stencilAttachmentFormat };
+}
+
 static void clean_graphics(const VkGraphicsPipelineCreateInfo *info, struct graphics *ret)
 {
 	const struct icd_render_pass *pass = ICD_FROM(icd_render_pass, info->renderPass);
-	const struct icd_subpass *subpass = info->subpass < pass->subpass_count ? &pass->subpasses[info->subpass] : NULL;
-	ret->info = *info;
+	const struct icd_subpass *subpass =
+		pass && info->subpass < pass->subpass_count ? &pass->subpasses[info->subpass] : NULL;
+	const struct icd_subpass formats = take_chain(info, ret);
+	if (!pass)
+		subpass = &formats;
 	ret->info.flags &= ~HINTS;
 	ret->info.basePipelineIndex = -1;
 	if (info->pRasterizationState->rasterizerDiscardEnable) {
@@ -316,6 +348,8 @@ static VkResult create_graphics(struct icd_device *d, const VkGraphicsPipelineCr
 	if (!p)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	clean_graphics(info, &g);
+	if (!info->renderPass)
+		icd_need_rendering(d);
 	if (g.info.pVertexInputState) {
 		icd_need_limit(d, ICD_LIMIT_VERTEX_BINDINGS, g.info.pVertexInputState->vertexBindingDescriptionCount);
 		icd_need_limit(d, ICD_LIMIT_VERTEX_ATTRIBUTES, g.info.pVertexInputState->vertexAttributeDescriptionCount);

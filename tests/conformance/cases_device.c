@@ -275,7 +275,10 @@ void case_device(void)
 	VkPhysicalDeviceShaderDrawParametersFeatures draw = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_DRAW_PARAMETERS_FEATURES, .pNext = &demote
 	};
-	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &draw };
+	VkPhysicalDeviceDynamicRenderingFeatures rendering = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DYNAMIC_RENDERING_FEATURES, .pNext = &draw
+	};
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &rendering };
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
@@ -291,6 +294,7 @@ void case_device(void)
 	say("features: 8-bit indices %d, terminate %d, demote %d, draw parameters %d, separate layouts %d",
 		index.indexTypeUint8, terminate.shaderTerminateInvocation, demote.shaderDemoteToHelperInvocation,
 		draw.shaderDrawParameters, v12.separateDepthStencilLayouts);
+	w.rendering = rendering.dynamicRendering && offered(VK_KHR_DYNAMIC_RENDERING_EXTENSION_NAME);
 	w.bytes_index = index.indexTypeUint8 && offered(VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME);
 	v12 = (VkPhysicalDeviceVulkan12Features){ .sType = v12.sType,
 		.drawIndirectCount = v12.drawIndirectCount,

@@ -165,7 +165,12 @@ static VkPipeline make_pipeline(VkRenderPass pass, uint32_t subpass, VkPipelineL
 		VK_DYNAMIC_STATE_STENCIL_REFERENCE };
 	const VkPipelineDynamicStateCreateInfo dynamic = { VK_STRUCTURE_TYPE_PIPELINE_DYNAMIC_STATE_CREATE_INFO, NULL, 0,
 		sizeof(states) / sizeof(states[0]), states };
+	const VkPipelineRenderingCreateInfo rendering = { .sType = VK_STRUCTURE_TYPE_PIPELINE_RENDERING_CREATE_INFO,
+		.colorAttachmentCount = 1,
+		.pColorAttachmentFormats = &formats[0],
+		.depthAttachmentFormat = formats[1] };
 	const VkGraphicsPipelineCreateInfo info = { .sType = VK_STRUCTURE_TYPE_GRAPHICS_PIPELINE_CREATE_INFO,
+		.pNext = pass ? NULL : &rendering,
 		.stageCount = 2,
 		.pStages = stages,
 		.pVertexInputState = &input,
@@ -276,6 +281,65 @@ static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFra
 	record_again(c, &info, pipelines[1], commands);
 }
 
+/* A pass without objects, in two parts, the second in a secondary command buffer. */
+static VkCommandBuffer record_rendering(VkCommandBuffer c, VkPipeline pipeline)
+{
+	const VkRenderingAttachmentInfo colour = { .sType = VK_STRUCTURE_TYPE_RENDERING_ATTACHMENT_INFO,
+		.imageView = views[0],
+		.imageLayout = VK_IMAGE_LAYOUT_GENERAL,
+		.loadOp = VK_ATTACHMENT_LOAD_OP_LOAD,
+		.storeOp = VK_ATTACHMENT_STORE_OP_STORE };
+	VkRenderingAttachmentInfo depth = colour;
+	depth.imageView = views[1];
+	VkRenderingInfo info = { .sType = VK_STRUCTURE_TYPE_RENDERING_INFO,
+		.flags = VK_RENDERING_SUSPENDING_BIT,
+		.renderArea = { { 0, 0 }, { SIDE, SIDE } },
+		.layerCount = 1,
+		.colorAttachmentCount = 1,
+		.pColorAttachments = &colour,
+		.pDepthAttachment = &depth };
+	VK(CmdBeginRenderingKHR)(c, &info);
+	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
+	set_states(c);
+	VK(CmdDraw)(c, 3, 1, 0, 0);
+	VK(CmdEndRenderingKHR)(c);
+	info.flags = VK_RENDERING_RESUMING_BIT;
+	VK(CmdBeginRenderingKHR)(c, &info);
+	VK(CmdDraw)(c, 3, 2, 0, 0);
+	VK(CmdEndRenderingKHR)(c);
+	full_barrier(c);
+
+	const VkCommandBufferAllocateInfo allocate = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+		.commandPool = w.pool,
+		.level = VK_COMMAND_BUFFER_LEVEL_SECONDARY,
+		.commandBufferCount = 1 };
+	const VkCommandBufferInheritanceRenderingInfo rendering = {
+		.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_RENDERING_INFO,
+		.colorAttachmentCount = 1,
+		.pColorAttachmentFormats = &formats[0],
+		.depthAttachmentFormat = formats[1],
+		.rasterizationSamples = VK_SAMPLE_COUNT_1_BIT
+	};
+	const VkCommandBufferInheritanceInfo inheritance = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_INHERITANCE_INFO,
+		.pNext = &rendering };
+	const VkCommandBufferBeginInfo begin_info = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+		.flags = VK_COMMAND_BUFFER_USAGE_RENDER_PASS_CONTINUE_BIT,
+		.pInheritanceInfo = &inheritance };
+	VkCommandBuffer secondary;
+	OK(VK(AllocateCommandBuffers)(w.device, &allocate, &secondary));
+	OK(VK(BeginCommandBuffer)(secondary, &begin_info));
+	VK(CmdBindPipeline)(secondary, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
+	set_states(secondary);
+	VK(CmdDraw)(secondary, 3, 3, 0, 0);
+	OK(VK(EndCommandBuffer)(secondary));
+	info.flags = VK_RENDERING_CONTENTS_SECONDARY_COMMAND_BUFFERS_BIT;
+	VK(CmdBeginRenderingKHR)(c, &info);
+	VK(CmdExecuteCommands)(c, 1, &secondary);
+	VK(CmdEndRenderingKHR)(c);
+	full_barrier(c);
+	return secondary;
+}
+
 static void record_copies(VkCommandBuffer c, const struct buffer *back)
 {
 	const VkImageLayout layout = VK_IMAGE_LAYOUT_GENERAL;
@@ -338,7 +402,8 @@ void case_draws(void)
 	VkRenderPass passes[2];
 	VkFramebuffer frame;
 	VkPipelineLayout layout;
-	VkPipeline pipelines[2];
+	VkPipeline pipelines[2], without_pass = VK_NULL_HANDLE;
+	VkCommandBuffer secondary = VK_NULL_HANDLE;
 	VkQueryPool queries;
 	VkExtent2D granularity;
 	uint64_t seen = 0;
@@ -357,6 +422,10 @@ void case_draws(void)
 	VkCommandBuffer c = begin();
 	prepare(c);
 	record_passes(c, passes, frame, pipelines, &commands, queries);
+	if (w.rendering) {
+		without_pass = make_pipeline(VK_NULL_HANDLE, 0, layout);
+		secondary = record_rendering(c, without_pass);
+	}
 	record_copies(c, &back);
 	run(c);
 	OK(VK(GetQueryPoolResults)(w.device, queries, 0, 1, sizeof(seen), &seen, sizeof(seen),
@@ -364,6 +433,9 @@ void case_draws(void)
 	say("draws: %08x, copied %08x, fragments seen: %d", sum(back.map, SIDE * SIDE),
 		sum(back.map + SIDE * SIDE, SIDE * SIDE), seen > 0);
 	VK(DestroyQueryPool)(w.device, queries, NULL);
+	VK(DestroyPipeline)(w.device, without_pass, NULL);
+	if (secondary)
+		VK(FreeCommandBuffers)(w.device, w.pool, 1, &secondary);
 	for (uint32_t i = 0; i < 2; i++) {
 		VK(DestroyPipeline)(w.device, pipelines[i], NULL);
 		VK(DestroyRenderPass)(w.device, passes[i], NULL);

@@ -53,6 +53,7 @@ struct world {
 	bool tbmesh;      /* the driver is ours: what it must do beyond what others must */
 	bool late;        /* descriptors in arrays of any length, updated after they are bound */
 	bool bytes_index; /* indices of one byte */
+	bool rendering;   /* passes without objects */
 	bool valid_only;  /* no call that the validation layers would complain about */
 	const char *offered[512];
 	uint32_t offered_count;
