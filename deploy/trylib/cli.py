@@ -92,7 +92,8 @@ def try_program(args):
             program.measure(stage, say)
             return 0
         for gpu in args.gpu:
-            stage.up({name: args.driver if name == gpu else args.other_driver or args.driver for name in GPUS})
+            if args.other_driver or gpu == args.gpu[0]:
+                stage.up({name: args.driver if name == gpu else args.other_driver or args.driver for name in GPUS})
             say(f"{args.name} on {GPUS[gpu]}'s {gpu}")
             trial = Trial(stage, program, gpu, args.seed, say)
             try:

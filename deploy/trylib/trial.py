@@ -109,7 +109,9 @@ class Trial:
             if runs[0].wait_for_executor() is None:
                 return False
             self.stage.unplug(gone, "lost")
-            if runs[0].wait_for_executor(on=self.stage.key(target)) is None:
+            if runs[0].wait_for_executor(self.stage.timeout_s, self.stage.key(target)) is None:
+                if runs[0].is_over():
+                    return False
                 raise TryError(f"it did not move from {self.stage.key(gone)} to {self.stage.key(target)}")
             self.stage.plug(gone)
         return True
@@ -134,7 +136,7 @@ class Trial:
         for number in range(kills):
             self.disturbed("executor killed", self.phase(number), lambda runs: kill_executor(runs[0]))
         if other:
-            self.disturbed("to the other driver and back", self.phase(-1), self.there_and_back)
+            self.disturbed("to the other driver and back", self.phase(0), self.there_and_back)
         if pair:
             self.judge("two at once, undisturbed", [self.start(), self.start()])
             self.disturbed("two at once, unplugged (silent)", self.phase(-1), unplug("silent"), copies=2)
