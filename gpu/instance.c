@@ -91,20 +91,31 @@ static void append_clean(char *out, size_t size, const char *name)
 	out[used] = '\0';
 }
 
-/* The id without the suffix that tells repeated ones apart. False: a device that is not for us. */
-static bool describe(VkPhysicalDevice device, char id[ID_BASE_MAX])
+struct told { /* what a device says of itself, before all of them have an id */
+	VkPhysicalDevice device;
+	char base[ID_BASE_MAX]; /* its id if no other device has the same */
+	char driver[ID_BASE_MAX];
+	uint32_t driver_id, queue_family;
+};
+
+/* False: a device that is not for us. */
+static bool describe(VkPhysicalDevice device, struct told *t)
 {
 	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES };
 	VkPhysicalDevicePCIBusInfoPropertiesEXT pci = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT
 	};
+	VkPhysicalDeviceDrmPropertiesEXT drm = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT };
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2 };
 	vkGetPhysicalDeviceProperties(device, &properties.properties);
-	if (properties.properties.apiVersion < VK_API_VERSION_1_1)
-		return false; /* has not what we ask with */
+	if (properties.properties.apiVersion < VK_API_VERSION_1_1 || gpu_queue_family(device, &t->queue_family) < 0)
+		return false; /* has not what we ask with, or nothing that computes */
 	bool has_pci = has_extension(device, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
-	if (has_pci)
+	if (has_pci) {
 		properties.pNext = &pci;
+	} else if (has_extension(device, VK_EXT_PHYSICAL_DEVICE_DRM_EXTENSION_NAME)) {
+		properties.pNext = &drm;
+	}
 	if (properties.properties.apiVersion >= VK_API_VERSION_1_2 ||
 		has_extension(device, VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) {
 		driver.pNext = properties.pNext;
@@ -113,28 +124,52 @@ static bool describe(VkPhysicalDevice device, char id[ID_BASE_MAX])
 	vkGetPhysicalDeviceProperties2(device, &properties);
 	if (strcmp(driver.driverName, OWN_DRIVER) == 0)
 		return false;
-	if (has_pci) {
-		snprintf(
-			id, ID_BASE_MAX, "pci-%04x:%02x:%02x.%x", pci.pciDomain, pci.pciBus, pci.pciDevice, pci.pciFunction);
-		return true;
-	}
-	snprintf(id, ID_BASE_MAX, "cpu-");
-	append_clean(id, ID_BASE_MAX, driver.driverName[0] != '\0' ? driver.driverName : properties.properties.deviceName);
+	t->device = device;
+	t->driver_id = (uint32_t)driver.driverID;
+	t->driver[0] = '\0';
+	append_clean(t->driver, sizeof t->driver,
+		driver.driverName[0] != '\0' ? driver.driverName : properties.properties.deviceName);
+	if (has_pci)
+		snprintf(t->base, sizeof t->base, "pci-%04x:%02x:%02x.%x", pci.pciDomain, pci.pciBus, pci.pciDevice,
+			pci.pciFunction);
+	else if (drm.hasRender)
+		snprintf(t->base, sizeof t->base, "drm-renderD%lld", (long long)drm.renderMinor);
+	else if (drm.hasPrimary)
+		snprintf(t->base, sizeof t->base, "drm-card%lld", (long long)drm.primaryMinor);
+	else
+		snprintf(t->base, sizeof t->base, "cpu-%.40s", t->driver);
 	return true;
 }
 
-static void add(struct gpu_instance *g, VkPhysicalDevice device)
+/* Of several drivers of one card the first by VkDriverId has the plain id, so that it does not depend on the order in which the
+ * loader finds them; the others name their driver. */
+static bool has_plain_id(const struct told *all, size_t count, size_t index)
 {
-	struct gpu *gpu = &g->gpus[g->gpu_count];
-	char id[ID_BASE_MAX];
-	unsigned repeats = 1;
-	if (gpu_queue_family(device, &gpu->queue_family) < 0 || !describe(device, id))
-		return;
-	gpu->device = device;
-	snprintf(gpu->id, sizeof(gpu->id), "%s", id);
-	while (gpu_find(g, gpu->id) != NULL)
-		snprintf(gpu->id, sizeof(gpu->id), "%s#%u", id, ++repeats);
-	g->gpu_count++;
+	for (size_t i = 0; i < count; i++)
+		if (i != index && strcmp(all[i].base, all[index].base) == 0 &&
+			(all[i].driver_id < all[index].driver_id || (all[i].driver_id == all[index].driver_id && i < index)))
+			return false;
+	return true;
+}
+
+static void give_ids(struct gpu_instance *g, const struct told *all, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct gpu *gpu = &g->gpus[i];
+		char name[ID_BASE_MAX];
+		unsigned repeats = 1;
+		gpu->device = all[i].device;
+		gpu->queue_family = all[i].queue_family;
+		bool plain = has_plain_id(all, count, i) || strncmp(all[i].base, "cpu-", 4) == 0;
+		if (plain)
+			snprintf(name, sizeof name, "%s", all[i].base);
+		else
+			snprintf(name, sizeof name, "%.24s#%.24s", all[i].base, all[i].driver);
+		snprintf(gpu->id, sizeof gpu->id, "%s", name);
+		while (gpu_find(g, gpu->id) != NULL)
+			snprintf(gpu->id, sizeof gpu->id, "%s#%u", name, ++repeats);
+		g->gpu_count++;
+	}
 }
 
 static int enumerate(struct gpu_instance *g)
@@ -145,16 +180,21 @@ static int enumerate(struct gpu_instance *g)
 		/* the loader says so when drivers are there and none of them has a device */
 		return result == VK_ERROR_INITIALIZATION_FAILED ? 0 : error_of(result);
 	VkPhysicalDevice *devices = calloc(count + 1u, sizeof(VkPhysicalDevice));
+	struct told *told = calloc(count + 1u, sizeof(*told));
 	g->gpus = calloc(count + 1u, sizeof(*g->gpus));
-	int rc = devices != NULL && g->gpus != NULL ? 0 : -ENOMEM;
+	int rc = devices != NULL && told != NULL && g->gpus != NULL ? 0 : -ENOMEM;
 	if (rc == 0) {
 		result =
 			vkEnumeratePhysicalDevices(g->instance, &count, devices); /* VK_INCOMPLETE: one more has just come */
 		if (result < 0)
 			rc = error_of(result);
 	}
+	size_t kept = 0;
 	for (uint32_t i = 0; rc == 0 && i < count; i++)
-		add(g, devices[i]);
+		kept += describe(devices[i], &told[kept]);
+	if (rc == 0)
+		give_ids(g, told, kept);
+	free(told);
 	free(devices);
 	return rc;
 }

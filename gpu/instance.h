@@ -12,7 +12,9 @@
 
 struct gpu {
 	VkPhysicalDevice device;
-	char id[GPU_ID_MAX];   /* pci-DDDD:BB:DD.F, else cpu-DRIVERNAME; repeated ones end in #2, #3 … */
+	/* pci-DDDD:BB:DD.F, else drm-renderD128, else cpu-DRIVERNAME. A second driver of a card: #DRIVERNAME behind it; what is still
+	 * the same: #2, #3 … */
+	char id[GPU_ID_MAX];
 	uint32_t queue_family; /* one with COMPUTE (and so TRANSFER) */
 };
 

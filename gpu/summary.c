@@ -73,5 +73,7 @@ int gpu_summarize(const struct description *d, struct gpu_summary *ret)
 		description_struct(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRM_PROPERTIES_EXT, sizeof *drm);
 	if (drm && drm->hasRender && drm->renderMinor >= 0 && drm->renderMinor < 1 << 20)
 		snprintf(ret->render_node, sizeof ret->render_node, "/dev/dri/renderD%d", (int)drm->renderMinor);
+	if (drm && drm->hasPrimary && drm->primaryMinor >= 0 && drm->primaryMinor < 1 << 20)
+		snprintf(ret->primary_node, sizeof ret->primary_node, "/dev/dri/card%d", (int)drm->primaryMinor);
 	return 0;
 }

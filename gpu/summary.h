@@ -15,6 +15,7 @@ struct gpu_summary {
 	uint64_t memory_bytes; /* largest DEVICE_LOCAL heap */
 	char pci_address[16];  /* "0000:04:00.0", "" unknown */
 	char render_node[32];  /* "/dev/dri/renderD128", "" unknown */
+	char primary_node[32]; /* "/dev/dri/card0", "" unknown */
 	uint8_t device_uuid[VK_UUID_SIZE];
 };
 

@@ -228,7 +228,11 @@ static void take_summary(struct inventory_gpu *g, const struct gpu_summary *s)
 	g->memory_bytes = s->memory_bytes;
 	memcpy(g->pci_address, s->pci_address, sizeof g->pci_address);
 	memcpy(g->device_uuid, s->device_uuid, sizeof g->device_uuid);
-	if (s->render_node[0] && g->drm_count == 0)
+	/* By what it says now; sysfs says more if it knows that device. */
+	g->drm_count = 0;
+	if (s->primary_node[0])
+		memcpy(g->drm_nodes[g->drm_count++], s->primary_node, sizeof s->primary_node);
+	if (s->render_node[0])
 		memcpy(g->drm_nodes[g->drm_count++], s->render_node, sizeof s->render_node);
 }
 
@@ -256,13 +260,14 @@ static int take_description(struct inventory *i, const unsigned char *data, size
 	g->described = true;
 	g->hash = hash_bytes(data, size);
 	e->seen = true;
+	bool was_pulled = g->state == GPU_GONE && g->is_egpu;
 	take_summary(g, &summary);
 	const struct device_gpu *device = find_device(g, devices);
 	if (device)
 		join_device(g, device);
 	/* A driver may still list what has been pulled out. A PCI function that sysfs never had is the driver's word
 	 * alone. */
-	bool left = device ? device->gone : g->state == GPU_GONE && g->is_egpu && g->pci_address[0];
+	bool left = device ? device->gone : was_pulled;
 	g->state = left ? GPU_GONE : GPU_ACTIVE;
 	return 0;
 }
