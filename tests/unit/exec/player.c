@@ -190,7 +190,7 @@ bool player_stop(struct player *p)
 	bool gone = false;
 
 	channel_shutdown(p->channel);
-	for (int i = 0; i < 1000 && !gone; i++) {
+	for (int i = 0; i < 4000 && !gone; i++) { /* 40 s: under the validation layer, on a busy machine */
 		gone = waitpid(p->pid, NULL, WNOHANG) == p->pid;
 		if (!gone)
 			usleep(10000);
