@@ -63,6 +63,22 @@ static void check_probe(struct node *n, struct doctor *d)
 		doctor_say(d, DOCTOR_OK, "vulkan.probe", "", "", "the Vulkan drivers of this host were asked");
 }
 
+static void check_drivers(struct node *n, struct doctor *d)
+{
+	const struct gpu_probe_bad *bad;
+	for (size_t i = 0; (bad = gpu_probe_bad_driver(n->probe, i)) != NULL; i++) {
+		char fix[512];
+		snprintf(fix, sizeof fix,
+			"reinstall or update the package of this driver (dpkg -S %s), or move that file away; then restart "
+			"tbmeshd",
+			bad->manifest);
+		doctor_say(d, DOCTOR_FAIL, "vulkan.driver", bad->manifest, fix,
+			"%s; it is left out, other drivers' GPUs are served", bad->why);
+	}
+	if (!gpu_probe_bad_driver(n->probe, 0) && !n->probe_error[0] && !gpu_probe_pending(n->probe))
+		doctor_say(d, DOCTOR_OK, "vulkan.driver", "", "", "each Vulkan driver answers by itself");
+}
+
 /* GPUs of this host: is there any, and does each have a driver? */
 static void check_gpus(struct node *n, struct doctor *d)
 {
@@ -89,8 +105,8 @@ static void check_gpus(struct node *n, struct doctor *d)
 			"no GPU of this host can serve%s", cpus > 0 ? ", only a CPU driver" : "");
 }
 
-static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_gpus, health_watch_doctor, doctor_check_links,
-	doctor_check_paths };
+static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_drivers, check_gpus, health_watch_doctor,
+	doctor_check_links, doctor_check_paths };
 
 struct Tbmesh__DoctorReply *doctor_view(struct node *n, struct arena *a)
 {

@@ -288,15 +288,18 @@ void executors_destroy(struct executors *x)
 	free(x);
 }
 
-static int spawn(struct executor *e, int secret_fd, int ready_fd)
+static int spawn(struct executor *e, const char *drivers, int secret_fd, int ready_fd)
 {
 	const struct node_paths *p = e->owner->paths;
 	char path[NODE_PATH_MAX + 32], cache[NODE_PATH_MAX + 32];
 	snprintf(path, sizeof path, "%s/tbmesh-exec", p->bin);
 	snprintf(cache, sizeof cache, "%s/cache", p->var);
-	const char *local[] = { path, "--gpu", e->gpu, "--socket", e->socket, "--ready-fd", "3", "--cache", cache, NULL };
+	/* What is NULL behind these ends the list. */
+	const char *option = drivers ? "--drivers" : NULL;
+	const char *local[] = { path, "--gpu", e->gpu, "--socket", e->socket, "--ready-fd", "3", "--cache", cache, option,
+		drivers, NULL };
 	const char *remote[] = { path, "--gpu", e->gpu, "--listen", "--ready-fd", "3", "--secret-fd", "4", "--cache", cache,
-		NULL };
+		option, drivers, NULL };
 	const int fds[] = { ready_fd, secret_fd };
 	struct process_options o = { .path = path,
 		.argv = secret_fd >= 0 ? remote : local,
@@ -355,7 +358,7 @@ int executors_start(struct executors *x, const struct executor_request *request,
 		goto fail;
 	e->ready_fd = fds[0];
 	ready_fd = fds[1];
-	r = fcntl(e->ready_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : spawn(e, secret_fd, ready_fd);
+	r = fcntl(e->ready_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : spawn(e, request->drivers, secret_fd, ready_fd);
 	if (r < 0)
 		goto fail;
 	e->ready_io = loop_io_create(x->loop, e->ready_fd, LOOP_READ, ready_readable, e);

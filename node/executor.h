@@ -17,7 +17,8 @@
 struct executors;
 
 struct executor_request {
-	const char *gpu; /* id on this host */
+	const char *drivers; /* manifests of the Vulkan drivers that it may load, ':' between them; NULL all */
+	const char *gpu;     /* id on this host */
 	const char *workload;
 	const char *peer;            /* id of the node that asks; "": a session of this host */
 	uint32_t uid;                /* of the session of this host: the socket becomes its own */

@@ -11,8 +11,13 @@
 #include "base/buf.h"
 #include "base/util.h"
 #include "node/process.h"
+#include "proto/probe.h"
+#include "proto/validate.h"
 
-#define PROBE_LIMIT_MS 20000
+/* A driver that hangs costs the others so many seconds; only if one does, all are asked again with more patience, once. */
+#define HASTE_S "4"
+#define PATIENCE_S "20"
+#define PROBE_LIMIT_MS 60000
 #define PROBE_MAX_BYTES (64u << 20)
 
 struct gpu_probe {
@@ -27,8 +32,73 @@ struct gpu_probe {
 	struct loop_io *output_io, *exit_io;
 	struct buf data;
 	bool too_long, exited;
+	bool answered;      /* a probe has ended well */
+	bool patient, slow; /* this run is a patient one; it says that a driver may be slow */
+	struct gpu_probe_bad bad[GPU_PROBE_BAD_MAX];
+	size_t bad_count;
+	char *drivers; /* owned; NULL all */
 	int status;
 };
+
+static void take_bad(struct gpu_probe *p, const unsigned char *bytes, size_t size)
+{
+	const unsigned char *end = memchr(bytes, '\n', size);
+	if (!end || p->bad_count == GPU_PROBE_BAD_MAX)
+		return;
+	struct gpu_probe_bad *bad = &p->bad[p->bad_count++];
+	snprintf(bad->manifest, sizeof bad->manifest, "%.*s", (int)(end - bytes), (const char *)bytes);
+	snprintf(bad->why, sizeof bad->why, "%.*s", (int)(bytes + size - end - 1), (const char *)end + 1);
+	message_text_clean(bad->manifest, sizeof bad->manifest - 1);
+	message_text_clean(bad->why, sizeof bad->why - 1);
+}
+
+/* Sorts what the probe said. descriptions: each behind its uint32_t size. 0, -EBADMSG, -ENOMEM. */
+static int take_items(struct gpu_probe *p, const struct buf *data, struct buf *descriptions)
+{
+	p->bad_count = 0;
+	p->slow = false;
+	free(p->drivers);
+	p->drivers = NULL;
+	for (size_t at = 0; at < data->size;) {
+		struct probe_item item;
+		if (data->size - at < sizeof item)
+			return -EBADMSG;
+		memcpy(&item, data->data + at, sizeof item);
+		at += sizeof item;
+		if (item.size > data->size - at)
+			return -EBADMSG;
+		const unsigned char *bytes = data->data + at;
+		at += item.size;
+		switch ((enum probe_item_kind)item.kind) {
+		case PROBE_DESCRIPTION:
+			buf_append(descriptions, &item.size, sizeof item.size);
+			buf_append(descriptions, bytes, item.size);
+			continue;
+		case PROBE_BAD_DRIVER:
+			take_bad(p, bytes, item.size);
+			continue;
+		case PROBE_DRIVERS:
+			free(p->drivers);
+			p->drivers = strndup((const char *)bytes, item.size);
+			continue;
+		case PROBE_SLOW:
+			p->slow = true;
+			continue;
+		}
+		return -EBADMSG;
+	}
+	return descriptions->failed ? -ENOMEM : 0;
+}
+
+const struct gpu_probe_bad *gpu_probe_bad_driver(const struct gpu_probe *p, size_t index)
+{
+	return index < p->bad_count ? &p->bad[index] : NULL;
+}
+
+const char *gpu_probe_drivers(const struct gpu_probe *p)
+{
+	return p->drivers;
+}
 
 static void finish(struct gpu_probe *p, int error, const char *text)
 {
@@ -39,12 +109,25 @@ static void finish(struct gpu_probe *p, int error, const char *text)
 	close_fd(&p->output);
 	p->output = -1;
 	p->running = false;
-	struct buf data = p->data;
+	struct buf data = p->data, descriptions = { 0 };
 	p->data = (struct buf){ 0 };
+	size_t known_bad = p->bad_count;
+	if (error == 0)
+		error = take_items(p, &data, &descriptions);
+	if (error == -EBADMSG)
+		text = "the probe's answer makes no sense";
+	/* Asked once more only for what was not known to be bad. A machine may be busy: what is in use does not go for that. */
+	bool again = error == 0 && p->slow && !p->patient && p->bad_count > known_bad;
+	bool keep = again && p->answered;
+	p->answered |= error == 0;
+	p->patient = again;
+	p->wanted |= again;
 	if (p->wanted)
 		loop_timer_start(p->start_timer, 0, 0);
-	p->done(p->ctx, error, text, data.data, data.size);
+	if (!keep)
+		p->done(p->ctx, error, text, descriptions.data, descriptions.size);
 	buf_finish(&data);
+	buf_finish(&descriptions);
 }
 
 static void finish_if_complete(struct gpu_probe *p)
@@ -99,7 +182,7 @@ static void out_of_time(void *ctx)
 	process_kill(&p->process);
 	if (!p->exited)
 		process_release(&p->process);
-	finish(p, -ETIMEDOUT, "the probe did not end within 20 s; a Vulkan driver hangs");
+	finish(p, -ETIMEDOUT, "the probe did not end within 60 s; a Vulkan driver hangs");
 }
 
 static void start(void *ctx)
@@ -111,7 +194,7 @@ static void start(void *ctx)
 	int fds[2] = { -1, -1 };
 	char path[NODE_PATH_MAX + 32];
 	snprintf(path, sizeof path, "%s/tbmesh-exec", p->paths->bin);
-	const char *argv[] = { path, "--probe", NULL };
+	const char *argv[] = { path, "--probe", "--patience", p->patient ? PATIENCE_S : HASTE_S, NULL };
 	int r = pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
 	if (r == 0 && fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
 		r = -errno;
@@ -167,6 +250,7 @@ void gpu_probe_destroy(struct gpu_probe *p)
 	process_release(&p->process);
 	close_fd(&p->output);
 	buf_finish(&p->data);
+	free(p->drivers);
 	free(p);
 }
 

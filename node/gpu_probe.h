@@ -8,6 +8,11 @@
 #include "node/paths.h"
 
 struct gpu_probe;
+struct gpu_probe_bad { /* a Vulkan driver that hangs or crashes when it is asked for its devices */
+	char manifest[256], why[256];
+};
+#define GPU_PROBE_BAD_MAX 16
+
 /* error 0: data holds, for each device, a uint32_t size and a description (gpu/description.h), not checked. Else
  * negative errno and text says why. */
 typedef void gpu_probe_done_fn(void *ctx, int error, const char *text, const unsigned char *data, size_t size);
@@ -16,6 +21,10 @@ struct gpu_probe *gpu_probe_create(struct loop *l, const struct node_paths *path
 void gpu_probe_destroy(struct gpu_probe *p); /* kills a running one */
 /* Soon (what happens together is asked once); while one runs, another follows it. */
 void gpu_probe_request(struct gpu_probe *p, unsigned delay_ms);
+/* Of the last probe that ended well; NULL behind the last. */
+const struct gpu_probe_bad *gpu_probe_bad_driver(const struct gpu_probe *p, size_t index);
+/* The manifests that executors may load, ':' between them; NULL: no driver is bad, all of them. */
+const char *gpu_probe_drivers(const struct gpu_probe *p);
 int gpu_probe_pending(const struct gpu_probe *p); /* one is wanted or runs */
 
 #endif

@@ -220,6 +220,9 @@ static void probed(void *ctx, int error, const char *text, const unsigned char *
 		return;
 	}
 	size_t useless = inventory_probed(n->inventory, data, size, n->devices.model);
+	const struct gpu_probe_bad *bad;
+	for (size_t i = 0; (bad = gpu_probe_bad_driver(n->probe, i)) != NULL; i++)
+		node_warn(n, bad->manifest, bad->why);
 	log_info("GPUs of this host: %u active", inventory_active(n->inventory, "", true));
 	if (useless > 0)
 		node_warn(n, "probe", "a GPU's description is of no use; that GPU is left out");

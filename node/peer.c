@@ -247,7 +247,11 @@ static void handle_executor_request(struct node *n, const char *peer, const Tbme
 	}
 	struct peer_start *s = calloc(1, sizeof *s);
 	uint64_t ticket;
-	struct executor_request request = { .gpu = g->id, .workload = r->workload, .peer = peer, .secret = r->secret.data };
+	struct executor_request request = { .drivers = gpu_probe_drivers(n->probe),
+		.gpu = g->id,
+		.workload = r->workload,
+		.peer = peer,
+		.secret = r->secret.data };
 	int error = -ENOMEM;
 	if (s) {
 		*s = (struct peer_start){ .node = n, .request = r->request };

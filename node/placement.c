@@ -369,9 +369,11 @@ static void local_ready(void *ctx, const struct executor_ready *r)
 
 static int start_local(struct job *j, const char *id)
 {
-	struct executor_request r = {
-		.gpu = id, .workload = j->request->acquire->workload, .peer = "", .uid = j->request->acquire->uid
-	};
+	struct executor_request r = { .drivers = gpu_probe_drivers(j->owner->node->probe),
+		.gpu = id,
+		.workload = j->request->acquire->workload,
+		.peer = "",
+		.uid = j->request->acquire->uid };
 	j->state = JOB_LOCAL;
 	return executors_start(j->owner->node->executors, &r, local_ready, j, &j->ticket);
 }

@@ -14,20 +14,23 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "migrate/exec/completion.h"
+#include "migrate/exec/drivers.h"
 #include "migrate/exec/executor.h"
 #include "migrate/exec/probe.h"
 #include "proto/ipc.h"
 #include "proto/seal.h"
 
-#define IDLE_MS 500 /* without a record: time for the pipeline cache */
+#define PATIENCE_S 20 /* for a driver that is asked for its devices */
+#define IDLE_MS 500   /* without a record: time for the pipeline cache */
 
 struct options {
-	const char *gpu, *socket, *cache;
+	const char *gpu, *socket, *cache, *drivers;
 	bool probe, listen, verbose;
 	int secret_fd, ready_fd;
+	unsigned patience_s;
 };
 
-static const char usage[] = "usage: tbmesh-exec --probe\n"
+static const char usage[] = "usage: tbmesh-exec --probe [--patience S]\n"
 			    "       tbmesh-exec --gpu ID --socket PATH [--ready-fd N] [--cache DIR]\n"
 			    "       tbmesh-exec --gpu ID --listen --secret-fd S [--ready-fd N] [--cache DIR]\n"
 			    "Drives a GPU for one session. Started by tbmeshd.\n";
@@ -53,6 +56,8 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		{ "secret-fd", required_argument, NULL, 'S' },
 		{ "ready-fd", required_argument, NULL, 'r' },
 		{ "cache", required_argument, NULL, 'c' },
+		{ "drivers", required_argument, NULL, 'd' },
+		{ "patience", required_argument, NULL, 'P' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -60,7 +65,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 	};
 	int option;
 
-	*o = (struct options){ .secret_fd = -1, .ready_fd = -1 };
+	*o = (struct options){ .secret_fd = -1, .ready_fd = -1, .patience_s = PATIENCE_S };
 	while ((option = getopt_long(argc, argv, "hv", longs, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
@@ -85,6 +90,14 @@ static bool parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'c':
 			o->cache = optarg;
+			break;
+		case 'd':
+			o->drivers = optarg;
+			break;
+		case 'P':
+			o->patience_s = (unsigned)atoi(optarg);
+			if (o->patience_s < 1 || o->patience_s > 600)
+				return false;
 			break;
 		case 'v':
 			o->verbose = true;
@@ -189,7 +202,7 @@ static _Noreturn void serve(struct executor *x, const struct options *o)
 }
 
 /* Drivers and layers print what they like to stdout: only descriptions may go where those belong. */
-static int probe(void)
+static int probe(unsigned patience_s)
 {
 	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 
@@ -197,7 +210,7 @@ static int probe(void)
 		log_error("no output: %s", strerror(errno));
 		return 1;
 	}
-	return probe_devices(out) ? 1 : 0;
+	return probe_devices(out, patience_s * 1000) ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -219,7 +232,11 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (options.probe)
-		return probe();
+		return probe(options.patience_s);
+	if (options.drivers && !drivers_restrict(options.drivers)) {
+		log_error("the list of drivers is too long");
+		return 1;
+	}
 	pipeline_cache_prepare(options.cache);
 	error = open_link(&options, &executor.link);
 	if (error) {

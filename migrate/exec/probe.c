@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "base/util.h"
 #include "gpu/description.h"
 #include "gpu/instance.h"
+#include "migrate/exec/drivers.h"
+#include "proto/probe.h"
 
 #define CHILD_TIMEOUT_MS 20000u
 #define MAX_DEVICES 64
@@ -108,6 +111,7 @@ static int ask_child(int (*ask)(const char *id, struct buf *out), const char *id
 	if (child == 0) {
 		struct buf answer = { 0 };
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		close(ends[0]);
 		error = ask(id, &answer);
 		if (!error && !answer.failed)
@@ -127,28 +131,66 @@ static int ask_child(int (*ask)(const char *id, struct buf *out), const char *id
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !out->failed ? 0 : -EIO;
 }
 
-int probe_devices(int fd)
+static int say(int fd, enum probe_item_kind kind, const void *bytes, size_t size)
+{
+	const struct probe_item item = { (uint32_t)size, kind };
+	int error = write_all(fd, &item, sizeof(item));
+
+	return error ? error : write_all(fd, bytes, size);
+}
+
+/* Each driver alone first. What hangs or crashes then is named and left out, here and in executors. */
+static int try_drivers(int fd, unsigned patience_ms)
+{
+	static struct drivers drivers;
+	static char good[sizeof(drivers.at)];
+	char text[sizeof(drivers.at[0].manifest) + 128];
+	int error;
+
+	drivers_find(&drivers);
+	error = drivers_try(&drivers, patience_ms);
+	for (size_t i = 0; i < drivers.count && !error; i++) {
+		const struct driver *d = &drivers.at[i];
+
+		if (d->state == DRIVER_CRASHES)
+			snprintf(text, sizeof(text), "%s\nit crashes when it is asked for its GPUs (%s)", d->manifest,
+				strsignal(d->signal));
+		else if (d->state == DRIVER_HANGS)
+			snprintf(text, sizeof(text), "%s\nit hangs when it is asked for its GPUs (no answer in %u s)",
+				d->manifest, patience_ms / 1000);
+		else
+			continue;
+		error = say(fd, PROBE_BAD_DRIVER, text, strlen(text));
+	}
+	if (!error && drivers.slow)
+		error = say(fd, PROBE_SLOW, NULL, 0);
+	if (error || !drivers.bad)
+		return error;
+	/* An empty list would mean all of them to the loader. */
+	if (!drivers_list_good(&drivers, good, sizeof(good)) || !drivers_restrict(good[0] ? good : "/nonexistent"))
+		return -ENOMEM;
+	return say(fd, PROBE_DRIVERS, good, strlen(good));
+}
+
+int probe_devices(int fd, unsigned patience_ms)
 {
 	struct buf ids = { 0 };
-	int error = ask_child(list_ids, NULL, &ids);
-	size_t count = ids.size / GPU_ID_MAX;
+	int error = try_drivers(fd, patience_ms);
 
 	if (error)
+		return error;
+	error = ask_child(list_ids, NULL, &ids);
+	if (error)
 		log_error("no Vulkan driver answered: %s", strerror(-error));
-	for (size_t i = 0; i < count && i < MAX_DEVICES && !error; i++) {
+	for (size_t i = 0; i < ids.size / GPU_ID_MAX && i < MAX_DEVICES && !error; i++) {
 		const char *id = (const char *)ids.data + i * GPU_ID_MAX;
 		struct buf description = { 0 };
-		uint32_t size;
 		int skipped = ask_child(describe, id, &description);
 
-		if (skipped) {
+		if (skipped)
 			log_warn("%s is left out: its driver failed: %s", id, strerror(-skipped));
-		} else {
-			size = (uint32_t)description.size;
-			error = write_all(fd, &size, sizeof(size));
-			if (!error)
-				error = write_all(fd, description.data, size);
-		}
+		else
+			error = say(fd, PROBE_DESCRIPTION, description.data, description.size);
 		buf_finish(&description);
 	}
 	buf_finish(&ids);

@@ -2,9 +2,8 @@
 #ifndef TBMESH_MIGRATE_EXEC_PROBE_H
 #define TBMESH_MIGRATE_EXEC_PROBE_H
 
-/* Writes, for each Vulkan device, uint32_t size and a description (gpu/description.h) to fd. Drivers are asked in child
- * processes, one a device, each with a time limit: one that crashes or hangs does not hide the others. 0 or -errno; a host
- * without Vulkan has no devices. */
-int probe_devices(int fd);
+/* Writes items (proto/probe.h) to fd. Each driver is asked alone first, in a process of its own; one that crashes, or says nothing for patience_ms,
+ * is named and left out. Devices are described in processes of their own too. 0 or -errno; a host without Vulkan has no devices. */
+int probe_devices(int fd, unsigned patience_ms);
 
 #endif

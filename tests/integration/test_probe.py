@@ -1,0 +1,36 @@
+#!/usr/bin/python3
+"""One node, no lab: beside a good Vulkan driver one that hangs and one that crashes when they are asked for their devices. The good
+driver's GPU serves; `tbmesh doctor` names the others."""
+
+import unittest
+
+import test_node
+from test_node import BUILD, DRIVER, Node
+
+import os
+
+BAD = [os.path.join(os.path.realpath(BUILD), "lib", "vulkan-drivers", f"driver_that_{how}.json") for how in ("hangs", "crashes")]
+
+
+class Probe(unittest.TestCase):
+    def test_bad_drivers(self):
+        node = Node()
+        test_node.DRIVER = ":".join(BAD[:1] + [DRIVER] + BAD[1:])
+        node.start()  # waits for the good driver's device
+        self.addCleanup(node.stop)
+        doctor = node.tbmesh("--json", "doctor")
+        self.assertEqual(doctor.returncode, 1, doctor.stderr)
+        found = {c["subject"]: c["what"] for c in test_node.json.loads(doctor.stdout)["checks"]
+                 if c["id"] == "vulkan.driver" and c["result"] == "fail"}
+        self.assertEqual(set(found), set(BAD))
+        self.assertIn("hangs", found[BAD[0]])
+        self.assertIn("crashes", found[BAD[1]])
+        # An executor loads no bad driver either.
+        program = os.path.join(BUILD, "programs", "xorshift")
+        done = node.tbmesh("run", "--", program, "--rounds", "5")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("hash=", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
