@@ -12,6 +12,8 @@ struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
 {
 	const VkDescriptorSetLayoutBindingFlagsCreateInfo *flags = info->pNext; /* nothing else is decoded */
 	struct set_shape *s = calloc(1, sizeof(*s) + info->bindingCount * sizeof(s->bindings[0]));
+	const struct shape_binding *last;
+	uint32_t open_binding = 0;
 
 	if (!s)
 		return NULL;
@@ -29,8 +31,18 @@ struct set_shape *set_shape_create(const VkDescriptorSetLayoutCreateInfo *info)
 			b->descriptorType == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)
 			s->dynamic += b->descriptorCount;
 		if (flags && i < flags->bindingCount &&
-			(flags->pBindingFlags[i] & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT))
+			(flags->pBindingFlags[i] & VK_DESCRIPTOR_BINDING_VARIABLE_DESCRIPTOR_COUNT_BIT)) {
 			s->variable = true;
+			open_binding = b->binding;
+		}
+	}
+	/* Only the last binding's number may be left open, and not of one with dynamic offsets. */
+	last = info->bindingCount ? &s->bindings[s->count - 1] : NULL;
+	if (s->variable &&
+		(last->binding != open_binding || last->type == VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER_DYNAMIC ||
+			last->type == VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC)) {
+		free(s);
+		return NULL;
 	}
 	return s;
 }

@@ -60,6 +60,33 @@ static void dispatch_indirect(void)
 	run(c);
 	say_target("dispatch indirect, at offsets");
 	drop_buffer(&groups);
+	/* One recording, whose counts the GPU changes between its submissions. */
+	groups = make_buffer(64, false, VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+	VkCommandBuffer counts[2], again = begin();
+	for (uint32_t i = 0; i < 2; i++) {
+		const VkDispatchIndirectCommand command = { i == 0 ? 1 : COUNT / 4 / GROUP, 1, 1 };
+		counts[i] = begin();
+		VK(CmdUpdateBuffer)(counts[i], groups.buffer, 0, sizeof(command), &command);
+		VK(CmdFillBuffer)(counts[i], w.target.buffer, 0, VK_WHOLE_SIZE, i);
+		full_barrier(counts[i]);
+		OK(VK(EndCommandBuffer)(counts[i]));
+	}
+	bind_usual(again, 7);
+	VK(CmdDispatchIndirect)(again, groups.buffer, 0);
+	full_barrier(again);
+	OK(VK(EndCommandBuffer)(again));
+	for (uint32_t i = 0; i < 2; i++) {
+		const VkCommandBuffer both[] = { counts[i], again };
+		const VkSubmitInfo submit = {
+			.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 2, .pCommandBuffers = both
+		};
+		OK(VK(QueueSubmit)(w.queue, 1, &submit, VK_NULL_HANDLE));
+		OK(VK(QueueWaitIdle)(w.queue));
+		say_target("dispatch indirect, counted by the GPU");
+	}
+	VK(FreeCommandBuffers)(w.device, w.pool, 2, counts);
+	VK(FreeCommandBuffers)(w.device, w.pool, 1, &again);
+	drop_buffer(&groups);
 }
 
 static void dispatch_base(void)
