@@ -144,7 +144,7 @@ class Apps:
                     self.llama_pairs(program, name, where, suffix, mode[1])
 
     def llama_pairs(self, program, name, where, suffix, mode):
-        stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode, None)
+        stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode)
         pairs = []
         for turn in range(1 + (LLAMA_PAIRS if self.whole else 1)):
             ours = stage.start(CARDS[where], program.command(), program.environment())
