@@ -33,8 +33,8 @@
 struct follower { /* waits for an event with a number larger than since */
 	struct list link;
 	struct api_route route;
-	uint64_t request, since;
-	uint32_t max;
+	uint64_t request;
+	Tbmesh__EventsRequest *wanted; /* owned */
 	uint64_t deadline_ns;
 };
 
@@ -85,8 +85,10 @@ void api_fail(struct api *c, const struct api_route *to, uint64_t request, uint3
 
 /* ---- events ---- */
 
-static void send_events(struct api *c, const struct api_route *to, uint64_t request, uint64_t since, uint32_t max)
+static void send_events(struct api *c, const struct api_route *to, uint64_t request, const Tbmesh__EventsRequest *r)
 {
+	uint64_t since = r->since;
+	uint32_t max = r->max == 0 || r->max > EVENTS_DEFAULT ? EVENTS_DEFAULT : r->max;
 	struct arena a = { 0 };
 	struct event_log *log = c->node->events;
 	Tbmesh__EventList list = TBMESH__EVENT_LIST__INIT;
@@ -97,7 +99,8 @@ static void send_events(struct api *c, const struct api_route *to, uint64_t requ
 	const struct node_event *e;
 	for (uint64_t at = since; list.events && list.n_events < max && (e = event_log_next(log, at)) != NULL;
 		at = e->number) {
-		list.events[list.n_events++] = view_event(c->node, e, &a);
+		if (event_matches(e, r->types, r->n_types, r->about))
+			list.events[list.n_events++] = view_event(c->node, e, &a);
 		list.last = e->number;
 	}
 	if (list.n_events == 0)
@@ -115,6 +118,7 @@ static void send_events(struct api *c, const struct api_route *to, uint64_t requ
 static void follower_free(struct api *c, struct follower *f)
 {
 	list_remove(&f->link);
+	tbmesh__events_request__free_unpacked(f->wanted, NULL);
 	free(f);
 	c->follower_count--;
 }
@@ -123,9 +127,9 @@ static void answer_followers(struct api *c, bool all_late)
 {
 	uint64_t now_ns = time_monotonic_ns(), last = event_log_last(c->node->events);
 	list_for_each_safe(f, &c->followers, struct follower, link) {
-		if (last <= f->since && !(all_late && now_ns >= f->deadline_ns))
+		if (last <= f->wanted->since && !(all_late && now_ns >= f->deadline_ns))
 			continue;
-		send_events(c, &f->route, f->request, f->since, f->max);
+		send_events(c, &f->route, f->request, f->wanted);
 		follower_free(c, f);
 	}
 }
@@ -141,23 +145,34 @@ void api_event_added(struct api *c, const struct node_event *e)
 	answer_followers(c, false);
 }
 
+static Tbmesh__EventsRequest *clone(const Tbmesh__EventsRequest *r)
+{
+	struct buf packed = { 0 };
+	Tbmesh__EventsRequest *copy = NULL;
+	if (message_pack(&r->base, &packed) == 0)
+		copy = tbmesh__events_request__unpack(NULL, packed.size, packed.data);
+	buf_finish(&packed);
+	return copy;
+}
+
 static void handle_events(struct api *c, const struct api_route *from, uint64_t id, const Tbmesh__EventsRequest *r)
 {
-	uint32_t max = r->max == 0 || r->max > EVENTS_DEFAULT ? EVENTS_DEFAULT : r->max;
 	if (!r->follow || event_log_last(c->node->events) > r->since || c->follower_count >= FOLLOWERS_MAX) {
-		send_events(c, from, id, r->since, max);
+		send_events(c, from, id, r);
 		return;
 	}
 	struct follower *f = calloc(1, sizeof *f);
-	if (!f) {
+	Tbmesh__EventsRequest *wanted = clone(r);
+	if (!f || !wanted) {
+		free(f);
+		if (wanted)
+			tbmesh__events_request__free_unpacked(wanted, NULL);
 		api_fail(c, from, id, 1, "out of memory");
 		return;
 	}
-	*f = (struct follower){ .route = *from,
-		.request = id,
-		.since = r->since,
-		.max = max,
-		.deadline_ns = time_monotonic_ns() + FOLLOW_MS * 1000000ull };
+	*f = (struct follower){
+		.route = *from, .request = id, .wanted = wanted, .deadline_ns = time_monotonic_ns() + FOLLOW_MS * 1000000ull
+	};
 	list_append(&c->followers, &f->link);
 	c->follower_count++;
 }

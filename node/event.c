@@ -127,3 +127,24 @@ const struct node_event *event_log_next(const struct event_log *l, uint64_t sinc
 	uint64_t number = since < oldest(l) ? oldest(l) : since + 1;
 	return number < l->next ? &l->ring[number % EVENT_RING] : NULL;
 }
+
+static bool is_about(const char *text, const char *about)
+{
+	size_t length = strlen(text), wanted = strlen(about);
+	if (length < wanted || strcmp(text + length - wanted, about) != 0)
+		return false;
+	return length == wanted || text[length - wanted - 1] == '/';
+}
+
+bool event_matches(const struct node_event *e, char *const *types, size_t type_count, const char *about)
+{
+	bool of_type = type_count == 0;
+	for (size_t i = 0; i < type_count; i++)
+		of_type |= strcasecmp(e->type, types[i]) == 0;
+	if (!of_type || !about[0])
+		return of_type;
+	bool found = is_about(e->subject, about);
+	for (size_t i = 0; i < e->field_count; i++)
+		found |= is_about(e->fields[i].value, about);
+	return found;
+}

@@ -3,6 +3,7 @@
 #ifndef TBMESH_NODE_EVENT_H
 #define TBMESH_NODE_EVENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ uint64_t event_log_add(struct event_log *l, const struct node_event *e); /* its 
 uint64_t event_log_last(const struct event_log *l);                      /* 0: none yet */
 /* Numbers behind `since` that the ring has dropped. */
 uint64_t event_log_lost(const struct event_log *l, uint64_t since);
+/* Is it of one of these types (none: any), and about that ("": anything): its subject or a field is that, or ends with '/' and that? */
+bool event_matches(const struct node_event *e, char *const *types, size_t type_count, const char *about);
 /* The first event with a number larger than since, or NULL. Valid until the next add. */
 const struct node_event *event_log_next(const struct event_log *l, uint64_t since);
 

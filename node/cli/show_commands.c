@@ -208,6 +208,7 @@ static int run_best(struct cli *c, int argc, char **argv)
 
 /* ---- events ---- */
 
+#define TYPES_MAX 32
 #define FOLLOW_TIMEOUT_MS 25000 /* the node answers earlier, if only with nothing */
 
 static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t since, bool follow)
@@ -247,10 +248,16 @@ static int follow_ask(struct cli *c, Tbmesh__Request *request, Tbmesh__Reply **r
 static int run_events(struct cli *c, int argc, char **argv)
 {
 	Tbmesh__EventsRequest body = TBMESH__EVENTS_REQUEST__INIT;
+	char *types[TYPES_MAX];
 	bool follow = false;
+	body.types = types;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--follow") == 0)
 			follow = true;
+		else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc && body.n_types < TYPES_MAX)
+			types[body.n_types++] = argv[++i];
+		else if ((strcmp(argv[i], "--gpu") == 0 || strcmp(argv[i], "--about") == 0) && i + 1 < argc)
+			body.about = argv[++i];
 		else if (strcmp(argv[i], "--since") != 0)
 			return cli_usage(c, &command_events, "unknown option \"%s\"", argv[i]);
 		else if (++i == argc || !cli_number(argv[i], UINT64_MAX, &body.since))
@@ -334,8 +341,15 @@ const struct command command_events = {
 	.name = "events",
 	.summary = "what happened, numbered",
 	.run = run_events,
-	.usage = "Usage: tbmesh events [--since N] [--follow]\n"
+	.usage = "Usage: tbmesh events [--since N] [--type TYPE]… [--gpu GPU] [--follow]\n"
 		 "Shows events with numbers larger than N (default: all that are kept).\n"
 		 "\n"
-		 "  --follow  go on as they come; with --json one document a line\n",
+		 "  --type TYPE  only these; may be given several times: Connected, Disconnected, LinkSpeedChanged, "
+		 "PowerStateChanged,\n"
+		 "               HealthChanged, Ejected, Plugged, PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, "
+		 "MigrationStarted,\n"
+		 "               MigrationCompleted, MigrationFailed, CheckpointTaken, Diverged, TargetsLost, TargetFound, "
+		 "WorkloadLost\n"
+		 "  --gpu GPU    only what is about that GPU (id or NODE/ID); --about THING: peer, link or workload, too\n"
+		 "  --follow     go on as they come; with --json one document a line\n",
 };

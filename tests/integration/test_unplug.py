@@ -63,6 +63,8 @@ class Unplug(LabCase):
             run.wait_for(lambda w: w["gpu"] == to, what=f"runs on {to}")
             self.assertEqual(run.finish(), self.plain(*words))
             moved = events("alpha", "MigrationCompleted")[before:]
+            self.assertEqual(moved[-1], tbmesh("alpha", "events", "--type", "MigrationCompleted", "--gpu", to)["events"][-1])
+            self.assertEqual(tbmesh("alpha", "events", "--since", moved[-1]["number"] - 1, "--type", "PeerDown")["events"], [])
             self.assertEqual([(m["fields"]["from"], m["fields"]["to"], m["fields"]["graceful"], m["fields"]["replayed"])
                               for m in moved], [(gpu_key(host, kind), to, "true", "0")])
         finally:

@@ -39,6 +39,23 @@ static void add_event(struct event_log *l, const char *subject)
 	event_log_add(l, &e);
 }
 
+static void test_event_filter(void **state)
+{
+	(void)state;
+	struct node_event e;
+	char *types[] = { (char *)"PeerUp", (char *)"ejected" };
+	node_event_init(&e, "Ejected", "alpha/pci-0000:04:00.0");
+	node_event_field(&e, "to", "%s", "beta/cpu-llvmpipe");
+	assert_true(event_matches(&e, NULL, 0, ""));
+	assert_true(event_matches(&e, types, 2, ""));
+	assert_false(event_matches(&e, types, 1, ""));
+	assert_true(event_matches(&e, NULL, 0, "pci-0000:04:00.0"));
+	assert_true(event_matches(&e, types, 2, "alpha/pci-0000:04:00.0"));
+	assert_true(event_matches(&e, NULL, 0, "beta/cpu-llvmpipe"));
+	assert_false(event_matches(&e, NULL, 0, "0000:04:00.0"));
+	assert_false(event_matches(&e, types, 1, "pci-0000:04:00.0"));
+}
+
 static void test_events(void **state)
 {
 	(void)state;
@@ -379,6 +396,7 @@ static int remove_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_event_filter),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test_setup_teardown(test_event_numbers_go_on, make_directory, remove_directory),
 		cmocka_unit_test(test_event_is_cut),
