@@ -200,8 +200,11 @@ static void leave_enclosure(struct device_model *m, const char *router_path, uin
 			disconnect_gpu(m, g, now_ns, sign);
 }
 
-void device_model_remove(struct device_model *m, const char *path, uint64_t now_ns)
+void device_model_remove(struct device_model *m, const char *removed, uint64_t now_ns)
 {
+	char path[DEVICE_PATH_MAX]; /* it may be a record's own */
+	if (snprintf(path, sizeof path, "%s", removed) >= (int)sizeof path)
+		return;
 	const struct record *named = find_record(m, path);
 	const char *sign = named ? record_subsystem_name(named->subsystem) : "pci";
 	list_for_each(r, &m->records, struct record, link)
