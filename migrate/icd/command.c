@@ -327,7 +327,8 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 	const VkDescriptorImageInfo *images = (const VkDescriptorImageInfo *)(const void *)cb->pushed_images.data;
 	for (uint32_t i = 0; i < count; i++) {
 		clean[i].pImageInfo = images;
-		images += icd_is_image(clean[i].descriptorType) ? clean[i].descriptorCount : 0;
+		if (icd_is_image(clean[i].descriptorType))
+			images += clean[i].descriptorCount;
 	}
 	hold_layout(cb, layout);
 	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, clean);
