@@ -203,6 +203,51 @@ static bool validate(const struct shader_check *c, const uint32_t *code, size_t 
 	return result == SPV_SUCCESS;
 }
 
+/* A module in which conversions to what is there already are copies. */
+struct tolerant {
+	uint32_t *code, *types; /* types: of each id */
+	uint32_t bound;
+	size_t at, count; /* word; conversions found */
+};
+
+static spv_result_t tolerate(void *ctx, const spv_parsed_instruction_t *in)
+{
+	struct tolerant *t = ctx;
+	bool converts = in->opcode == SpvOpFConvert || in->opcode == SpvOpUConvert || in->opcode == SpvOpSConvert;
+
+	if (in->result_id && in->result_id < t->bound)
+		t->types[in->result_id] = in->type_id;
+	if (converts && in->num_words == 4 && in->words[3] < t->bound && t->types[in->words[3]] == in->type_id) {
+		t->code[t->at] = 4u << SpvWordCountShift | SpvOpCopyObject;
+		t->count++;
+	}
+	t->at += in->num_words;
+	return SPV_SUCCESS;
+}
+
+/* Compilers of some years write conversions of a value to its own type, which SPIR-V forbids and every driver takes for a copy. A module
+ * that is valid but for these passes, and goes to the driver as it is. why stays as it is. */
+static bool validate_tolerantly(const struct shader_check *c, const uint32_t *code, size_t size)
+{
+	struct tolerant t = { .bound = code[3], .at = 5 };
+	char unused[8];
+	bool good;
+
+	if (t.bound > size / sizeof(*code))
+		return false;
+	t.code = malloc(size);
+	t.types = calloc(t.bound + (size_t)1, sizeof(*t.types));
+	good = t.code && t.types;
+	if (good) {
+		memcpy(t.code, code, size);
+		good = spvBinaryParse(c->context, &t, code, size / sizeof(*code), NULL, tolerate, NULL) == SPV_SUCCESS &&
+			t.count && validate(c, t.code, size, unused, sizeof(unused));
+	}
+	free(t.code);
+	free(t.types);
+	return good;
+}
+
 bool shader_check_module(struct shader_check *c, const uint32_t *code, size_t size_bytes, char *why, size_t why_size)
 {
 	unsigned char key[SHADER_DIGEST_BYTES];
@@ -216,7 +261,7 @@ bool shader_check_module(struct shader_check *c, const uint32_t *code, size_t si
 	/* What the device was made for cannot be refused because SPIRV-Tools is older than the driver. */
 	if (newer)
 		log_info("SPIR-V capability %u is newer than SPIRV-Tools here: the driver gets the module unchecked", newer);
-	else if (!validate(c, code, size_bytes, why, why_size))
+	else if (!validate(c, code, size_bytes, why, why_size) && !validate_tolerantly(c, code, size_bytes))
 		return false;
 	if (has_key && add_known(c, key))
 		c->changed = true;

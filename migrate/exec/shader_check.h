@@ -1,5 +1,6 @@
 /* Shader modules come from strangers, and drivers trust them: each is checked before the driver sees it, its capabilities against
  * what the VkDevice was made with, all the rest by SPIRV-Tools for Vulkan 1.2 (SPIR-V specification 1.6, Vulkan appendix A). A
+ * module with conversions of a value to its own type, as some compilers write them, passes if it is valid but for these. A
  * module with a capability that was enabled and that this version of SPIRV-Tools does not know cannot be judged, and passes. What
  * passed once is remembered by its SHA-256, also in a file beside the pipelines, so that a second start costs a hash. Main thread
  * only. */

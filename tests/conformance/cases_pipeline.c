@@ -198,6 +198,36 @@ VkPipeline usual_pipeline(VkPipelineLayout layout)
 	return pipeline;
 }
 
+/* Some compilers write conversions of a value to its own type. SPIR-V forbids it, drivers take it. */
+static void own_conversion(void)
+{
+	static const uint32_t code[] = {
+		0x07230203, 0x10000, 0, 9, 0,       /* ids below 9 */
+		0x20011, 1,                         /* OpCapability Shader */
+		0x3000e, 0, 1,                      /* OpMemoryModel Logical GLSL450 */
+		0x5000f, 5, 4, 0x6e69616d, 0,       /* OpEntryPoint GLCompute %4 "main" */
+		0x60010, 4, 17, 1, 1, 1,            /* OpExecutionMode %4 LocalSize 1 1 1 */
+		0x20013, 1, 0x30021, 2, 1,          /* %1 = void, %2 = void function */
+		0x30016, 3, 32,                     /* %3 = float */
+		0x4002b, 3, 6, 0x3f800000,          /* %6 = 1.0 */
+		0x50036, 1, 4, 0, 2, 0x200f8, 5,    /* %4 = OpFunction, %5 = OpLabel */
+		0x40073, 3, 7, 6, 0x100fd, 0x10038, /* %7 = OpFConvert %3 %6, OpReturn, OpFunctionEnd */
+	};
+	const VkShaderModuleCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = sizeof(code), .pCode = code
+	};
+	VkShaderModule module;
+	OK(VK(CreateShaderModule)(w.device, &info, NULL, &module));
+	const VkPipeline pipeline = make_pipeline(w.layout, module, VK_NULL_HANDLE, NULL);
+	VK(DestroyShaderModule)(w.device, module, NULL);
+	VkCommandBuffer c = begin();
+	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+	VK(CmdDispatch)(c, 1, 1, 1);
+	run(c);
+	VK(DestroyPipeline)(w.device, pipeline, NULL);
+	say("a conversion to its own type is taken");
+}
+
 void case_pipelines(void)
 {
 	const VkShaderModule module = usual_module();
@@ -240,6 +270,8 @@ void case_pipelines(void)
 	VK(DestroyPipelineCache)(w.device, caches[0], NULL);
 	VK(DestroyPipelineCache)(w.device, caches[1], NULL);
 	free(data);
+	if (!w.valid_only)
+		own_conversion();
 }
 
 /* Everything that is still there. */
