@@ -5,6 +5,7 @@ net.unix.max_dgram_qlen events."""
 
 import os
 import shutil
+import tempfile
 
 import gi
 
@@ -39,6 +40,8 @@ def load_tree(name, values=None):
 
 class Bed:
     def __init__(self):
+        # A testbed sets this beside threads that read the environment: the name must be there by then, or setenv moves the whole.
+        os.environ.setdefault("UMOCKDEV_DIR", tempfile.gettempdir())
         self.testbed = UMockdev.Testbed.new()
         self.root = self.testbed.get_root_dir()
 
