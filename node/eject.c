@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "node/ejected.h"
 #include "node/node.h"
 #include "node/peer.h"
 #include "node/workload.h"
@@ -97,6 +98,19 @@ static uint32_t count_executors(const struct eject *j)
 	return count;
 }
 
+static const char *kept_as(const char *id, const char *pci_address)
+{
+	return pci_address[0] ? pci_address : id;
+}
+
+/* Over a restart of the node, too. */
+static void keep(struct node *n, const struct eject *j)
+{
+	const struct device_gpu *d =
+		n->devices.model && j->pci_address[0] ? device_model_find_gpu(n->devices.model, j->pci_address) : NULL;
+	(void)ejected_add(n->ejected, kept_as(j->id, j->pci_address), d ? d->incarnation : 0);
+}
+
 static void kill_executors(struct eject *j)
 {
 	struct node *n = j->owner->node;
@@ -143,6 +157,7 @@ static void finish(struct eject *j)
 	reply.eject = &body;
 	body.was = j->was;
 	if (!j->was) {
+		keep(n, j);
 		node_event_init(&e, "Ejected", j->key);
 		node_event_field(&e, "moved", "%" PRIu32, body.moved);
 		node_event_field(&e, "killed", "%" PRIu32, body.killed);
@@ -162,6 +177,7 @@ static void refuse(struct eject *j, uint32_t code, const char *why)
 		return;
 	}
 	(void)inventory_set_ejected(n->inventory, j->id, false);
+	(void)ejected_remove(n->ejected, kept_as(j->id, j->pci_address));
 	api_fail(n->api, &j->from, j->request, code,
 		"%s stays: %s. End that program, or use `tbmesh eject --force %s`: it loses its GPU then", j->key, why,
 		j->id);
@@ -321,6 +337,7 @@ static void plug(struct node *n, const struct api_route *from, uint64_t request,
 	if (g->ejected) {
 		struct node_event e;
 		(void)inventory_set_ejected(n->inventory, g->id, false);
+		(void)ejected_remove(n->ejected, kept_as(g->id, g->pci_address));
 		node_event_init(&e, "Plugged", g->key);
 		node_event(n, &e);
 	}

@@ -236,6 +236,12 @@ static void take_summary(struct inventory_gpu *g, const struct gpu_summary *s)
 		memcpy(g->drm_nodes[g->drm_count++], s->render_node, sizeof s->render_node);
 }
 
+static void ask_whether_ejected(const struct inventory *i, struct inventory_gpu *g)
+{
+	if (i->callbacks->ejected)
+		g->ejected = i->callbacks->ejected(i->ctx, g);
+}
+
 static int take_description(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices)
 {
 	struct description d;
@@ -247,6 +253,7 @@ static int take_description(struct inventory *i, const unsigned char *data, size
 	if (r == 0 && !summary.id[0])
 		r = -EBADMSG;
 	struct entry *e = r < 0 ? NULL : find(i, "", summary.id);
+	bool is_new = !e;
 	if (r == 0 && !e && !(e = entry_new(i, "", i->host, summary.id)))
 		r = -ENOMEM;
 	if (r < 0) {
@@ -269,6 +276,8 @@ static int take_description(struct inventory *i, const unsigned char *data, size
 	 * alone. */
 	bool left = device ? device->gone : was_pulled;
 	g->state = left ? GPU_GONE : GPU_ACTIVE;
+	if (is_new)
+		ask_whether_ejected(i, g);
 	return 0;
 }
 
@@ -285,6 +294,7 @@ static void list_without_driver(struct inventory *i, const struct device_model *
 		char id[32];
 		snprintf(id, sizeof id, "pci-%s", d->pci_address);
 		struct entry *e = find(i, "", id);
+		bool is_new = !e;
 		if (!e && !(e = entry_new(i, "", i->host, id)))
 			return;
 		e->seen = true;
@@ -295,6 +305,8 @@ static void list_without_driver(struct inventory *i, const struct device_model *
 		if (!e->gpu.name[0])
 			snprintf(e->gpu.name, sizeof e->gpu.name, "PCI %04x:%04x", d->vendor_id, d->device_id);
 		join_device(&e->gpu, d);
+		if (is_new)
+			ask_whether_ejected(i, &e->gpu);
 	}
 }
 

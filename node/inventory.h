@@ -66,6 +66,8 @@ struct inventory;
 struct inventory_callbacks {
 	void (*changed)(void *ctx);
 	void (*wanted)(void *ctx, const char *peer, const char *gpu_id); /* please fetch its description */
+	/* May be NULL. Asked when a GPU of this host is listed first: has its user taken it out before? */
+	bool (*ejected)(void *ctx, const struct inventory_gpu *g);
 };
 struct inventory *inventory_create(const char *host, const struct inventory_callbacks *callbacks, void *ctx);
 void inventory_destroy(struct inventory *i);

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "node/api.h"
 #include "node/eject.h"
+#include "node/ejected.h"
 #include "node/health_watch.h"
 #include "node/interface.h"
 #include "node/peer.h"
@@ -101,7 +102,8 @@ static void gpu_connected(void *ctx, const struct device_gpu *g)
 	struct node *n = ctx;
 	struct node_event e;
 	char key[POLICY_KEY_SIZE];
-	inventory_device_arrived(n->inventory, g);
+	if (!ejected_arrived(n->ejected, g->pci_address, g->incarnation))
+		inventory_device_arrived(n->inventory, g);
 	health_watch_arrived(n->health, g);
 	gpu_key(n, g, key);
 	node_event_init(&e, "Connected", key);
@@ -247,7 +249,15 @@ static void description_wanted(void *ctx, const char *peer, const char *gpu)
 	peer_want_description(ctx, peer, gpu);
 }
 
-static const struct inventory_callbacks inventory_callbacks = { .changed = inventory_changed, .wanted = description_wanted };
+static bool was_ejected(void *ctx, const struct inventory_gpu *g)
+{
+	const struct node *n = ctx;
+	return ejected_has(n->ejected, g->pci_address[0] ? g->pci_address : g->id);
+}
+
+static const struct inventory_callbacks inventory_callbacks = {
+	.changed = inventory_changed, .wanted = description_wanted, .ejected = was_ejected
+};
 
 static void mesh_event_seen(void *ctx, const struct mesh_event *m)
 {
@@ -477,8 +487,9 @@ static int create_parts(struct node *n)
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
 	n->ejects = ejects_create(n);
+	n->ejected = ejected_create(n->paths.ejected, NULL);
 	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->events || !n->inventory ||
-		!n->workloads || !n->placement || !n->ejects)
+		!n->workloads || !n->placement || !n->ejects || !n->ejected)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->health = health_watch_create(n);
@@ -572,6 +583,7 @@ void node_finish(struct node *n)
 	mesh_destroy(n->mesh);
 	interfaces_destroy(n->interfaces);
 	inventory_destroy(n->inventory);
+	ejected_destroy(n->ejected);
 	peers_destroy(n->peers);
 	pings_destroy(n->pings);
 	event_log_destroy(n->events);

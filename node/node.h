@@ -18,6 +18,7 @@
 #include "node/gpu_probe.h"
 
 struct api;
+struct ejected;
 struct ejects;
 struct health_watch;
 struct interfaces;
@@ -51,7 +52,8 @@ struct node {
 	struct workloads *workloads;
 	struct placement *placement;
 	struct health_watch *health;
-	struct ejects *ejects; /* GPUs that are being taken out */
+	struct ejects *ejects;   /* GPUs that are being taken out */
+	struct ejected *ejected; /* those that are, over restarts */
 	struct api *api;
 	struct loop_timer *tick; /* each second */
 	/* State of node.c's own. */

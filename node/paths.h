@@ -10,7 +10,7 @@ struct node_paths {
 	char etc[NODE_PATH_MAX], var[NODE_PATH_MAX], run[NODE_PATH_MAX];
 	char config[NODE_PATH_MAX], config_directory[NODE_PATH_MAX]; /* tbmesh.conf, conf.d */
 	char mesh_key[NODE_PATH_MAX], node_key[NODE_PATH_MAX];
-	char incarnation[NODE_PATH_MAX], event_number[NODE_PATH_MAX];
+	char incarnation[NODE_PATH_MAX], event_number[NODE_PATH_MAX], ejected[NODE_PATH_MAX];
 	char lock[NODE_PATH_MAX];
 	char control[NODE_PATH_MAX];          /* path of the control socket */
 	char control_endpoint[NODE_PATH_MAX]; /* ipc://… */

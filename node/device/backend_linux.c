@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -44,6 +45,13 @@ static const char *driver_of(struct udev_device *d)
 	return driver ? driver : udev_device_get_property_value(d, "DRIVER");
 }
 
+/* The kernel numbers the directories of sysfs and does not give a number again soon: a device that came anew has another one. */
+static uint64_t incarnation(const char *path)
+{
+	struct stat s;
+	return path && stat(path, &s) == 0 ? s.st_ino : 0;
+}
+
 static void feed(struct linux_state *s, struct udev_device *d, bool arrival, uint64_t now_ns)
 {
 	const char *subsystem = udev_device_get_subsystem(d);
@@ -56,6 +64,7 @@ static void feed(struct linux_state *s, struct udev_device *d, bool arrival, uin
 		.driver = driver_of(d),
 		.node = udev_device_get_devnode(d),
 		.parent_driver = parent ? driver_of(parent) : NULL,
+		.incarnation = subsystem && strcmp(subsystem, "pci") == 0 ? incarnation(udev_device_get_syspath(d)) : 0,
 		.attribute = read_attribute,
 		.source = d,
 	};

@@ -31,6 +31,7 @@ struct device_gpu {
 	char path[DEVICE_PATH_MAX];    /* sysfs path of the PCI function */
 	char pci_address[16];          /* "0000:04:00.0" */
 	uint32_t vendor_id, device_id; /* 0 unknown */
+	uint64_t incarnation;          /* another one when it has left and come back while nobody looked; 0 unknown */
 	bool is_egpu;
 	char egpu_reason[DEVICE_TEXT_MAX];
 	char enclosure[DEVICE_TEXT_MAX]; /* "VENDOR NAME", "ambiguous", or "" when there is none or it has no name */
@@ -89,6 +90,7 @@ struct device_input {
 	const char *driver;
 	const char *node;          /* "/dev/dri/card0" */
 	const char *parent_driver; /* net: driver of the device above it */
+	uint64_t incarnation;      /* pci: of struct device_gpu; 0 unknown */
 	const char *(*attribute)(void *source, const char *name);
 	void *source;
 };

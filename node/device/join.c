@@ -218,6 +218,7 @@ static void join_gpu(const struct device_model *m, struct gpu *g)
 	join_drm(m, p);
 	p->vendor_id = r->vendor;
 	p->device_id = r->device;
+	p->incarnation = r->incarnation;
 	p->power = r->power;
 	p->memory_total_bytes = r->memory_total_bytes;
 	p->memory_free_bytes = r->memory_free_bytes;

@@ -199,6 +199,8 @@ bool record_read(struct record *r, const struct device_input *in)
 	copy_text(r->driver, sizeof r->driver, in->driver);
 	switch (r->subsystem) {
 	case RECORD_PCI:
+		if (in->incarnation)
+			r->incarnation = in->incarnation;
 		return read_pci(r, in);
 	case RECORD_THUNDERBOLT:
 		return read_thunderbolt(r, in);

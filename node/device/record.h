@@ -29,6 +29,7 @@ struct record {
 	bool seen; /* in the running sweep */
 	/* pci */
 	uint32_t vendor, device, subsystem_device, class_code; /* 0 unknown; class_code: base and sub class, 0x0300 */
+	uint64_t incarnation;                                  /* 0 unknown */
 	bool removable;
 	enum device_power power;
 	uint64_t memory_total_bytes, memory_free_bytes; /* 0 unknown */

@@ -209,6 +209,23 @@ class Life(unittest.TestCase):
         self.assertGreater(self.node.ask("status")["incarnation"], incarnation)
         self.assertEqual(self.node.stop(), OK)
 
+    def test_ejected_over_a_restart(self):
+        self.node.start()
+        self.addCleanup(lambda: self.node.process.poll() is None and self.node.stop(signal.SIGKILL))
+        gpu = self.node.ask("gpus")["gpus"][0]["key"]
+        self.node.ask("eject", gpu)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self.node.stop(number)
+            self.node.start()
+            self.assertEqual(self.node.ask("gpus")["gpus"][0]["state"], "ejected")
+        self.assertFalse(self.node.ask("plug", gpu)["already"])
+        self.node.stop(signal.SIGKILL)
+        with open(os.path.join(self.node.root, "var", "ejected"), "ab") as file:
+            file.write(b"\xff\x00\n cpu-llvmpipe\ncpu-llvmpipe -\n")  # what is no entry counts for nothing
+        self.node.start()
+        self.assertEqual(self.node.ask("gpus")["gpus"][0]["state"], "active")
+        self.node.stop()
+
     def test_join(self):
         key = self.node.tbmesh("--json", "init").stdout
         self.assertIn("tbmesh.error/1", key)  # it has one

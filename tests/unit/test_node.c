@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "node/arena.h"
 #include "node/config.h"
+#include "node/ejected.h"
 #include "node/event.h"
 #include "node/inventory.h"
 #include "node/paths.h"
@@ -377,6 +378,53 @@ static void test_arena(void **state)
 	assert_null(a.pieces);
 }
 
+static void test_ejected(void **state)
+{
+	const char *directory = *state, card[] = "0000:04:00.0", cpu[] = "cpu-llvmpipe";
+	char path[256];
+	snprintf(path, sizeof path, "%s/ejected", directory);
+	struct ejected *e = ejected_create(path, "one");
+	assert_false(ejected_has(e, card));
+	assert_int_equal(ejected_add(e, card, 77), 0);
+	assert_int_equal(ejected_add(e, "0000:05:00.0", 78), 0);
+	assert_int_equal(ejected_add(e, cpu, 0), 0);
+	assert_int_equal(ejected_add(e, "a b", 0), -ENOSPC);
+	assert_int_equal(ejected_remove(e, "0000:06:00.0"), 0);
+	ejected_destroy(e);
+
+	e = ejected_create(path, "one");
+	assert_true(ejected_has(e, card) && ejected_has(e, cpu));
+	assert_true(ejected_arrived(e, card, 77)); /* the same one, seen first */
+	assert_true(ejected_has(e, card));
+	assert_false(ejected_arrived(e, "0000:05:00.0", 79)); /* pulled and plugged while no node looked */
+	assert_false(ejected_arrived(e, "0000:06:00.0", 80));
+	ejected_destroy(e);
+
+	e = ejected_create(path, "one");
+	assert_false(ejected_has(e, "0000:05:00.0"));
+	assert_true(ejected_arrived(e, card, 77));
+	assert_false(ejected_arrived(e, card, 77)); /* whatever its number: it has come anew */
+	assert_int_equal(ejected_add(e, card, 77), 0);
+	assert_false(ejected_arrived(e, card, 77)); /* ejected, pulled, plugged in */
+	assert_int_equal(ejected_add(e, card, 77), 0);
+	ejected_destroy(e);
+
+	e = ejected_create(path, "two"); /* the host was started anew, and so was the card */
+	assert_false(ejected_has(e, card));
+	assert_true(ejected_has(e, cpu));
+	assert_int_equal(ejected_remove(e, cpu), 0);
+	ejected_destroy(e);
+
+	const char garbage[] =
+		"boot two\n\n\xff\xfe 1\ncpu-llvmpipe\ncpu-llvmpipe x\n0000:04:00.0 5 6\n0000:07:00.0 9\nhalf";
+	assert_int_equal(file_write_atomic(path, garbage, sizeof garbage - 1, 0600), 0);
+	e = ejected_create(path, "two");
+	assert_false(ejected_has(e, cpu));
+	assert_false(ejected_has(e, card));
+	assert_true(ejected_arrived(e, "0000:07:00.0", 9));
+	ejected_destroy(e);
+}
+
 static int make_directory(void **state)
 {
 	char template[] = "/tmp/tbmesh-test-XXXXXX";
@@ -409,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_inventory_of_peers),
 		cmocka_unit_test(test_inventory_refuses_garbage),
 		cmocka_unit_test(test_arena),
+		cmocka_unit_test_setup_teardown(test_ejected, make_directory, remove_directory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
