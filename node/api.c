@@ -27,6 +27,7 @@
 #include "proto/validate.h"
 
 #define FOLLOWERS_MAX 64
+#define SUBSCRIPTION_MAX_BYTES 256 /* a type of events */
 #define EVENTS_DEFAULT 256
 #define FOLLOW_MS 20000 /* an empty answer after that: clients with a time limit of their own stay content */
 
@@ -41,6 +42,7 @@ struct follower { /* waits for an event with a number larger than since */
 struct api {
 	struct node *node;
 	struct zsock *socket;
+	struct zsock *publisher;
 	struct list followers;
 	size_t follower_count;
 	struct loop_timer *timer;
@@ -139,9 +141,23 @@ static void follow_late(void *ctx)
 	answer_followers(ctx, true);
 }
 
+/* Who is slow misses events, sees it by their numbers and asks for them. */
+static void publish(struct api *c, const struct node_event *e)
+{
+	struct arena a = { 0 };
+	struct buf packed = { 0 };
+	const Tbmesh__Event *m = view_event(c->node, e, &a);
+	if (!a.failed && message_pack(&m->base, &packed) == 0) {
+		const struct zpart parts[] = { { e->type, strlen(e->type) }, { packed.data, packed.size } };
+		(void)zsock_send(c->publisher, parts, ARRAY_SIZE(parts));
+	}
+	buf_finish(&packed);
+	arena_finish(&a);
+}
+
 void api_event_added(struct api *c, const struct node_event *e)
 {
-	(void)e;
+	publish(c, e);
 	answer_followers(c, false);
 }
 
@@ -313,7 +329,7 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	message_free_request(request);
 }
 
-static int give_to_group(const struct node *n)
+static int give_to_group(const struct node *n, const char *path)
 {
 	if (!n->config.group[0])
 		return 0;
@@ -322,7 +338,22 @@ static int give_to_group(const struct node *n)
 		log_error("group \"%s\" of the configuration does not exist", n->config.group);
 		return -ENOENT;
 	}
-	return chown(n->paths.control, (uid_t)-1, g->gr_gid) < 0 ? -errno : 0;
+	return chown(path, (uid_t)-1, g->gr_gid) < 0 ? -errno : 0;
+}
+
+/* For this user and the group of the configuration alone. */
+static int bind_local(const struct node *n, struct zsock *s, const char *path, const char *endpoint)
+{
+	unlink(path); /* of a node that died; the lock says that there is no other */
+	mode_t before = umask(0117);
+	int r = zsock_bind(s, endpoint, NULL, 0);
+	umask(before);
+	return r == 0 ? give_to_group(n, path) : r;
+}
+
+static void nothing_received(void *ctx, const struct zpart *parts, size_t count, const char *peer)
+{
+	(void)ctx, (void)parts, (void)count, (void)peer; /* ZeroMQ keeps the subscriptions to itself */
 }
 
 int api_create(struct node *n, struct api **ret)
@@ -334,16 +365,14 @@ int api_create(struct node *n, struct api **ret)
 	list_init(&c->followers);
 	c->timer = loop_timer_create(n->loop, follow_late, c);
 	struct zsock_options o = { .max_message_bytes = MESSAGE_MAX_BYTES, .mandatory = true };
-	c->socket = c->timer ? zsock_create(n->zmq, n->loop, ZSOCK_ROUTER, &o, received, c) : NULL;
+	struct zsock_options subscriptions = { .max_message_bytes = SUBSCRIPTION_MAX_BYTES };
+	c->publisher = c->timer ? zsock_create(n->zmq, n->loop, ZSOCK_PUB, &subscriptions, nothing_received, c) : NULL;
+	c->socket = c->publisher ? zsock_create(n->zmq, n->loop, ZSOCK_ROUTER, &o, received, c) : NULL;
 	int r = c->socket ? 0 : -ENOMEM;
-	if (r == 0) {
-		unlink(n->paths.control); /* of a node that died; the lock says that there is no other */
-		mode_t before = umask(0117);
-		r = zsock_bind(c->socket, n->paths.control_endpoint, NULL, 0);
-		umask(before);
-		if (r == 0)
-			r = give_to_group(n);
-	}
+	if (r == 0)
+		r = bind_local(n, c->publisher, n->paths.events, n->paths.events_endpoint);
+	if (r == 0)
+		r = bind_local(n, c->socket, n->paths.control, n->paths.control_endpoint);
 	if (r < 0) {
 		api_destroy(c);
 		return r;
@@ -361,5 +390,6 @@ void api_destroy(struct api *c)
 		follower_free(c, f);
 	loop_timer_destroy(c->timer);
 	zsock_destroy(c->socket);
+	zsock_destroy(c->publisher);
 	free(c);
 }

@@ -1,4 +1,5 @@
-/* The control socket: ROUTER on ipc://RUN/control, mode 0660, for the configured group: whoever may open it may use it. One handler a request. */
+/* The control socket: ROUTER on ipc://RUN/control, mode 0660, for the configured group: whoever may open it may use it. One handler a request.
+ * Beside it, for the same users, PUB on ipc://RUN/events: each event as it comes (proto/README.md §3). */
 #ifndef TBMESH_NODE_API_H
 #define TBMESH_NODE_API_H
 
@@ -24,6 +25,6 @@ void api_destroy(struct api *c);
 void api_reply(struct api *c, const struct api_route *to, struct Tbmesh__Reply *reply);
 void api_fail(struct api *c, const struct api_route *to, uint64_t request, uint32_t code, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
-void api_event_added(struct api *c, const struct node_event *e); /* answers those who follow */
+void api_event_added(struct api *c, const struct node_event *e); /* published; answers those who follow */
 
 #endif

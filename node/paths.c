@@ -63,9 +63,10 @@ int node_paths_init(struct node_paths *p, const char *root)
 		join(p->mesh_key, p->etc, "mesh.key") && join(p->node_key, p->var, "node.key") &&
 		join(p->incarnation, p->var, "incarnation") && join(p->event_number, p->var, "event-number") &&
 		join(p->ejected, p->var, "ejected") && join(p->lock, p->run, "lock") &&
-		join(p->control, p->run, "control") && join(p->exec, p->run, "exec") &&
+		join(p->control, p->run, "control") && join(p->events, p->run, "events") && join(p->exec, p->run, "exec") &&
 		join(p->sessions, p->run, "sessions");
-	fits = fits && snprintf(p->control_endpoint, sizeof p->control_endpoint, "ipc://%s", p->control) < NODE_PATH_MAX;
+	fits = fits && snprintf(p->control_endpoint, sizeof p->control_endpoint, "ipc://%s", p->control) < NODE_PATH_MAX &&
+		snprintf(p->events_endpoint, sizeof p->events_endpoint, "ipc://%s", p->events) < NODE_PATH_MAX;
 	if (!fits || strlen(p->sessions) + SOCKET_NAME_MAX >= sizeof((struct sockaddr_un *)0)->sun_path)
 		return -ENAMETOOLONG;
 	return find_programs(p);

@@ -14,6 +14,8 @@ struct node_paths {
 	char lock[NODE_PATH_MAX];
 	char control[NODE_PATH_MAX];          /* path of the control socket */
 	char control_endpoint[NODE_PATH_MAX]; /* ipc://… */
+	char events[NODE_PATH_MAX];           /* path of the socket on which events are published */
+	char events_endpoint[NODE_PATH_MAX];  /* ipc://… */
 	char exec[NODE_PATH_MAX];             /* executors' sockets and pid files */
 	char sessions[NODE_PATH_MAX];         /* sockets of the sessions that `tbmesh run` starts */
 	char bin[NODE_PATH_MAX];              /* where tbmesh-exec and tbmesh-session are */

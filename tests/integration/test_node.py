@@ -144,6 +144,46 @@ class Control(unittest.TestCase):
         mode = os.stat(f"{self.node.root}/run/control").st_mode & 0o777
         self.assertEqual(mode & 0o007, 0)
 
+    def test_published_events(self):
+        """Each event is published with its number; a type is a filter; the same socket's users as the control socket's."""
+        path = f"{self.node.root}/run/events"
+        self.assertEqual(os.stat(path).st_mode & 0o007, 0)
+        heard = {}
+        for topic in (b"", b"Plugged"):
+            heard[topic] = zmq.Context.instance().socket(zmq.SUB)
+            self.addCleanup(heard[topic].close, 0)
+            heard[topic].setsockopt(zmq.SUBSCRIBE, topic)
+            heard[topic].connect(f"ipc://{path}")
+        gpu = self.node.ask("gpus")["gpus"][0]["key"]
+
+        def happens(socket, before):
+            """A subscription takes its time to arrive: something happens until it is heard."""
+            for _ in range(60):  # their events still fit into one answer
+                self.node.ask("eject", gpu)
+                self.node.ask("plug", gpu)
+                if socket.poll(250):
+                    return self.node.ask("events", "--since", before, "--gpu", gpu)["events"]
+            self.fail("nothing was published")
+        before = str(max([e["number"] for e in self.node.ask("events")["events"]], default=0))
+        happens(heard[b"Plugged"], before)
+        known = {e["number"]: e["type"] for e in happens(heard[b""], before)}
+        for topic, types in ((b"", {"Ejected", "Plugged"}), (b"Plugged", {"Plugged"})):
+            self.assertTrue(heard[topic].poll(20000))
+            while heard[topic].poll(0):
+                name, event = heard[topic].recv_multipart()
+                if topic:
+                    self.assertEqual(name, topic)
+                if name.decode() not in types:
+                    continue
+                self.assertIn(gpu.encode(), event)
+                self.assertEqual(event[0], 0x08)  # Event { number }
+                number = 0
+                for i, byte in enumerate(event[1:10]):
+                    number |= (byte & 0x7f) << 7 * i
+                    if byte < 0x80:
+                        break
+                self.assertEqual(known[number], name.decode())
+
     def test_lists(self):
         self.assertEqual(self.node.ask("peers"), {"schema": "tbmesh.peers/1", "peers": []})
         self.assertEqual(self.node.ask("links")["links"], [])
