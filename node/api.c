@@ -18,6 +18,7 @@
 #include "node/doctor.h"
 #include "node/eject.h"
 #include "node/node.h"
+#include "node/peer_events.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/view.h"
@@ -28,8 +29,7 @@
 
 #define FOLLOWERS_MAX 64
 #define SUBSCRIPTION_MAX_BYTES 256 /* a type of events */
-#define EVENTS_DEFAULT 256
-#define FOLLOW_MS 20000 /* an empty answer after that: clients with a time limit of their own stay content */
+#define FOLLOW_MS 20000            /* an empty answer after that: clients with a time limit of their own stay content */
 
 struct follower { /* waits for an event with a number larger than since */
 	struct list link;
@@ -89,27 +89,11 @@ void api_fail(struct api *c, const struct api_route *to, uint64_t request, uint3
 
 static void send_events(struct api *c, const struct api_route *to, uint64_t request, const Tbmesh__EventsRequest *r)
 {
-	uint64_t since = r->since;
-	uint32_t max = r->max == 0 || r->max > EVENTS_DEFAULT ? EVENTS_DEFAULT : r->max;
 	struct arena a = { 0 };
-	struct event_log *log = c->node->events;
-	Tbmesh__EventList list = TBMESH__EVENT_LIST__INIT;
 	Tbmesh__Reply reply = TBMESH__REPLY__INIT;
-	list.events = arena_alloc(&a, ((size_t)max + 1) * sizeof *list.events);
-	list.lost = event_log_lost(log, since);
-	list.last = since;
-	const struct node_event *e;
-	for (uint64_t at = since; list.events && list.n_events < max && (e = event_log_next(log, at)) != NULL;
-		at = e->number) {
-		if (event_matches(e, r->types, r->n_types, r->about))
-			list.events[list.n_events++] = view_event(c->node, e, &a);
-		list.last = e->number;
-	}
-	if (list.n_events == 0)
-		list.last = event_log_last(log);
 	reply.id = request;
 	reply.body_case = TBMESH__REPLY__BODY_EVENTS;
-	reply.events = &list;
+	reply.events = view_events(c->node, r, &a);
 	if (a.failed)
 		api_fail(c, to, request, 1, "out of memory");
 	else
@@ -173,6 +157,10 @@ static Tbmesh__EventsRequest *clone(const Tbmesh__EventsRequest *r)
 
 static void handle_events(struct api *c, const struct api_route *from, uint64_t id, const Tbmesh__EventsRequest *r)
 {
+	if (r->host[0] && strcmp(r->host, c->node->config.name) != 0) {
+		peer_events_start(c->node->peer_events, from, id, r);
+		return;
+	}
 	if (!r->follow || event_log_last(c->node->events) > r->since || c->follower_count >= FOLLOWERS_MAX) {
 		send_events(c, from, id, r);
 		return;

@@ -19,6 +19,7 @@
 #include "node/health_watch.h"
 #include "node/interface.h"
 #include "node/peer.h"
+#include "node/peer_events.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/session_files.h"
@@ -482,14 +483,15 @@ static int create_parts(struct node *n)
 	n->interfaces = interfaces_create();
 	n->peers = peers_create();
 	n->pings = pings_create();
+	n->peer_events = peer_events_create(n);
 	n->events = event_log_create(n->paths.event_number, event_added, n);
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
 	n->ejects = ejects_create(n);
 	n->ejected = ejected_create(n->paths.ejected, NULL);
-	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->events || !n->inventory ||
-		!n->workloads || !n->placement || !n->ejects || !n->ejected)
+	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->peer_events || !n->events ||
+		!n->inventory || !n->workloads || !n->placement || !n->ejects || !n->ejected)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->health = health_watch_create(n);
@@ -574,6 +576,7 @@ void node_finish(struct node *n)
 {
 	device_watch_finish(&n->devices);
 	ejects_destroy(n->ejects);
+	peer_events_destroy(n->peer_events);
 	placement_destroy(n->placement);
 	gpu_probe_destroy(n->probe);
 	health_watch_destroy(n->health);

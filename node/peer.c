@@ -10,6 +10,7 @@
 #include "node/arena.h"
 #include "node/eject.h"
 #include "node/node.h"
+#include "node/peer_events.h"
 #include "node/placement.h"
 #include "proto/limits.h"
 #include "proto/messages.h"
@@ -288,6 +289,12 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_LEAVE_REPLY:
 		eject_peer_replied(n->ejects, peer, m->leave_reply);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_EVENTS_ASK:
+		peer_events_asked(n, peer, m->events_ask);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_EVENTS_ANSWER:
+		peer_events_answered(n->peer_events, peer, m->events_answer);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* events of other nodes are asked for there */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST: /* the mesh's own */

@@ -10,6 +10,8 @@
 #include "node/workload.h"
 #include "proto/messages.h"
 
+#define EVENTS_AT_ONCE 256
+
 /* A pointer to each element of an array, as protobuf-c wants its repeated messages. */
 static void *pointers(struct arena *a, void *elements, size_t size, size_t count)
 {
@@ -411,4 +413,26 @@ Tbmesh__Event *view_event(const struct node *n, const struct node_event *e, stru
 	m->fields = pointers(a, fields, sizeof *fields, e->field_count);
 	m->n_fields = e->field_count;
 	return m;
+}
+
+Tbmesh__EventList *view_events(const struct node *n, const Tbmesh__EventsRequest *r, struct arena *a)
+{
+	uint32_t max = r->max == 0 || r->max > EVENTS_AT_ONCE ? EVENTS_AT_ONCE : r->max;
+	Tbmesh__EventList *list = arena_alloc(a, sizeof *list);
+	Tbmesh__Event **events = arena_alloc(a, ((size_t)max + 1) * sizeof *events);
+	if (!list || !events)
+		return NULL;
+	tbmesh__event_list__init(list);
+	list->events = events;
+	list->lost = event_log_lost(n->events, r->since);
+	list->last = r->since;
+	const struct node_event *e;
+	for (uint64_t at = r->since; list->n_events < max && (e = event_log_next(n->events, at)) != NULL; at = e->number) {
+		if (event_matches(e, r->types, r->n_types, r->about))
+			list->events[list->n_events++] = view_event(n, e, a);
+		list->last = e->number;
+	}
+	if (list->n_events == 0)
+		list->last = event_log_last(n->events);
+	return list;
 }

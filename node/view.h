@@ -8,6 +8,8 @@ struct node_event;
 struct Tbmesh__BestReply;
 struct Tbmesh__BestRequest;
 struct Tbmesh__Event;
+struct Tbmesh__EventList;
+struct Tbmesh__EventsRequest;
 struct Tbmesh__GpuList;
 struct Tbmesh__LinkList;
 struct Tbmesh__NodeStatus;
@@ -23,6 +25,8 @@ struct Tbmesh__GpuList *view_gpus(struct node *n, struct arena *a);
 struct Tbmesh__ThunderboltList *view_thunderbolt(struct node *n, struct arena *a);
 struct Tbmesh__BestReply *view_best(
 	struct node *n, const struct Tbmesh__BestRequest *r, struct arena *a); /* NULL: bad criterion */
+/* NULL only when the arena has failed. */
+struct Tbmesh__EventList *view_events(const struct node *n, const struct Tbmesh__EventsRequest *r, struct arena *a);
 struct Tbmesh__Event *view_event(const struct node *n, const struct node_event *e, struct arena *a);
 
 #endif

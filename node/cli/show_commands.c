@@ -209,6 +209,7 @@ static int run_best(struct cli *c, int argc, char **argv)
 /* ---- events ---- */
 
 #define TYPES_MAX 32
+#define PEER_PAUSE_US 500000    /* a peer answers at once, if only with nothing */
 #define FOLLOW_TIMEOUT_MS 25000 /* the node answers earlier, if only with nothing */
 
 static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t since, bool follow)
@@ -258,6 +259,8 @@ static int run_events(struct cli *c, int argc, char **argv)
 			types[body.n_types++] = argv[++i];
 		else if ((strcmp(argv[i], "--gpu") == 0 || strcmp(argv[i], "--about") == 0) && i + 1 < argc)
 			body.about = argv[++i];
+		else if (strcmp(argv[i], "--host") == 0 && i + 1 < argc)
+			body.host = argv[++i];
 		else if (strcmp(argv[i], "--since") != 0)
 			return cli_usage(c, &command_events, "unknown option \"%s\"", argv[i]);
 		else if (++i == argc || !cli_number(argv[i], UINT64_MAX, &body.since))
@@ -284,6 +287,8 @@ static int run_events(struct cli *c, int argc, char **argv)
 		if (r != EXIT_OK || (!follow && (c->json || !more)))
 			return r;
 		body.follow = follow;
+		if (body.host[0] && !more)
+			usleep(PEER_PAUSE_US);
 	}
 }
 
@@ -341,7 +346,7 @@ const struct command command_events = {
 	.name = "events",
 	.summary = "what happened, numbered",
 	.run = run_events,
-	.usage = "Usage: tbmesh events [--since N] [--type TYPE]… [--gpu GPU] [--follow]\n"
+	.usage = "Usage: tbmesh events [--since N] [--type TYPE]… [--gpu GPU] [--host NODE] [--follow]\n"
 		 "Shows events with numbers larger than N (default: all that are kept).\n"
 		 "\n"
 		 "  --type TYPE  only these; may be given several times: Connected, Disconnected, LinkSpeedChanged, "
@@ -351,5 +356,6 @@ const struct command command_events = {
 		 "               MigrationCompleted, MigrationFailed, CheckpointTaken, Diverged, TargetsLost, TargetFound, "
 		 "WorkloadLost\n"
 		 "  --gpu GPU    only what is about that GPU (id or NODE/ID); --about THING: peer, link or workload, too\n"
+		 "  --host NODE  what happened on that peer, with its numbers\n"
 		 "  --follow     go on as they come; with --json one document a line\n",
 };

@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from labtest import LabCase, eventually, events, gpu_key, lab, main, on, start, tbmesh
+from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, start, tbmesh
 
 
 def links(host):
@@ -53,6 +53,17 @@ class Mesh(LabCase):
         self.assertTrue(all(link["confirmed"] for n in nodes.values() for link in n["links"]))
         self.assertIn("beta", on("alpha", "tbmesh", "topo"))
         self.assertIn(" -- ", on("alpha", "tbmesh", "topo", "--dot"))
+
+    def test_events_of_a_peer(self):
+        self.wait_whole()
+        told = tbmesh("alpha", "events", "--host", "beta", "--type", "PeerUp")["events"]
+        self.assertEqual({e["node"] for e in told}, {"beta"})
+        here = {e["number"]: e for e in events("beta", "PeerUp")}
+        self.assertTrue(all(here[e["number"]] == e for e in told))
+        later = tbmesh("alpha", "events", "--host", "beta", "--type", "PeerUp", "--since", told[0]["number"])["events"]
+        self.assertNotIn(told[0]["number"], [e["number"] for e in later])
+        with self.assertRaisesRegex(CommandFailed, "no peer is called"):
+            on("alpha", "tbmesh", "events", "--host", "gamma")
 
     def test_ping(self):
         lines = [json.loads(line) for line in
