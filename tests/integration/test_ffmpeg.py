@@ -71,7 +71,10 @@ def on_mesh(node, words, rng):
         time.sleep(rng.uniform(0.1, 0.6))
         pid = node.executor(run.pid)
         if pid and pid not in killed and run.poll() is None:
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
             killed.add(pid)
     try:
         out, err = run.communicate(timeout=120)
