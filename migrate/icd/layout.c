@@ -74,7 +74,7 @@ static uint32_t late_feature(VkDescriptorType type)
 
 static void need_feature12(struct icd_device *d, uint32_t offset)
 {
-	icd_need(d, NEED_FEATURE, 1024 + offset, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, offset);
+	icd_need_feature(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, offset);
 }
 
 static void tell_binding_flags(struct icd_device *d, VkDescriptorType type, VkDescriptorBindingFlags flags)
@@ -91,9 +91,8 @@ static void tell_binding_flags(struct icd_device *d, VkDescriptorType type, VkDe
 	if (late)
 		need_feature12(d, late);
 	else if (type == VK_DESCRIPTOR_TYPE_INLINE_UNIFORM_BLOCK)
-		icd_need(d, NEED_FEATURE, 37, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES,
-			offsetof(VkPhysicalDeviceInlineUniformBlockFeatures,
-				descriptorBindingInlineUniformBlockUpdateAfterBind));
+		ICD_NEED_FEATURE(d, INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures,
+			descriptorBindingInlineUniformBlockUpdateAfterBind);
 }
 #undef F
 
@@ -156,8 +155,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateDescriptorSetLayout(VkDevice device, co
 	}
 	icd_need_limit(d, ICD_LIMIT_SET_DESCRIPTORS, l->descriptor_count);
 	if (l->inline_count)
-		icd_need(d, NEED_FEATURE, 36, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INLINE_UNIFORM_BLOCK_FEATURES,
-			offsetof(VkPhysicalDeviceInlineUniformBlockFeatures, inlineUniformBlock));
+		ICD_NEED_FEATURE(d, INLINE_UNIFORM_BLOCK_FEATURES, InlineUniformBlockFeatures, inlineUniformBlock);
 	wire_encode_vkCreateDescriptorSetLayout(icd_record_begin(d), info, l->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, l->object.id, 0);
 	if (result != VK_SUCCESS) {

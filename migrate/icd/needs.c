@@ -221,6 +221,23 @@ void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_
 	tell_once(d, kind, index, a, b, 0, NULL);
 }
 
+/* Each feature has a key of its own: how many needs were told before it. */
+void icd_need_feature(struct icd_device *d, VkStructureType type, size_t offset)
+{
+	pthread_mutex_lock(&d->mutex);
+	struct buf *told = &d->needs->told;
+	const struct told *all = (const struct told *)(const void *)told->data;
+	size_t count = told->size / sizeof(*all), i = 0;
+	while (i < count && (all[i].key >> 32 != NEED_FEATURE || all[i].a != (uint64_t)type || all[i].b != offset))
+		i++;
+	if (i == count) {
+		struct told need = { .key = (uint64_t)NEED_FEATURE << 32 | count, .a = (uint64_t)type, .b = offset };
+		tell(d, NEED_FEATURE, (uint32_t)count, need.a, need.b, 0, NULL);
+		buf_append(told, &need, sizeof(need));
+	}
+	pthread_mutex_unlock(&d->mutex);
+}
+
 /* Bit 30 tells the needs of a format's images and of its buffers apart. */
 void icd_need_image(struct icd_device *d, uint32_t format, uint64_t features)
 {

@@ -133,24 +133,13 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 
 static void tell_subgroup_features(struct icd_device *d)
 {
-	const struct {
-		bool used;
-		VkStructureType type;
-		uint64_t offset;
-	} needs[] = {
-		{ d->subgroups.extended_types, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, shaderSubgroupExtendedTypes) },
-		{ d->subgroups.dynamic_broadcast, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, subgroupBroadcastDynamicId) },
-		{ d->subgroups.uniform_flow,
-			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR,
-			offsetof(VkPhysicalDeviceShaderSubgroupUniformControlFlowFeaturesKHR,
-				shaderSubgroupUniformControlFlow) },
-	};
-	for (uint32_t i = 0; i < ARRAY_SIZE(needs); i++) {
-		if (needs[i].used)
-			icd_need(d, NEED_FEATURE, 40 + i, (uint64_t)needs[i].type, needs[i].offset);
-	}
+	if (d->subgroups.extended_types)
+		ICD_NEED_FEATURE(d, VULKAN_1_2_FEATURES, Vulkan12Features, shaderSubgroupExtendedTypes);
+	if (d->subgroups.dynamic_broadcast)
+		ICD_NEED_FEATURE(d, VULKAN_1_2_FEATURES, Vulkan12Features, subgroupBroadcastDynamicId);
+	if (d->subgroups.uniform_flow)
+		ICD_NEED_FEATURE(d, SHADER_SUBGROUP_UNIFORM_CONTROL_FLOW_FEATURES_KHR,
+			ShaderSubgroupUniformControlFlowFeaturesKHR, shaderSubgroupUniformControlFlow);
 }
 
 /* Also what a shader declares but does not use counts: a driver may refuse the module for it. */
@@ -169,8 +158,7 @@ static void tell_needs(struct icd_device *d, const VkPipelineShaderStageCreateIn
 	const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required =
 		icd_chain_find(stage->pNext, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
 	if (required) {
-		icd_need(d, NEED_FEATURE, 32, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, subgroupSizeControl));
+		ICD_NEED_FEATURE(d, SUBGROUP_SIZE_CONTROL_FEATURES, SubgroupSizeControlFeatures, subgroupSizeControl);
 		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 1);
 		if (spirv->local_size_known && required->requiredSubgroupSize)
 			icd_need_limit(d, ICD_LIMIT_WORKGROUP_SUBGROUPS,
@@ -183,11 +171,9 @@ static void tell_needs(struct icd_device *d, const VkPipelineShaderStageCreateIn
 	if (spirv->uses_subgroups)
 		tell_subgroup_features(d);
 	if (stage->flags & VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT)
-		icd_need(d, NEED_FEATURE, 33, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-			offsetof(VkPhysicalDeviceSubgroupSizeControlFeatures, computeFullSubgroups));
+		ICD_NEED_FEATURE(d, SUBGROUP_SIZE_CONTROL_FEATURES, SubgroupSizeControlFeatures, computeFullSubgroups);
 	if (uses_local_size_id(m))
-		icd_need(d, NEED_FEATURE, 34, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES,
-			offsetof(VkPhysicalDeviceMaintenance4Features, maintenance4));
+		ICD_NEED_FEATURE(d, MAINTENANCE_4_FEATURES, Maintenance4Features, maintenance4);
 	if (icd_chain_find(stage->pNext, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT) ||
 		icd_chain_find(pipeline_chain, VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT))
 		icd_need_extension(d, ICD_EXT_pipeline_robustness);

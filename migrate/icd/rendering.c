@@ -9,8 +9,7 @@
 
 void icd_need_rendering(struct icd_device *d)
 {
-	icd_need(d, NEED_FEATURE, 49, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DYNAMIC_RENDERING_FEATURES,
-		offsetof(VkPhysicalDeviceDynamicRenderingFeatures, dynamicRendering));
+	ICD_NEED_FEATURE(d, DYNAMIC_RENDERING_FEATURES, DynamicRenderingFeatures, dynamicRendering);
 }
 
 static bool covers(const VkRenderingInfo *info, const struct icd_image_view *v)

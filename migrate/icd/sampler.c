@@ -17,30 +17,26 @@ void icd_sampler_unref(struct icd_sampler *s)
 		free(s);
 }
 
-/* What no SPIR-V capability tells. The indices are of this file alone. */
+/* What no SPIR-V capability tells. */
 static void tell_needs(struct icd_device *d, const VkSamplerCreateInfo *info)
 {
 	const VkSamplerReductionModeCreateInfo *reduction =
 		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_SAMPLER_REDUCTION_MODE_CREATE_INFO);
 	if (info->anisotropyEnable)
-		icd_need(d, NEED_FEATURE, 48, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-			offsetof(VkPhysicalDeviceFeatures2, features.samplerAnisotropy));
+		ICD_NEED_FEATURE(d, FEATURES_2, Features2, features.samplerAnisotropy);
 	if (info->addressModeU == VK_SAMPLER_ADDRESS_MODE_MIRROR_CLAMP_TO_EDGE ||
 		info->addressModeV == VK_SAMPLER_ADDRESS_MODE_MIRROR_CLAMP_TO_EDGE ||
 		info->addressModeW == VK_SAMPLER_ADDRESS_MODE_MIRROR_CLAMP_TO_EDGE)
-		icd_need(d, NEED_FEATURE, 49, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, samplerMirrorClampToEdge));
+		ICD_NEED_FEATURE(d, VULKAN_1_2_FEATURES, Vulkan12Features, samplerMirrorClampToEdge);
 	const VkSamplerCustomBorderColorCreateInfoEXT *border =
 		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_SAMPLER_CUSTOM_BORDER_COLOR_CREATE_INFO_EXT);
 	if (border)
-		icd_need(d, NEED_FEATURE, 51, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT,
-			offsetof(VkPhysicalDeviceCustomBorderColorFeaturesEXT, customBorderColors));
+		ICD_NEED_FEATURE(d, CUSTOM_BORDER_COLOR_FEATURES_EXT, CustomBorderColorFeaturesEXT, customBorderColors);
 	if (border && border->format == VK_FORMAT_UNDEFINED)
-		icd_need(d, NEED_FEATURE, 52, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_CUSTOM_BORDER_COLOR_FEATURES_EXT,
-			offsetof(VkPhysicalDeviceCustomBorderColorFeaturesEXT, customBorderColorWithoutFormat));
+		ICD_NEED_FEATURE(
+			d, CUSTOM_BORDER_COLOR_FEATURES_EXT, CustomBorderColorFeaturesEXT, customBorderColorWithoutFormat);
 	if (reduction && reduction->reductionMode != VK_SAMPLER_REDUCTION_MODE_WEIGHTED_AVERAGE)
-		icd_need(d, NEED_FEATURE, 50, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-			offsetof(VkPhysicalDeviceVulkan12Features, samplerFilterMinmax));
+		ICD_NEED_FEATURE(d, VULKAN_1_2_FEATURES, Vulkan12Features, samplerFilterMinmax);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateSampler(

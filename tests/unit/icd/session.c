@@ -282,6 +282,18 @@ static void take_update(struct play *p, const struct record_header *h, const uns
 	}
 }
 
+/* A later NEED takes the place of an earlier one of its key: of features they must be the same. */
+static void take_need(struct play *p, uint64_t key, const struct record_need *need)
+{
+	if (need->kind != NEED_FEATURE)
+		return;
+	for (unsigned i = 0; i < p->feature_count; i++)
+		must(p, p->features[i].key != key, "two features under one key");
+	must(p, p->feature_count < PLAY_MAX_FEATURES, "too many features");
+	p->features[p->feature_count % PLAY_MAX_FEATURES] = (struct play_feature){ key, need->a, need->b };
+	p->feature_count++;
+}
+
 static void take(struct play *p, const struct record_header *h)
 {
 	const uint64_t *deps = (const uint64_t *)(h + 1);
@@ -320,6 +332,7 @@ static void take(struct play *p, const struct record_header *h)
 		break;
 	case RECORD_NEED:
 		p->seen.needs[(h->key >> 32) % 16]++;
+		take_need(p, h->key, (const void *)payload);
 		break;
 	}
 	p->seen.kinds[h->kind % 16]++;

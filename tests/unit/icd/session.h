@@ -35,6 +35,11 @@ struct play_seen {
 	unsigned range_count;
 };
 
+#define PLAY_MAX_FEATURES 64
+struct play_feature {
+	uint64_t key, type, offset;
+};
+
 struct play {
 	char path[108];
 	int listen_fd, socket;
@@ -44,10 +49,12 @@ struct play {
 	struct play_object objects[PLAY_MAX_OBJECTS];
 	pthread_mutex_t mutex;
 	/* under mutex, set by the test */
-	bool stop, hold;             /* hold: SUBMITs are not looked at */
-	uint64_t refuse_above_bytes; /* ALLOCATE beyond fails */
-	struct play_seen seen;       /* under mutex, set by the thread */
-	bool broken;                 /* something was wrong; said on stderr */
+	bool stop, hold;                                 /* hold: SUBMITs are not looked at */
+	uint64_t refuse_above_bytes;                     /* ALLOCATE beyond fails */
+	struct play_seen seen;                           /* under mutex, set by the thread */
+	bool broken;                                     /* something was wrong; said on stderr */
+	struct play_feature features[PLAY_MAX_FEATURES]; /* NEEDs of features, under mutex */
+	unsigned feature_count;
 };
 
 void play_start(struct play *p);

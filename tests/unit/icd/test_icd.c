@@ -650,6 +650,27 @@ static void test_layout_outlives(void **state)
 }
 
 /* Recordings of any length: beyond what one record holds they travel in parts, and go back to one record. */
+/* What a program uses in several places is told of under as many keys: none takes another's place. */
+static void test_features_told(void **state)
+{
+	(void)state;
+	const VkSamplerReductionModeCreateInfo reduction = { .sType = VK_STRUCTURE_TYPE_SAMPLER_REDUCTION_MODE_CREATE_INFO,
+		.reductionMode = VK_SAMPLER_REDUCTION_MODE_MIN };
+	const VkSamplerCreateInfo info = { .sType = VK_STRUCTURE_TYPE_SAMPLER_CREATE_INFO,
+		.pNext = &reduction,
+		.anisotropyEnable = VK_TRUE,
+		.maxAnisotropy = 2,
+		.addressModeU = VK_SAMPLER_ADDRESS_MODE_MIRROR_CLAMP_TO_EDGE };
+	uint64_t before = play_seen(&play).needs[NEED_FEATURE];
+	for (int i = 0; i < 2; i++) {
+		VkSampler sampler;
+		OK(DEVICE(CreateSampler)(device, &info, NULL, &sampler));
+		DEVICE(DestroySampler)(device, sampler, NULL);
+	}
+	run(begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY));
+	assert_int_equal(play_seen(&play).needs[NEED_FEATURE], before + 3);
+}
+
 static void test_long_recordings(void **state)
 {
 	(void)state;
@@ -809,6 +830,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_analysis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_analysis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layout_outlives, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_features_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_recordings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_session_gone, setup, teardown),
