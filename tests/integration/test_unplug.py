@@ -58,8 +58,8 @@ class Unplug(LabCase):
         before = len(events("alpha", "MigrationCompleted"))
         try:
             said = tbmesh(host, "eject", gpu_key(host, kind))
-            self.assertEqual((said["moved"], said["killed"]), (1, 0))
             run.must_be_running()
+            self.assertEqual((said["moved"], said["killed"]), (1, 0))
             run.wait_for(lambda w: w["gpu"] == to, what=f"runs on {to}")
             self.assertEqual(run.finish(), self.plain(*words))
             moved = events("alpha", "MigrationCompleted")[before:]
