@@ -361,6 +361,9 @@ static void answer(struct mesh_core *c, struct mesh_core_peer *p, unsigned ifind
 	const struct mesh_packet_echo *asked, int64_t received_ns)
 {
 	struct mesh_core_link *l = mesh_core_link_find(p, ifindex, &from->ip);
+	/* Whose way to us was there before ours to it greets no more: its echo is the greeting. */
+	if (!l && !ifindex && mesh_core_routed_welcome(c, &from->ip, p->public_key))
+		l = mesh_core_link_add(c, p, NULL, from);
 	struct mesh_packet_echo e = { .reply = true, .nonce = asked->nonce, .t1_ns = asked->t1_ns, .t2_ns = received_ns };
 	uint8_t packet[PACKET_ECHO_SIZE];
 	fill_echo(c, p, &e);
