@@ -179,7 +179,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateBufferView(
 	if (b->usage & VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT)
 		used |= format.bufferFeatures &
 			(VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT | VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_ATOMIC_BIT);
-	icd_need(d, NEED_FORMAT, (uint32_t)info->format, (uint64_t)info->format, used);
+	icd_need(d, NEED_FORMAT, (uint64_t)info->format, used);
 	icd_need_limit(d, ICD_LIMIT_TEXEL_ALIGN, info->offset);
 	icd_need_limit(d, ICD_LIMIT_TEXEL_ELEMENTS, v->range / (texel ? texel->block_bytes : 1));
 	wire_encode_vkCreateBufferView(icd_record_begin(d), info, v->object.id);

@@ -2,7 +2,6 @@
 #include "migrate/icd/queue.h"
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Features that leave no trace in SPIR-V capabilities, pipelines or commands: what a program enables counts as used. */
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <string.h>
 
 struct enabled {

@@ -69,7 +69,7 @@ void icd_need_image_format(struct icd_device *d, VkFormat format, VkImageUsageFl
 		features |= had & VK_FORMAT_FEATURE_STORAGE_IMAGE_ATOMIC_BIT;
 	if (usage & VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT)
 		features |= had & VK_FORMAT_FEATURE_COLOR_ATTACHMENT_BLEND_BIT;
-	icd_need_image(d, (uint32_t)format, features);
+	icd_need_image(d, format, features);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties(

@@ -2,7 +2,6 @@
 #include "migrate/icd/descriptor.h"
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 struct icd_set_layout *icd_set_layout_ref(struct icd_set_layout *l)

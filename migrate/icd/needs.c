@@ -1,13 +1,13 @@
 /* What the workload uses of its GPU, told in NEED records: placement looks for GPUs that have it. */
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct told {
-	uint64_t key;
+	enum need_kind kind;
 	uint64_t a, b, c;
+	const char *text; /* static: the same pointer is the same text */
 };
 
 struct icd_needs {
@@ -192,78 +192,64 @@ void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value)
 	pthread_mutex_unlock(&d->mutex);
 }
 
-static void tell_once(
-	struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b, uint64_t c, const char *text)
+/* Takes n into what was told of the same thing. 0: another thing; 1: nothing new; 2: known now needs more. */
+static int take(struct told *known, const struct told *n)
 {
-	struct told need = { .key = (uint64_t)kind << 32 | index, .a = a, .b = b, .c = c };
+	const struct told before = *known;
+	if (known->kind != n->kind || (n->kind != NEED_MEMORY && known->a != n->a) || known->text != n->text)
+		return 0;
+	switch ((int)n->kind) {
+	case NEED_MEMORY: /* one for all */
+		known->a = n->a > known->a ? n->a : known->a;
+		return known->a != before.a ? 2 : 1;
+	case NEED_FORMAT: /* one a format */
+		known->b |= n->b;
+		known->c |= n->c;
+		return known->b != before.b || known->c != before.c ? 2 : 1;
+	}
+	return known->b == n->b && known->c == n->c;
+}
+
+/* What is told has its place among `told` as its key. */
+static void tell_once(struct icd_device *d, const struct told *need)
+{
 	pthread_mutex_lock(&d->mutex);
 	struct buf *told = &d->needs->told;
 	struct told *all = (struct told *)(void *)told->data;
-	size_t count = told->size / sizeof(need), i = 0;
-	while (i < count && all[i].key != need.key)
+	size_t count = told->size / sizeof(*all), i = 0;
+	int taken = 0;
+	while (i < count && (taken = take(&all[i], need)) == 0)
 		i++;
-	if (i == count || all[i].a != a || (b & ~all[i].b) || (c & ~all[i].c)) {
-		if (i < count) {
-			need.b |= all[i].b;
-			need.c |= all[i].c;
-		}
-		tell(d, kind, index, a, need.b, need.c, text);
-		if (i < count)
-			all[i] = need;
-		else
-			buf_append(told, &need, sizeof(need));
+	if (taken != 1) {
+		const struct told *n = taken ? &all[i] : need;
+		tell(d, n->kind, (uint32_t)i, n->a, n->b, n->c, n->text);
 	}
+	if (!taken)
+		buf_append(told, need, sizeof(*need));
 	pthread_mutex_unlock(&d->mutex);
 }
 
-void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b)
+void icd_need(struct icd_device *d, enum need_kind kind, uint64_t a, uint64_t b)
 {
-	tell_once(d, kind, index, a, b, 0, NULL);
+	tell_once(d, &(struct told){ .kind = kind, .a = a, .b = b });
 }
 
-/* Each feature has a key of its own: how many needs were told before it. */
 void icd_need_feature(struct icd_device *d, VkStructureType type, size_t offset)
 {
-	pthread_mutex_lock(&d->mutex);
-	struct buf *told = &d->needs->told;
-	const struct told *all = (const struct told *)(const void *)told->data;
-	size_t count = told->size / sizeof(*all), i = 0;
-	while (i < count && (all[i].key >> 32 != NEED_FEATURE || all[i].a != (uint64_t)type || all[i].b != offset))
-		i++;
-	if (i == count) {
-		struct told need = { .key = (uint64_t)NEED_FEATURE << 32 | count, .a = (uint64_t)type, .b = offset };
-		tell(d, NEED_FEATURE, (uint32_t)count, need.a, need.b, 0, NULL);
-		buf_append(told, &need, sizeof(need));
-	}
-	pthread_mutex_unlock(&d->mutex);
+	icd_need(d, NEED_FEATURE, (uint64_t)type, offset);
 }
 
-/* Bit 30 tells the needs of a format's images and of its buffers apart. */
-void icd_need_image(struct icd_device *d, uint32_t format, uint64_t features)
+void icd_need_image(struct icd_device *d, VkFormat format, uint64_t features)
 {
-	tell_once(d, NEED_FORMAT, format | 1u << 30, format, 0, features, NULL);
+	tell_once(d, &(struct told){ .kind = NEED_FORMAT, .a = (uint64_t)format, .c = features });
 }
 
 void icd_need_extension(struct icd_device *d, enum icd_extension extension)
 {
-	tell_once(d, NEED_EXTENSION, extension, 0, 0, 0, icd_extension_name(extension));
+	tell_once(d, &(struct told){ .kind = NEED_EXTENSION, .text = icd_extension_name(extension) });
 }
 
 void icd_need_memory(struct icd_device *d, uint64_t total)
 {
-	struct buf *told = &d->needs->told;
-	pthread_mutex_lock(&d->mutex);
-	struct told *all = (struct told *)(void *)told->data;
-	size_t count = told->size / sizeof(*all), i = 0;
-	while (i < count && all[i].key != (uint64_t)NEED_MEMORY << 32)
-		i++;
-	if (i == count || total > all[i].a) {
-		struct told need = { .key = (uint64_t)NEED_MEMORY << 32, .a = total };
-		tell(d, NEED_MEMORY, 0, total, 0, 0, NULL);
-		if (i < count)
-			all[i] = need;
-		else
-			buf_append(told, &need, sizeof(need));
-	}
-	pthread_mutex_unlock(&d->mutex);
+	icd_need(d, NEED_MEMORY, total, 0);
 }

@@ -6,7 +6,6 @@
 #include "migrate/icd/stream.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +128,6 @@ static uint32_t device_subgroup_size(const struct icd_device *d)
 #define HINTS                                                                                                               \
 	((VkPipelineCreateFlags)(VK_PIPELINE_CREATE_DERIVATIVE_BIT | VK_PIPELINE_CREATE_ALLOW_DERIVATIVES_BIT |             \
 		VK_PIPELINE_CREATE_EARLY_RETURN_ON_FAILURE_BIT))
-#define SUBGROUP_ASKED 0x10000u /* tells the needs of a size asked for and of the device's own apart */
 
 static void tell_subgroup_features(struct icd_device *d)
 {
@@ -147,7 +145,7 @@ static void tell_needs(struct icd_device *d, const VkPipelineShaderStageCreateIn
 	const struct shader_module *m, const struct spirv_info *spirv)
 {
 	for (size_t i = 0; i < spirv->capability_count; i++)
-		icd_need(d, NEED_SPIRV_CAPABILITY, spirv->capabilities[i], spirv->capabilities[i], 0);
+		icd_need(d, NEED_SPIRV_CAPABILITY, spirv->capabilities[i], 0);
 	if (spirv->local_size_known) {
 		for (unsigned i = 0; i < 3; i++)
 			icd_need_limit(d, ICD_LIMIT_SIZE_X + i, spirv->local_size[i]);
@@ -159,14 +157,14 @@ static void tell_needs(struct icd_device *d, const VkPipelineShaderStageCreateIn
 		icd_chain_find(stage->pNext, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
 	if (required) {
 		ICD_NEED_FEATURE(d, SUBGROUP_SIZE_CONTROL_FEATURES, SubgroupSizeControlFeatures, subgroupSizeControl);
-		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, required->requiredSubgroupSize, 1);
+		icd_need(d, NEED_SUBGROUP_SIZE, required->requiredSubgroupSize, 1);
 		if (spirv->local_size_known && required->requiredSubgroupSize)
 			icd_need_limit(d, ICD_LIMIT_WORKGROUP_SUBGROUPS,
 				((uint64_t)spirv->local_size[0] * spirv->local_size[1] * spirv->local_size[2] +
 					required->requiredSubgroupSize - 1) /
 					required->requiredSubgroupSize);
 	} else if (spirv->uses_subgroups && device_subgroup_size(d)) {
-		icd_need(d, NEED_SUBGROUP_SIZE, 0, device_subgroup_size(d), 0);
+		icd_need(d, NEED_SUBGROUP_SIZE, device_subgroup_size(d), 0);
 	}
 	if (spirv->uses_subgroups)
 		tell_subgroup_features(d);
@@ -224,8 +222,9 @@ static VkResult finish_pipeline(struct icd_device *d, struct icd_pipeline *p, Vk
 	return VK_SUCCESS;
 }
 
-static VkResult create_compute(struct icd_device *d, const VkComputePipelineCreateInfo *info, VkPipeline *ret_pipeline)
+static VkResult create_compute(struct icd_device *d, const void *any, VkPipeline *ret_pipeline)
 {
+	const VkComputePipelineCreateInfo *info = any;
 	struct buf uses = { 0 };
 	if (info->flags & VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT)
 		return VK_PIPELINE_COMPILE_REQUIRED; /* no pipeline is ever there already */
@@ -317,8 +316,9 @@ static void clean_graphics(const VkGraphicsPipelineCreateInfo *info, struct grap
 	ret->info.pViewportState = &ret->viewport;
 }
 
-static VkResult create_graphics(struct icd_device *d, const VkGraphicsPipelineCreateInfo *info, VkPipeline *ret_pipeline)
+static VkResult create_graphics(struct icd_device *d, const void *any, VkPipeline *ret_pipeline)
 {
+	const VkGraphicsPipelineCreateInfo *info = any;
 	struct buf uses = { 0 };
 	struct graphics g;
 	VkResult result = VK_SUCCESS;
@@ -341,7 +341,7 @@ static VkResult create_graphics(struct icd_device *d, const VkGraphicsPipelineCr
 		icd_need_limit(d, ICD_LIMIT_VERTEX_ATTRIBUTES, g.info.pVertexInputState->vertexAttributeDescriptionCount);
 		for (uint32_t i = 0; i < g.info.pVertexInputState->vertexAttributeDescriptionCount; i++) {
 			VkFormat format = g.info.pVertexInputState->pVertexAttributeDescriptions[i].format;
-			icd_need(d, NEED_FORMAT, (uint32_t)format, (uint64_t)format, VK_FORMAT_FEATURE_VERTEX_BUFFER_BIT);
+			icd_need(d, NEED_FORMAT, (uint64_t)format, VK_FORMAT_FEATURE_VERTEX_BUFFER_BIT);
 		}
 	}
 	if (g.info.pColorBlendState)
@@ -379,40 +379,46 @@ static void publish(struct icd_device *d)
 	pthread_mutex_unlock(&d->mutex);
 }
 
-VKAPI_ATTR VkResult VKAPI_CALL icd_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
-	const VkComputePipelineCreateInfo *infos, const VkAllocationCallbacks *allocator, VkPipeline *ret_pipelines)
+/* What the infos of all kinds of pipelines begin with. */
+struct pipeline_head {
+	VkStructureType sType;
+	const void *pNext;
+	VkPipelineCreateFlags flags;
+};
+_Static_assert(offsetof(struct pipeline_head, flags) == offsetof(VkComputePipelineCreateInfo, flags) &&
+		offsetof(struct pipeline_head, flags) == offsetof(VkGraphicsPipelineCreateInfo, flags),
+	"the infos begin alike");
+
+/* infos: count of them, each of `size` bytes. */
+static VkResult create_pipelines(VkDevice device, const void *infos, size_t size, uint32_t count,
+	VkResult (*create)(struct icd_device *d, const void *info, VkPipeline *ret_pipeline), VkPipeline *ret_pipelines)
 {
-	(void)cache, (void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	VkResult result = VK_SUCCESS;
 	bool stop = false;
 	for (uint32_t i = 0; i < count; i++) {
+		const struct pipeline_head *info = (const void *)((const char *)infos + i * size);
 		ret_pipelines[i] = VK_NULL_HANDLE;
-		no_feedback(infos[i].pNext);
-		if (stop)
-			continue;
-		note_result(&result, &stop, create_compute(d, &infos[i], &ret_pipelines[i]), infos[i].flags);
+		no_feedback(info->pNext);
+		if (!stop)
+			note_result(&result, &stop, create(d, info, &ret_pipelines[i]), info->flags);
 	}
 	publish(d);
 	return result;
+}
+
+VKAPI_ATTR VkResult VKAPI_CALL icd_CreateComputePipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
+	const VkComputePipelineCreateInfo *infos, const VkAllocationCallbacks *allocator, VkPipeline *ret_pipelines)
+{
+	(void)cache, (void)allocator;
+	return create_pipelines(device, infos, sizeof(*infos), count, create_compute, ret_pipelines);
 }
 
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateGraphicsPipelines(VkDevice device, VkPipelineCache cache, uint32_t count,
 	const VkGraphicsPipelineCreateInfo *infos, const VkAllocationCallbacks *allocator, VkPipeline *ret_pipelines)
 {
 	(void)cache, (void)allocator;
-	struct icd_device *d = ICD_FROM(icd_device, device);
-	VkResult result = VK_SUCCESS;
-	bool stop = false;
-	for (uint32_t i = 0; i < count; i++) {
-		ret_pipelines[i] = VK_NULL_HANDLE;
-		no_feedback(infos[i].pNext);
-		if (stop)
-			continue;
-		note_result(&result, &stop, create_graphics(d, &infos[i], &ret_pipelines[i]), infos[i].flags);
-	}
-	publish(d);
-	return result;
+	return create_pipelines(device, infos, sizeof(*infos), count, create_graphics, ret_pipelines);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_DestroyPipeline(VkDevice device, VkPipeline pipeline, const VkAllocationCallbacks *allocator)

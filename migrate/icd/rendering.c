@@ -2,7 +2,6 @@
 #include "migrate/icd/command.h"
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 #define LAYOUT VK_IMAGE_LAYOUT_GENERAL

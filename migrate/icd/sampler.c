@@ -2,7 +2,6 @@
 #include "migrate/icd/image.h"
 #include "migrate/icd/stream.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
 void icd_sampler_ref(struct icd_sampler *s)

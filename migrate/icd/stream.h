@@ -2,6 +2,7 @@
 #ifndef TBMESH_MIGRATE_ICD_STREAM_H
 #define TBMESH_MIGRATE_ICD_STREAM_H
 
+#include <stddef.h>
 #include <sys/uio.h>
 
 #include "migrate/icd/icd.h"
@@ -124,13 +125,14 @@ struct icd_needs *icd_needs_create(void);
 void icd_needs_destroy(struct icd_needs *n);
 /* value: what is needed at least; of an alignment: an offset that is used. */
 void icd_need_limit(struct icd_device *d, enum icd_limit limit, uint64_t value);
-void icd_need(struct icd_device *d, enum need_kind kind, uint32_t index, uint64_t a, uint64_t b);
+/* a and b as record.h has them. */
+void icd_need(struct icd_device *d, enum need_kind kind, uint64_t a, uint64_t b);
 /* The VkBool32 at that offset of the features' struct `type`. */
 void icd_need_feature(struct icd_device *d, VkStructureType type, size_t offset);
 #define ICD_NEED_FEATURE(d, stype, s, member)                                                                               \
 	icd_need_feature(d, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_##stype, offsetof(VkPhysicalDevice##s, member))
 /* features: VkFormatFeatureFlags of optimally tiled images. */
-void icd_need_image(struct icd_device *d, uint32_t format, uint64_t features);
+void icd_need_image(struct icd_device *d, VkFormat format, uint64_t features);
 /* enabled.c: at the device's creation. */
 void icd_tell_enabled(struct icd_device *d, const VkDeviceCreateInfo *info);
 void icd_need_extension(struct icd_device *d, enum icd_extension extension);
