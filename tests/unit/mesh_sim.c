@@ -28,12 +28,33 @@ static void on_clock(void *ctx, int64_t *ret_realtime_ns, int64_t *ret_offset_ns
 	*ret_offset_ns = n->realtime_ns;
 }
 
+/* Over hosts between, as long as s->routed says so. */
+static int send_routed(struct sim_node *n, const struct mesh_core_address *to, const void *data, size_t size)
+{
+	struct sim *s = n->sim;
+	for (size_t i = 0; i < s->node_count; i++) {
+		struct sim_node *other = &s->nodes[i];
+		struct in6_addr ip = mesh_core_routed_address(n->core, other->identity.public_key);
+		if (memcmp(&ip, &to->ip, sizeof ip) != 0 || !s->routed[n->index][i])
+			continue;
+		assert(s->flying_count < SIM_MAX_FLYING);
+		struct sim_packet *p = &s->flying[s->flying_count++];
+		*p = (struct sim_packet){ .at_ns = s->now_ns + 100000, .to = { .node = other }, .size = size };
+		p->from = (struct mesh_core_address){ mesh_core_routed_address(n->core, n->identity.public_key), 5000 };
+		memcpy(p->data, data, size);
+		return 0;
+	}
+	return -EHOSTUNREACH;
+}
+
 static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
 	const void *data, size_t size)
 {
 	struct sim_node *n = ctx;
 	struct sim *s = n->sim;
 	(void)local;
+	if (!ifindex)
+		return send_routed(n, to, data, size);
 	n->packets_sent++;
 	for (size_t c = 0; c < s->cable_count; c++) {
 		struct sim_cable *cable = &s->cables[c];

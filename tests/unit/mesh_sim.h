@@ -59,6 +59,7 @@ struct sim {
 	struct sim_packet flying[SIM_MAX_FLYING];
 	size_t flying_count;
 	uint64_t packets;
+	bool routed[SIM_MAX_NODES][SIM_MAX_NODES]; /* some routing carries what [from] sends to the address of [to] */
 };
 
 void sim_init(struct sim *s, uint64_t seed);

@@ -176,7 +176,7 @@ static void test_a_pulled_cable_comes_back_with_another_index(void **state)
 	sim_pull(s, c);
 	assert_non_null(sim_event(a, MESH_EVENT_LINK_DOWN, pulled));
 	assert_non_null(sim_event(a, MESH_EVENT_PEER_SUSPECT, pulled));
-	sim_run(s, 300 * CORE_SECOND); /* as after the reset of a controller */
+	sim_run(s, 5 * CORE_SECOND);
 	assert_non_null(sim_event(b, MESH_EVENT_PEER_DOWN, pulled));
 	uint64_t plugged = s->now_ns;
 	sim_plug(s, c);
@@ -184,6 +184,80 @@ static void test_a_pulled_cable_comes_back_with_another_index(void **state)
 	assert_non_null(sim_event(a, MESH_EVENT_PEER_UP, plugged));
 	assert_int_equal(sim_peer(a, b)->link_count, 1);
 	assert_string_equal(sim_peer(a, b)->best->id, "n1:tb1");
+}
+
+/* The reset of a controller takes its peers away for 90 s to 25 minutes: all of its interfaces go, and come with other indexes. */
+static void test_peers_come_back_after_minutes(void **state)
+{
+	(void)state;
+	static const unsigned away_s[] = { 90, 300, 1500 };
+	struct sim_node *a, *b;
+	struct sim_cable *c, *d;
+	pair(&a, &b, &c, &d);
+	for (size_t i = 0; i < ARRAY_SIZE(away_s); i++) {
+		sim_run(s, 600 * CORE_SECOND); /* not for the third time within a minute: that is flapping */
+		a->event_count = b->event_count = 0;
+		sim_pull(s, c);
+		sim_pull(s, d);
+		sim_run(s, away_s[i] * CORE_SECOND);
+		if (sim_peer(a, b)) {
+			assert_int_equal(sim_peer(a, b)->state, MESH_PEER_DEAD);
+			assert_true(sim_peer(a, b)->link_count <= 2);
+		}
+		uint64_t plugged = s->now_ns;
+		sim_plug(s, c);
+		sim_run(s, 200 * CORE_MS);
+		sim_plug(s, d);
+		sim_run(s, CORE_SECOND);
+		assert_true(sim_event(a, MESH_EVENT_PEER_UP, plugged)->at_ns - plugged < CORE_SECOND);
+		assert_true(sim_event(b, MESH_EVENT_PEER_UP, plugged)->at_ns - plugged < CORE_SECOND);
+		assert_int_equal(mesh_core_links_up(sim_peer(a, b)), 2);
+		assert_int_equal(sim_peer(a, b)->link_count, 2);
+		assert_int_equal(mesh_core_links_up(sim_peer(b, a)), 2);
+	}
+}
+
+static struct mesh_core_link *routed_link(struct sim_node *n, const struct sim_node *other)
+{
+	list_for_each(l, &sim_peer(n, other)->links, struct mesh_core_link, link) {
+		if (!l->ifindex)
+			return l;
+	}
+	return NULL;
+}
+
+/* Two lose their cable, a host between them routes; one way is there before the other. Whoever comes first, both find each other:
+ * the echo of one whose way was missing is a greeting, for it greets no more once it is answered. */
+static void test_an_echo_over_routing_is_a_greeting(void **state)
+{
+	(void)state;
+	struct sim_node *a, *b;
+	struct sim_cable *direct;
+	pair(&a, &b, &direct, NULL);
+	struct sim_node *between = sim_node(s, "n2", &key);
+	sim_cable(s, a, between);
+	sim_cable(s, between, b);
+	for (unsigned phase = 0; phase < 20; phase++) {
+		struct sim_node *first = phase % 2 ? a : b, *second = phase % 2 ? b : a;
+		sim_run(s, 60 * CORE_SECOND);
+		assert_true(sim_peer(a, b)->best && sim_peer(a, b)->best->ifindex);
+		a->event_count = b->event_count = between->event_count = 0;
+		sim_pull(s, direct);
+		s->routed[first->index][second->index] = true;
+		sim_run(s, 1500 * CORE_MS + phase * 53 * CORE_MS);
+		assert_true(!routed_link(second, first) || routed_link(second, first)->state == MESH_LINK_DOWN);
+		s->routed[second->index][first->index] = true;
+		sim_run(s, 2500 * CORE_MS);
+		assert_int_equal(routed_link(first, second)->state, MESH_LINK_UP);
+		assert_int_equal(routed_link(second, first)->state, MESH_LINK_UP);
+		assert_int_equal(sim_peer(a, b)->state, MESH_PEER_UP);
+		assert_int_equal(sim_peer(b, a)->state, MESH_PEER_UP);
+		assert_ptr_equal(sim_peer(first, second)->best, routed_link(first, second));
+		sim_plug(s, direct);
+		sim_run(s, CORE_SECOND);
+		assert_null(routed_link(a, b)); /* a cable is there */
+		memset(s->routed, 0, sizeof s->routed);
+	}
 }
 
 static void test_a_restart_is_seen_at_once(void **state)
@@ -734,6 +808,8 @@ int main(void)
 		T(test_silence_is_noticed_in_time),
 		T(test_one_of_two_cables),
 		T(test_a_pulled_cable_comes_back_with_another_index),
+		T(test_peers_come_back_after_minutes),
+		T(test_an_echo_over_routing_is_a_greeting),
 		T(test_a_restart_is_seen_at_once),
 		T(test_goodbye),
 		T(test_who_was_stopped_blames_nobody),
