@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Nobody is believed dead on a busy machine: two nodes over two cables, all cores busy with other things, for so long.
-Usage: calm.py MESH_NODE SECONDS (ten minutes: 600)"""
+Usage: calm.py MESH_NODE SECONDS [NICENESS] (ten minutes: 600; of what keeps the cores busy: 0)"""
 import os
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from pair import A, B, Node, WAIT_S, cable, check, ip, links_up, mesh_key, need_
 
 
 def main():
-    program, seconds = sys.argv[1], float(sys.argv[2])
+    program, seconds, niceness = sys.argv[1], float(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "0"
     need_namespaces()
     pair.stalls.start()
     directory = tempfile.mkdtemp(prefix="tbmesh-calm-")
@@ -28,8 +28,8 @@ def main():
         nodes = [Node(program, A, "alpha", key, directory), Node(program, B, "beta", key, directory)]
         for n in nodes:
             n.expect("two links", lambda n=n: links_up(n, 2), WAIT_S)
-        # Twice as many as cores; nice, so that tests beside this one are not the ones who pay.
-        busy = [subprocess.Popen(["nice", "-n", "19", sys.executable, "-c", "while True: pass"]) for _ in range(2 * os.cpu_count())]
+        # Twice as many as cores.
+        busy = [subprocess.Popen(["nice", "-n", niceness, sys.executable, "-c", "while True: pass"]) for _ in range(2 * os.cpu_count())]
         marks = [n.mark() for n in nodes]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
