@@ -172,6 +172,10 @@ def carrier(layout, args):
     ask(layout, "carrier", a=args.a, b=args.b, on=args.on == "on", cable=args.cable)
 
 
+def bridge(layout, args):
+    ask(layout, "bridge", host=args.host, on=args.on == "on")
+
+
 def status(layout, args):
     state = read_live_state(layout)
     for name in state["hosts"]:
@@ -251,6 +255,9 @@ def make_parser():
     c.add_argument("b")
     c.add_argument("cable", type=int, nargs="?")
     c.add_argument("on", choices=["on", "off"])
+    c = add("bridge", bridge, "let a host bridge its cables, as macOS does: two of them in a ring make the others hear themselves")
+    c.add_argument("host")
+    c.add_argument("on", choices=["on", "off"], nargs="?", default="on")
     for name, text in (("unplug", "take a GPU away"), ("fail", "let a GPU's driver fail; the device stays")):
         c = add(name, forward(name, "host", "gpu", "how"), text)
         c.add_argument("host")

@@ -43,6 +43,7 @@ class Keeper:
         self.trees = {}     # host: the tree of its machine
         self.nodes = {}     # host: Popen of its tbmeshd
         self.routers = []   # Popen of each babeld
+        self.bridges = {}   # host: Popen of what bridges its cables
         self.wires = {}     # index of a cable that takes its time: Popen of its two ends
         self.next_index = FIRST_INDEX
         self.stopping = False  # beside Stopped, which a callback of a library may swallow
@@ -234,6 +235,17 @@ class Keeper:
         self.beds[near["host"]].set(self.net_path(near), "carrier", "1" if on else "0")
         cable["carrier"] = on
 
+    def do_bridge(self, host, on):
+        find_host(self.state, host)
+        old = self.bridges.pop(host, None)
+        if old:
+            old.kill()
+            old.wait()
+        if on:
+            ends = [c[end] for c in self.state["cables"] for end in ("a", "b") if c["plugged"]]
+            self.bridges[host] = network.start_bridge(self.state["hosts"][host]["namespace"],
+                                                      [e["interface"] for e in ends if e["host"] == host and e["interface"]])
+
     # ---- GPUs ----
 
     def do_unplug(self, host, gpu, how="silent"):
@@ -386,7 +398,7 @@ def main(layout, plan, ready):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            for process in [*keeper.wires.values(), *keeper.routers]:
+            for process in [*keeper.wires.values(), *keeper.bridges.values(), *keeper.routers]:
                 process.kill()
                 process.wait()
             clean(layout)

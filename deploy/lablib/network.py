@@ -5,6 +5,7 @@ import ctypes
 import os
 import re
 import subprocess
+import sys
 
 from .errors import LabError
 
@@ -125,6 +126,17 @@ def add_wire(program, end_a, end_b, index, rates_bps, delay_us, buckets):
     for space, name in (end_a, end_b):
         run("ip", "-n", space, "link", "set", name, "up")
     return wire, mac_of(*end_a), mac_of(*end_b)
+
+
+def start_bridge(namespace, interfaces):
+    program = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bridge.py")
+    bridge = subprocess.Popen(inside(namespace, [sys.executable, program, *interfaces]), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True)
+    if len(interfaces) < 2 or bridge.stdout.readline() != "ready\n":
+        bridge.kill()
+        bridge.wait()
+        raise LabError(f"cannot bridge {' and '.join(interfaces) or 'nothing'}: it takes two cables; the keeper's log tells more")
+    return bridge
 
 
 def mac_of(namespace, interface):

@@ -54,7 +54,7 @@ class Bench(LabBench, Apps):
         self.emit("rtt_p50_us", statistics.median(ours), "us", statistics.median(pings), "ping -i 0.01", "lower")
 
     def mesh(self):
-        MeshBench(self, rss_mib, cpu_seconds).run()
+        MeshBench(self, rss_mib).run()
 
     def overhead(self):
         self.up(2)

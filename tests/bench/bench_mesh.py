@@ -10,23 +10,32 @@ import sys
 import time
 
 DELAYS_MS = (0, 1, 5)
-RATES = {"0.5": "500mbit", "2": "2gbit", "8": "8gbit"}
+RATES = {"0.5": 0.5e9, "2": 2e9, "8": 8e9}
+IPERF_TRIES = 4  # the node measures with a short burst; iperf3 over seconds, in which a busy machine takes its CPU away
+CALM_CPU_S = 20
 SIM_NODES = {16: "random", 100: "grid", 300: "grid"}  # 1000 by deploy/sim: minutes
 
 
+def cpu_ns(pid):
+    """What that process and its threads have used, those that ended with them: its CPU clock, as clock_getcpuclockid(3) has it."""
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
 class MeshBench:
-    def __init__(self, bench, rss_mib, cpu_seconds):
+    def __init__(self, bench, rss_mib):
         self.b = bench
         self.rss_mib = rss_mib
-        self.cpu_seconds = cpu_seconds
 
     def run(self):
+        began = time.monotonic()
         self.sim()
         self.rtt()
         self.bandwidth()
         self.aggregate()
         self.detect()
         self.idle()
+        self.probing()
+        print(f"mesh: {time.monotonic() - began:.0f} s", file=sys.stderr)
 
     def link(self, number=0):
         return sorted(self.b.tbmesh("alpha", "links")["links"], key=lambda k: k["id"])[number]
@@ -40,26 +49,38 @@ class MeshBench:
         return [float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text)]
 
     def serve(self, port):
-        server = self.b.start("beta", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
+        server = self.b.start("beta", "nice", "-n", "-15", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
         while "listening" not in server.stdout.readline():
             pass
         return server
 
-    def iperf(self, targets, seconds=3, down=False):
-        """Bits a second received, all targets at the same time; down: at alpha."""
+    def iperf_once(self, targets, down):
+        """(bits a second received, all targets at the same time; down: at alpha, its own CPU in percent of a core)"""
         servers = [self.serve(5201 + i) for i in range(len(targets))]
-        clients = [self.b.start("alpha", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", str(seconds), "-J", *["-R"] * down)
-                   for i, target in enumerate(targets)]
-        reports = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+        clients = [self.b.start("alpha", "nice", "-n", "-15", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "3", "-J",
+                                *["-R"] * down) for i, target in enumerate(targets)]
+        ends = [json.loads(client.communicate(timeout=60)[0])["end"] for client in clients]
         for server in servers:
             server.communicate(timeout=20)
-        return sum(report["end"]["sum_received"]["bits_per_second"] for report in reports)
+        cpu = sum(e["cpu_utilization_percent"][f"{side}_total"] for e in ends for side in ("host", "remote"))
+        return sum(e["sum_received"]["bits_per_second"] for e in ends), cpu
+
+    def iperf(self, targets, shaped_bps, down=False):
+        """The best of some runs: none can be above the rate to which the cables are shaped, and one below it met a busy machine."""
+        best_bps, cpu = 0, 0
+        for _ in range(IPERF_TRIES):
+            best_bps, cpu = max((best_bps, cpu), self.iperf_once(targets, down))
+            if best_bps >= 0.95 * shaped_bps:
+                return best_bps
+        print(f"iperf3 reached {best_bps / 1e9:.2f} of the {shaped_bps / 1e9:.2f} Gb/s that the cable is shaped to; both its ends had "
+              f"{cpu:.0f} % of a core: this machine is too busy, or too slow, for that baseline", file=sys.stderr)
+        return best_bps
 
     def sim(self):
         for nodes, topology in SIM_NODES.items():
             seeds = "1..20" if nodes == 16 else "1..1"
             out = subprocess.run([os.path.join(self.b.build, "tests", "mesh_sim"), "--nodes", str(nodes), "--topology", topology,
-                                  "--seeds", seeds, "--minutes", "0.05", "--steady", "60" if nodes == 16 else "20", "--json"],
+                                  "--seeds", seeds, "--minutes", "0.05", "--steady", "60", "--json"],
                                  capture_output=True, text=True, timeout=600, check=True).stdout
             result = json.loads(out)
             self.b.emit(f"sim_convergence_ms:{nodes}", result["pulled_known_ms"], "ms", 2000, "promised for a death", "lower")
@@ -109,24 +130,22 @@ class MeshBench:
         self.b.on("alpha", "tbmesh", "wait", "--peers", "1", "--links", str(cables), "--measured", "--timeout", "90")
 
     def bandwidth(self):
-        for name, rate in RATES.items():
-            self.up(1, rate)
-            time.sleep(3)
+        for name, bps in RATES.items():
+            self.up(1, f"{bps:.0f}")
             ours = self.link()["up"]["bps"]
-            self.b.emit(f"bandwidth_gbps:{name}", ours / 1e9, "Gb/s", self.iperf([self.target()]) / 1e9, "iperf3", "higher")
+            self.b.emit(f"bandwidth_gbps:{name}", ours / 1e9, "Gb/s", self.iperf([self.target()], bps) / 1e9, "iperf3", "higher")
         self.up(1, "2gbit/500mbit")
-        time.sleep(3)
         link = self.link()
-        for way in ("up", "down"):
+        for way, bps in (("up", 2e9), ("down", 0.5e9)):
             self.b.emit(f"bandwidth_gbps:2/0.5:{way}", link[way]["bps"] / 1e9, "Gb/s",
-                        self.iperf([self.target()], down=way == "down") / 1e9, "iperf3", "higher")
+                        self.iperf([self.target()], bps, down=way == "down") / 1e9, "iperf3", "higher")
 
     def aggregate(self):
-        for name, options in (("separate", {"rate": "2gbit"}), ("shared", {"shared": "1gbit"})):
+        for name, bps, options in (("separate", 4e9, {"rate": "2gbit"}), ("shared", 1e9, {"shared": "1gbit"})):
             self.up(2, **options)
             time.sleep(5)
             ours = self.b.tbmesh("alpha", "peers")["peers"][0]["aggregate_up"]["bps"]
-            plain = self.iperf([self.target(0), self.target(1)])
+            plain = self.iperf([self.target(0), self.target(1)], bps)
             self.b.emit(f"aggregate_gbps:{name}", ours / 1e9, "Gb/s", plain / 1e9, "iperf3 on both at once", "higher")
 
     def event(self, kind, after, wait_s=5):
@@ -185,7 +204,12 @@ class MeshBench:
         finally:
             os.kill(pid, signal.SIGCONT)
         self.b.emit("detect_ms:silent_suspect", (suspect["monotonic_ns"] - began) / 1e6, "ms", 600, "promised", "lower")
-        self.b.emit("detect_ms:silent_dead", (down["monotonic_ns"] - began) / 1e6, "ms", 2000, "promised", "lower")
+        self.b.emit("detect_ms:silent", (down["monotonic_ns"] - began) / 1e6, "ms", 2000, "promised", "lower")
+
+    def cpu_percent(self, pid):
+        before = cpu_ns(pid)
+        time.sleep(CALM_CPU_S)
+        return (cpu_ns(pid) - before) / 1e7 / CALM_CPU_S
 
     def idle(self):
         self.b.lab("down", check=False)
@@ -193,7 +217,14 @@ class MeshBench:
         self.b.on("alpha", "tbmesh", "wait", "--peers", "3", "--links", "3", "--timeout", "60")
         time.sleep(15)  # past the bursts and probes of new links
         pid = self.b.pid_of("alpha", "tbmeshd")
-        before = self.cpu_seconds(pid)
-        time.sleep(20)
-        self.b.emit("idle_cpu_percent:3peers", (self.cpu_seconds(pid) - before) * 5, "%", 1, "promised", "lower")
+        self.b.emit("idle_cpu_percent:3peers", self.cpu_percent(pid), "%", 1, "promised", "lower")
         self.b.emit("idle_rss_mib:3peers", self.rss_mib(pid), "MiB", 20, "promised", "lower")
+
+    def probing(self):
+        """What each further link to the same peer costs: heartbeats, bursts of round trips, bandwidth at old age."""
+        percent = {}
+        for cables in (1, 5):
+            self.up(cables)
+            time.sleep(15)
+            percent[cables] = self.cpu_percent(self.b.pid_of("alpha", "tbmeshd"))
+        self.b.emit("probe_cpu_percent:per_link", (percent[5] - percent[1]) / 4, "%", 1, "promised", "lower")
