@@ -49,7 +49,7 @@ class MeshBench:
         return [float(x) * 1000 for x in re.findall(r"time=([0-9.]+) ms", text)]
 
     def serve(self, port):
-        server = self.b.start("beta", "nice", "-n", "-15", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
+        server = self.b.start("beta", "chrt", "--rr", "1", "iperf3", "-s", "-1", "-p", str(port), "--forceflush")
         while "listening" not in server.stdout.readline():
             pass
         return server
@@ -57,7 +57,7 @@ class MeshBench:
     def iperf_once(self, targets, down):
         """(bits a second received, all targets at the same time; down: at alpha, its own CPU in percent of a core)"""
         servers = [self.serve(5201 + i) for i in range(len(targets))]
-        clients = [self.b.start("alpha", "nice", "-n", "-15", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "3", "-J",
+        clients = [self.b.start("alpha", "chrt", "--rr", "1", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "3", "-J",
                                 *["-R"] * down) for i, target in enumerate(targets)]
         ends = [json.loads(client.communicate(timeout=60)[0])["end"] for client in clients]
         for server in servers:
