@@ -51,6 +51,35 @@ static bool has_extension(VkPhysicalDevice device, const char *name)
 	return found;
 }
 
+bool gpu_tells_memory(VkPhysicalDevice device)
+{
+	return has_extension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+}
+
+uint64_t gpu_memory_free(VkPhysicalDevice device)
+{
+	VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT
+	};
+	VkPhysicalDeviceMemoryProperties2 memory = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+		.pNext = &budget };
+	uint32_t largest = VK_MAX_MEMORY_HEAPS;
+
+	vkGetPhysicalDeviceMemoryProperties2(device, &memory);
+	for (uint32_t i = 0; i < memory.memoryProperties.memoryHeapCount && i < VK_MAX_MEMORY_HEAPS; i++) {
+		const VkMemoryHeap *heaps = memory.memoryProperties.memoryHeaps;
+
+		if ((heaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+			(largest == VK_MAX_MEMORY_HEAPS || heaps[i].size > heaps[largest].size))
+			largest = i;
+	}
+	if (largest == VK_MAX_MEMORY_HEAPS)
+		return 0;
+	return budget.heapBudget[largest] > budget.heapUsage[largest]
+		? budget.heapBudget[largest] - budget.heapUsage[largest]
+		: 1;
+}
+
 int gpu_queue_family(VkPhysicalDevice device, uint32_t *ret_family)
 {
 	VkQueueFamilyProperties families[32];

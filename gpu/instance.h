@@ -32,6 +32,10 @@ const struct gpu *gpu_find(const struct gpu_instance *g, const char *id); /* NUL
 
 /* The family that executors use: with COMPUTE, and GRAPHICS where one has both. -ENODEV: no family computes. */
 int gpu_queue_family(VkPhysicalDevice device, uint32_t *ret_family);
+/* What can be allocated of the largest DEVICE_LOCAL heap now, by VK_EXT_memory_budget, which the device must have (gpu_tells_memory). Asks
+ * the driver, which may wake the GPU. 0: it has no such heap; a full one has one byte. Any thread. */
+uint64_t gpu_memory_free(VkPhysicalDevice device);
+bool gpu_tells_memory(VkPhysicalDevice device);
 int gpu_extensions(VkPhysicalDevice device, VkExtensionProperties **ret_extensions, uint32_t *ret_count); /* caller frees */
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "node/process.h"
+#include "node/vitals.h"
 
 #define READY_TEXT_MAX 512
 #define LOG_MAX_BYTES (1 << 20)
@@ -32,6 +33,8 @@ struct executor {
 	uid_t uid;
 	uint64_t stopped_ns;                                         /* since when it is seen stopped, 0 not */
 	char socket[NODE_PATH_MAX + 64], record[NODE_PATH_MAX + 64]; /* "" none */
+	struct vitals_reader vitals;
+	struct vitals_latency recent; /* since it was taken last */
 	/* while STARTING */
 	int ready_fd;
 	struct loop_io *ready_io;
@@ -68,8 +71,14 @@ static void executor_free(struct executor *e)
 	stop_waiting(e);
 	loop_io_destroy(e->exit_io);
 	process_release(&e->process);
+	vitals_reader_finish(&e->vitals);
 	list_remove(&e->link);
 	free(e);
+}
+
+static void vitals_path(const struct executor *e, char *out, size_t size)
+{
+	snprintf(out, size, "%s/%" PRIu64 ".vitals", e->owner->paths->exec, e->ticket);
 }
 
 /* Tells the one who waits, once. */
@@ -86,6 +95,9 @@ static void answer(struct executor *e, int error, const char *text, uint16_t por
 static void forget(struct executor *e)
 {
 	struct executors *x = e->owner;
+	char path[NODE_PATH_MAX + 64];
+	vitals_path(e, path, sizeof path);
+	unlink(path);
 	if (e->record[0])
 		unlink(e->record);
 	if (e->socket[0])
@@ -163,7 +175,7 @@ static struct executor *executor_new(struct executors *x)
 		return NULL;
 	e->owner = x;
 	e->ticket = x->next_ticket++;
-	e->process.fd = e->ready_fd = -1;
+	e->process.fd = e->ready_fd = e->vitals.fd = -1;
 	list_append(&x->list, &e->link);
 	return e;
 }
@@ -219,6 +231,8 @@ static int adopt(struct executors *x, const char *name)
 		r = process_adopt(pid, start, &process);
 	if (r < 0) {
 		unlink(path);
+		snprintf(path, sizeof path, "%s/%" PRIu64 ".vitals", x->paths->exec, ticket);
+		unlink(path);
 		return r;
 	}
 	struct executor *e = executor_new(x);
@@ -235,6 +249,11 @@ static int adopt(struct executors *x, const char *name)
 	snprintf(e->record, sizeof e->record, "%s/%" PRIu64 ".pid", x->paths->exec, ticket);
 	if (socket[0] && !strchr(socket, '/'))
 		snprintf(e->socket, sizeof e->socket, "%s/%.60s", x->paths->exec, socket);
+	vitals_path(e, path, sizeof path);
+	vitals_reader_init(&e->vitals, open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+	/* What it had counted before was another node's to see. */
+	(void)vitals_reader_look(&e->vitals, &e->recent);
+	e->recent = (struct vitals_latency){ 0 };
 	r = watch(e);
 	if (r < 0)
 		executor_free(e);
@@ -288,23 +307,51 @@ void executors_destroy(struct executors *x)
 	free(x);
 }
 
+/* Without it nothing is known of the GPU's pace; no reason not to start. The name outlives this node, for the next. */
+static int open_vitals(struct executor *e)
+{
+	char path[NODE_PATH_MAX + 64];
+	vitals_path(e, path, sizeof path);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		log_debug("cannot make %s: %s", path, strerror(errno));
+	return fd;
+}
+
 static int spawn(struct executor *e, const char *drivers, int secret_fd, int ready_fd)
 {
 	const struct node_paths *p = e->owner->paths;
 	char path[NODE_PATH_MAX + 32], cache[NODE_PATH_MAX + 32];
 	snprintf(path, sizeof path, "%s/tbmesh-exec", p->bin);
 	snprintf(cache, sizeof cache, "%s/cache", p->var);
-	/* What is NULL behind these ends the list. */
-	const char *option = drivers ? "--drivers" : NULL;
-	const char *local[] = { path, "--gpu", e->gpu, "--socket", e->socket, "--ready-fd", "3", "--cache", cache, option,
-		drivers, NULL };
-	const char *remote[] = { path, "--gpu", e->gpu, "--listen", "--ready-fd", "3", "--secret-fd", "4", "--cache", cache,
-		option, drivers, NULL };
-	const int fds[] = { ready_fd, secret_fd };
+	int fds[3] = { ready_fd, secret_fd };
+	bool local = secret_fd < 0;
+	size_t fd_count = local ? 1 : 2, count;
+	char vitals[8];
+	const char *argv[20] = { path, "--gpu", e->gpu, "--ready-fd", "3", "--cache", cache };
+	count = 7;
+	if (local) {
+		argv[count++] = "--socket";
+		argv[count++] = e->socket;
+	} else {
+		argv[count++] = "--listen";
+		argv[count++] = "--secret-fd";
+		argv[count++] = "4";
+	}
+	if (e->vitals.fd >= 0) {
+		snprintf(vitals, sizeof vitals, "%zu", 3 + fd_count);
+		fds[fd_count++] = e->vitals.fd;
+		argv[count++] = "--vitals-fd";
+		argv[count++] = vitals;
+	}
+	if (drivers) {
+		argv[count++] = "--drivers";
+		argv[count++] = drivers;
+	}
 	struct process_options o = { .path = path,
-		.argv = secret_fd >= 0 ? remote : local,
+		.argv = argv,
 		.fds = fds,
-		.fd_count = secret_fd >= 0 ? 2 : 1,
+		.fd_count = fd_count,
 		.output = -1,
 		.errors = e->owner->log_fd,
 		.new_session = true };
@@ -358,6 +405,7 @@ int executors_start(struct executors *x, const struct executor_request *request,
 		goto fail;
 	e->ready_fd = fds[0];
 	ready_fd = fds[1];
+	vitals_reader_init(&e->vitals, open_vitals(e));
 	r = fcntl(e->ready_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : spawn(e, request->drivers, secret_fd, ready_fd);
 	if (r < 0)
 		goto fail;
@@ -424,6 +472,7 @@ void executors_tick(struct executors *x)
 {
 	uint64_t now_ns = time_monotonic_ns();
 	list_for_each(e, &x->list, struct executor, link) {
+		(void)vitals_reader_look(&e->vitals, &e->recent);
 		if (!process_stopped(e->process.pid)) {
 			e->stopped_ns = 0;
 		} else if (!e->stopped_ns) {
@@ -442,6 +491,33 @@ uint32_t executors_load(const struct executors *x, const char *gpu)
 	list_for_each(e, &x->list, struct executor, link)
 		load += strcmp(e->gpu, gpu) == 0;
 	return load;
+}
+
+void executors_pace(struct executors *x, const char *gpu, struct executors_pace *sum)
+{
+	list_for_each(e, &x->list, struct executor, link) {
+		if (strcmp(e->gpu, gpu) != 0)
+			continue;
+		sum->recent.completed += e->recent.completed;
+		for (unsigned i = 0; i < VITALS_BUCKETS; i++)
+			sum->recent.latency[i] += e->recent.latency[i];
+		e->recent = (struct vitals_latency){ 0 };
+		sum->waiting += vitals_waiting(&e->vitals);
+		sum->programs = sum->programs * 0x100000001b3ull + e->ticket;
+	}
+}
+
+bool executors_memory(const struct executors *x, const char *gpu, uint64_t *ret_free_bytes, uint64_t *ret_at_ns)
+{
+	uint64_t at_ns = 0;
+	list_for_each(e, &x->list, struct executor, link) {
+		const struct vitals_page *v = &e->vitals.last;
+		if (strcmp(e->gpu, gpu) != 0 || v->memory_free_bytes == 0 || v->memory_at_ns <= at_ns)
+			continue;
+		at_ns = *ret_at_ns = v->memory_at_ns;
+		*ret_free_bytes = v->memory_free_bytes;
+	}
+	return at_ns > 0;
 }
 
 bool executors_of_peer(const struct executors *x, const char *gpu, const char *peer)

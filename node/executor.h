@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "node/paths.h"
+#include "node/vitals.h"
 
 #define EXECUTOR_SECRET_BYTES 32
 #define EXECUTOR_READY_MS 20000 /* a cold driver start */
@@ -50,5 +51,15 @@ uint32_t executors_load(const struct executors *x, const char *gpu);
 /* Is there an executor on that GPU for a session of this peer? */
 bool executors_of_peer(const struct executors *x, const char *gpu, const char *peer);
 size_t executors_count(const struct executors *x);
+
+struct executors_pace {
+	struct vitals_latency recent; /* submissions that came back since the last call */
+	uint64_t waiting;             /* on the GPU now */
+	uint64_t programs;            /* another number when other executors run */
+};
+/* Adds what the executors on that GPU tell of its pace. */
+void executors_pace(struct executors *x, const char *gpu, struct executors_pace *sum);
+/* The newest word of executors about the GPU's free memory, as long as they run. */
+bool executors_memory(const struct executors *x, const char *gpu, uint64_t *ret_free_bytes, uint64_t *ret_at_ns);
 
 #endif

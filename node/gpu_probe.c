@@ -52,15 +52,18 @@ static void take_bad(struct gpu_probe *p, const unsigned char *bytes, size_t siz
 	message_text_clean(bad->why, sizeof bad->why - 1);
 }
 
-/* Sorts what the probe said. descriptions: each behind its uint32_t size. 0, -EBADMSG, -ENOMEM. */
+/* Sorts what the probe said. descriptions: each behind its struct gpu_probe_device. 0, -EBADMSG, -ENOMEM. */
 static int take_items(struct gpu_probe *p, const struct buf *data, struct buf *descriptions)
 {
 	p->bad_count = 0;
 	p->slow = false;
 	free(p->drivers);
 	p->drivers = NULL;
+	size_t last = SIZE_MAX; /* device */
 	for (size_t at = 0; at < data->size;) {
 		struct probe_item item;
+		struct gpu_probe_device device = { 0 };
+		struct probe_memory memory;
 		if (data->size - at < sizeof item)
 			return -EBADMSG;
 		memcpy(&item, data->data + at, sizeof item);
@@ -71,8 +74,17 @@ static int take_items(struct gpu_probe *p, const struct buf *data, struct buf *d
 		at += item.size;
 		switch ((enum probe_item_kind)item.kind) {
 		case PROBE_DESCRIPTION:
-			buf_append(descriptions, &item.size, sizeof item.size);
+			last = descriptions->size;
+			device.size = item.size;
+			buf_append(descriptions, &device, sizeof device);
 			buf_append(descriptions, bytes, item.size);
+			continue;
+		case PROBE_MEMORY:
+			if (last == SIZE_MAX || item.size != sizeof memory || descriptions->failed)
+				return -EBADMSG;
+			memcpy(&memory, bytes, sizeof memory);
+			memcpy(descriptions->data + last + offsetof(struct gpu_probe_device, memory_free_bytes),
+				&memory.free_bytes, sizeof memory.free_bytes);
 			continue;
 		case PROBE_BAD_DRIVER:
 			take_bad(p, bytes, item.size);

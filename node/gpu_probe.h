@@ -13,7 +13,12 @@ struct gpu_probe_bad { /* a Vulkan driver that hangs or crashes when it is asked
 };
 #define GPU_PROBE_BAD_MAX 16
 
-/* error 0: data holds, for each device, a uint32_t size and a description (gpu/description.h), not checked. Else
+struct gpu_probe_device {
+	uint32_t size, reserved;    /* of the description behind this */
+	uint64_t memory_free_bytes; /* 0: its driver does not tell */
+};
+
+/* error 0: data holds, for each device, a struct gpu_probe_device and a description (gpu/description.h), not checked. Else
  * negative errno and text says why. */
 typedef void gpu_probe_done_fn(void *ctx, int error, const char *text, const unsigned char *data, size_t size);
 

@@ -10,11 +10,14 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "node/arena.h"
 #include "node/doctor.h"
 #include "node/health/health.h"
+#include "node/health/history.h"
 #include "node/health/kernel_log.h"
 #include "node/node.h"
 #include "node/workload.h"
+#include "proto/messages.h"
 
 #define LOOK_TICKS 2 /* one look in so many */
 #define KERNEL_LOG "/dev/kmsg"
@@ -25,7 +28,10 @@ struct watched {
 	struct list link;
 	char path[DEVICE_PATH_MAX], pci_address[16];
 	struct health health;
+	struct health_history history;
 	bool known; /* something was ever seen of it */
+	uint64_t latency_p99_us;
+	uint32_t waiting; /* submissions */
 };
 
 struct health_watch {
@@ -88,6 +94,12 @@ static void judge(struct health_watch *w, struct watched *one, const char *recov
 	h.trend = v.trend;
 	for (; h.reason_count < v.reason_count && h.reason_count < INVENTORY_REASONS_MAX; h.reason_count++)
 		snprintf(h.reasons[h.reason_count], sizeof h.reasons[0], "%s", v.reasons[h.reason_count]);
+	h.latency_us = health_latency_us(&one->health);
+	h.usual_latency_us = health_usual_latency_us(&one->health);
+	h.latency_p99_us = one->latency_p99_us;
+	h.waiting = one->waiting;
+	if (one->known)
+		history_add(&one->history, time_monotonic_ns(), &v);
 	inventory_set_health(w->node->inventory, one->pci_address, &h);
 	if (v.level == v.before && !recovery)
 		return;
@@ -152,6 +164,24 @@ static uint64_t link_mbps(const char *text)
 									: 0;
 }
 
+/* All drivers of the card together. */
+static void see_pace(struct node *n, struct watched *one, struct health_sample *s)
+{
+	struct executors_pace pace = { .programs = 0 };
+	const struct inventory_gpu *g;
+	for (size_t i = 0; (g = inventory_at(n->inventory, i)) != NULL; i++)
+		if (!g->peer[0] && strcmp(g->pci_address, one->pci_address) == 0)
+			executors_pace(n->executors, g->id, &pace);
+	s->completed = pace.recent.completed;
+	s->latency_us = vitals_latency_us(&pace.recent, 0.5);
+	s->programs = pace.programs;
+	one->waiting = (uint32_t)(pace.waiting < UINT32_MAX ? pace.waiting : UINT32_MAX);
+	if (s->completed > 0)
+		one->latency_p99_us = vitals_latency_us(&pace.recent, 0.99);
+	else if (pace.programs == 0)
+		one->latency_p99_us = 0;
+}
+
 static void look(struct health_watch *w, const struct device_gpu *g)
 {
 	struct node *n = w->node;
@@ -164,7 +194,8 @@ static void look(struct health_watch *w, const struct device_gpu *g)
 	s.critical_mc = s.temperature_mc == HEALTH_UNKNOWN ? HEALTH_UNKNOWN : read_sensor(n, g, "temp1_crit", &no_matter);
 	see_errors(n, g, &s);
 	s.waiting_ms = workloads_waiting_ms(n->workloads, n->inventory, g->pci_address);
-	one->known |= s.temperature_mc != HEALTH_UNKNOWN || s.has_errors || s.link_mbps > 0;
+	see_pace(n, one, &s);
+	one->known |= s.completed > 0 || s.temperature_mc != HEALTH_UNKNOWN || s.has_errors || s.link_mbps > 0;
 	health_see(&one->health, time_monotonic_ns(), &s);
 	judge(w, one, NULL);
 }
@@ -283,6 +314,35 @@ void health_watch_destroy(struct health_watch *w)
 	list_for_each_safe(one, &w->list, struct watched, link)
 		forget(one);
 	free(w);
+}
+
+/* ---- what is shown ---- */
+
+void health_watch_fill(const struct health_watch *w, const char *pci_address, Tbmesh__GpuHealth *out, struct arena *a)
+{
+	const struct watched *found = NULL;
+	list_for_each(one, &w->list, struct watched, link)
+		if (pci_address[0] && strcmp(one->pci_address, pci_address) == 0)
+			found = one;
+	if (!found)
+		return;
+	const struct health_history *h = &found->history;
+	Tbmesh__HealthChange *changes = arena_alloc(a, (h->change_count + 1) * sizeof *changes);
+	out->changes = arena_alloc(a, (h->change_count + 1) * sizeof *out->changes);
+	out->history = arena_alloc(a, (h->step_count + 1) * sizeof *out->history);
+	if (!changes || !out->changes || !out->history)
+		return;
+	for (unsigned i = 0; i < h->change_count; i++) {
+		tbmesh__health_change__init(&changes[i]);
+		changes[i].realtime_us = time_realtime_us() - (time_monotonic_ns() - h->changes[i].at_ns) / 1000;
+		changes[i].score = h->changes[i].score;
+		changes[i].level = arena_text(a, health_level_name(h->changes[i].level));
+		changes[i].reason = arena_text(a, h->changes[i].reason);
+		out->changes[out->n_changes++] = &changes[i];
+	}
+	for (unsigned i = 0; i < h->step_count; i++)
+		out->history[out->n_history++] = h->steps[i];
+	out->history_step_s = (uint32_t)(HISTORY_STEP_NS / 1000000000u);
 }
 
 /* ---- doctor ---- */

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/util.h"
 #include "gpu/summary.h"
+#include "node/gpu_probe.h"
 #include "proto/messages.h"
 
 struct entry {
@@ -31,6 +32,10 @@ const char *inventory_state_name(enum inventory_state s)
 {
 	return state_names[s];
 }
+
+static const char *const source_names[] = {
+	[MEMORY_UNKNOWN] = "", [MEMORY_SYSFS] = "sysfs", [MEMORY_BUDGET] = "budget", [MEMORY_PROBE] = "probe"
+};
 
 static uint64_t hash_bytes(const unsigned char *data, size_t size) /* FNV-1a; never 0, which is "none" */
 {
@@ -172,10 +177,29 @@ static const char *vendor_name(uint32_t id)
 	return "";
 }
 
+static void take_memory(
+	struct inventory_gpu *g, uint64_t free_bytes, enum inventory_memory_source source, uint64_t at_ns)
+{
+	if (free_bytes == 0)
+		return;
+	g->memory_free_bytes = free_bytes;
+	g->memory_source = source;
+	g->memory_at_ns = at_ns;
+}
+
+/* What is gone has no memory. */
+static void mark_gone(struct inventory_gpu *g)
+{
+	g->state = GPU_GONE;
+	g->probing = false;
+	g->memory_free_bytes = g->memory_at_ns = 0;
+	g->memory_source = MEMORY_UNKNOWN;
+}
+
 static void take_vitals(struct inventory_gpu *g, const struct device_gpu *d)
 {
 	g->device_power = d->power;
-	g->memory_free_bytes = d->memory_free_bytes;
+	take_memory(g, d->memory_free_bytes, MEMORY_SYSFS, time_monotonic_ns());
 }
 
 static void join_device(struct inventory_gpu *g, const struct device_gpu *d)
@@ -242,8 +266,10 @@ static void ask_whether_ejected(const struct inventory *i, struct inventory_gpu 
 		g->ejected = i->callbacks->ejected(i->ctx, g);
 }
 
-static int take_description(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices)
+static int take_description(struct inventory *i, const unsigned char *data, const struct gpu_probe_device *told,
+	const struct device_model *devices)
 {
+	size_t size = told->size;
 	struct description d;
 	struct gpu_summary summary;
 	int r = description_parse(&d, data, size);
@@ -275,38 +301,72 @@ static int take_description(struct inventory *i, const unsigned char *data, size
 	/* A driver may still list what has been pulled out. A PCI function that sysfs never had is the driver's word
 	 * alone. */
 	bool left = device ? device->gone : was_pulled;
-	g->state = left ? GPU_GONE : GPU_ACTIVE;
+	g->state = GPU_ACTIVE;
+	g->probing = false;
+	if (left)
+		mark_gone(g);
+	else if (!device || device->memory_free_bytes == 0)
+		take_memory(g, told->memory_free_bytes, MEMORY_PROBE, time_monotonic_ns());
 	if (is_new)
 		ask_whether_ejected(i, g);
 	return 0;
+}
+
+/* Lists what sysfs alone knows of. */
+static void list_device(struct inventory *i, const struct device_gpu *d, bool probing)
+{
+	char id[32];
+	snprintf(id, sizeof id, "pci-%s", d->pci_address);
+	struct entry *e = find(i, "", id);
+	bool is_new = !e;
+	if (!e && !(e = entry_new(i, "", i->host, id)))
+		return;
+	e->seen = true;
+	e->gpu.state = GPU_WITHOUT_DRIVER;
+	e->gpu.probing = probing;
+	e->gpu.vendor_id = d->vendor_id;
+	e->gpu.device_id = d->device_id;
+	if (!e->gpu.described)
+		snprintf(e->gpu.type, sizeof e->gpu.type, "other");
+	if (!e->gpu.name[0])
+		snprintf(e->gpu.name, sizeof e->gpu.name, "PCI %04x:%04x", d->vendor_id, d->device_id);
+	join_device(&e->gpu, d);
+	if (is_new)
+		ask_whether_ejected(i, &e->gpu);
+}
+
+void inventory_device_found(struct inventory *i, const struct device_gpu *d)
+{
+	bool any = false;
+	list_for_each(e, &i->gpus, struct entry, link)
+		any |= e->gpu.state != GPU_GONE && same_device(&e->gpu, d);
+	if (any)
+		return;
+	list_device(i, d, true);
+	changed(i);
+}
+
+void inventory_probe_failed(struct inventory *i)
+{
+	list_for_each(e, &i->gpus, struct entry, link)
+		if (!e->gpu.peer[0])
+			e->gpu.probing = false;
+	changed(i);
 }
 
 static void list_without_driver(struct inventory *i, const struct device_model *devices)
 {
 	const struct device_gpu *d;
 	for (size_t n = 0; devices && (d = device_model_gpu(devices, n)) != NULL; n++) {
-		struct entry *match = NULL;
+		bool match = false;
 		list_for_each(e, &i->gpus, struct entry, link)
-			if (e->seen && same_device(&e->gpu, d))
-				match = e;
-		if (match || d->gone)
-			continue;
-		char id[32];
-		snprintf(id, sizeof id, "pci-%s", d->pci_address);
-		struct entry *e = find(i, "", id);
-		bool is_new = !e;
-		if (!e && !(e = entry_new(i, "", i->host, id)))
-			return;
-		e->seen = true;
-		e->gpu.state = GPU_WITHOUT_DRIVER;
-		e->gpu.vendor_id = d->vendor_id;
-		e->gpu.device_id = d->device_id;
-		snprintf(e->gpu.type, sizeof e->gpu.type, "other");
-		if (!e->gpu.name[0])
-			snprintf(e->gpu.name, sizeof e->gpu.name, "PCI %04x:%04x", d->vendor_id, d->device_id);
-		join_device(&e->gpu, d);
-		if (is_new)
-			ask_whether_ejected(i, &e->gpu);
+			match |= e->seen && same_device(&e->gpu, d);
+		if (!match && !d->gone)
+			list_device(i, d, false);
+		/* It was listed under its address until a driver knew it by another name. */
+		list_for_each_safe(e, &i->gpus, struct entry, link)
+			if (match && !e->seen && !e->gpu.described && same_device(&e->gpu, d))
+				entry_free(e);
 	}
 }
 
@@ -316,26 +376,26 @@ size_t inventory_probed(struct inventory *i, const unsigned char *data, size_t s
 	list_for_each(e, &i->gpus, struct entry, link)
 		e->seen = false;
 	while (size > 0) {
-		uint32_t length;
-		if (size < sizeof length) {
+		struct gpu_probe_device told;
+		if (size < sizeof told) {
 			useless++;
 			break;
 		}
-		memcpy(&length, data, sizeof length);
-		data += sizeof length;
-		size -= sizeof length;
-		if (length > size || length > DESCRIPTION_MAX_BYTES) {
+		memcpy(&told, data, sizeof told);
+		data += sizeof told;
+		size -= sizeof told;
+		if (told.size > size || told.size > DESCRIPTION_MAX_BYTES) {
 			useless++;
 			break;
 		}
-		useless += take_description(i, data, length, devices) < 0;
-		data += length;
-		size -= length;
+		useless += take_description(i, data, &told, devices) < 0;
+		data += told.size;
+		size -= told.size;
 	}
 	list_without_driver(i, devices);
 	list_for_each(e, &i->gpus, struct entry, link)
 		if (!e->gpu.peer[0] && !e->seen)
-			e->gpu.state = GPU_GONE;
+			mark_gone(&e->gpu);
 	changed(i);
 	return useless;
 }
@@ -360,7 +420,7 @@ void inventory_device_gone(
 	bool any = false;
 	list_for_each(e, &i->gpus, struct entry, link)
 		if (e->gpu.state != GPU_GONE && same_device(&e->gpu, d)) {
-			e->gpu.state = GPU_GONE;
+			mark_gone(&e->gpu);
 			gone(ctx, &e->gpu);
 			any = true;
 		}
@@ -373,6 +433,14 @@ void inventory_device_vitals(struct inventory *i, const struct device_gpu *d)
 	list_for_each(e, &i->gpus, struct entry, link)
 		if (same_device(&e->gpu, d))
 			take_vitals(&e->gpu, d);
+}
+
+void inventory_budget(struct inventory *i, const char *id, uint64_t free_bytes, uint64_t at_ns)
+{
+	struct entry *e = find(i, "", id);
+	/* Where sysfs tells, it tells of all programs, now. */
+	if (e && e->gpu.state == GPU_ACTIVE && e->gpu.memory_source != MEMORY_SYSFS && at_ns > e->gpu.memory_at_ns)
+		take_memory(&e->gpu, free_bytes, MEMORY_BUDGET, at_ns);
 }
 
 void inventory_set_health(struct inventory *i, const char *pci_address, const struct inventory_health *h)
@@ -444,6 +512,21 @@ static void take_peer_health(struct inventory_health *h, const Tbmesh__GpuHealth
 	h->trend = m->trend;
 	for (size_t n = 0; n < m->n_reasons && h->reason_count < INVENTORY_REASONS_MAX; n++)
 		copy(h->reasons[h->reason_count++], sizeof h->reasons[0], m->reasons[n]);
+	h->latency_us = m->latency_us;
+	h->latency_p99_us = m->latency_p99_us;
+	h->usual_latency_us = m->usual_latency_us;
+	h->waiting = m->waiting;
+}
+
+static void take_peer_memory(struct inventory_gpu *g, const Tbmesh__Gpu *m)
+{
+	uint64_t now_ns = time_monotonic_ns(), age_ns = m->memory_age_ms * 1000000;
+	g->memory_free_bytes = m->memory_free_bytes;
+	g->memory_source = MEMORY_UNKNOWN;
+	g->memory_at_ns = m->memory_age_ms < now_ns / 1000000 ? now_ns - age_ns : 1;
+	for (size_t n = 0; n < ARRAY_SIZE(source_names); n++)
+		if (strcmp(m->memory_source, source_names[n]) == 0)
+			g->memory_source = (enum inventory_memory_source)n;
 }
 
 static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
@@ -465,7 +548,7 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 	copy(g->tb_version, sizeof g->tb_version, m->tb_version);
 	copy(g->tb_link, sizeof g->tb_link, m->tb_link);
 	copy(g->vendor, sizeof g->vendor, m->vendor);
-	g->memory_free_bytes = m->memory_free_bytes;
+	take_peer_memory(g, m);
 	copy(g->kernel_driver, sizeof g->kernel_driver, m->kernel_driver);
 	copy(g->enclosure_vendor, sizeof g->enclosure_vendor, m->enclosure_vendor);
 	copy(g->enclosure_name, sizeof g->enclosure_name, m->enclosure_name);
@@ -492,6 +575,7 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 		if (strcmp(m->state, state_names[n]) == 0)
 			g->state = (enum inventory_state)n;
 	g->load = m->load;
+	g->probing = m->probing;
 	g->ejected = m->ejected;
 	if (g->hash != m->description_hash && g->described) {
 		description_finish(&g->description);
@@ -504,6 +588,18 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 static bool id_acceptable(const char *id)
 {
 	return id[0] && strlen(id) < sizeof((struct inventory_gpu *)0)->id && !strchr(id, '/');
+}
+
+/* What moves all the time is no news to anybody. */
+static void forget_pace(struct inventory_gpu *before, const struct inventory_gpu *now)
+{
+	before->memory_free_bytes = now->memory_free_bytes;
+	before->memory_source = now->memory_source;
+	before->memory_at_ns = now->memory_at_ns;
+	before->health.latency_us = now->health.latency_us;
+	before->health.latency_p99_us = now->health.latency_p99_us;
+	before->health.usual_latency_us = now->health.usual_latency_us;
+	before->health.waiting = now->health.waiting;
 }
 
 void inventory_peer_state(struct inventory *i, const char *peer, const char *host, const Tbmesh__NodeState *s)
@@ -521,6 +617,7 @@ void inventory_peer_state(struct inventory *i, const char *peer, const char *hos
 		struct inventory_gpu before = e->gpu;
 		take_peer_gpu(&e->gpu, m);
 		e->seen = true;
+		forget_pace(&before, &e->gpu);
 		differs |= memcmp(&before, &e->gpu, sizeof before) != 0;
 		if (!e->gpu.described && e->gpu.hash != 0)
 			i->callbacks->wanted(i->ctx, peer, e->gpu.id);
@@ -602,6 +699,10 @@ static void fill_health(const struct inventory_gpu *g, Tbmesh__Gpu *out, struct 
 	tbmesh__gpu_health__init(out->health);
 	out->health->score = g->health.score;
 	out->health->trend = g->health.trend;
+	out->health->latency_us = g->health.latency_us;
+	out->health->latency_p99_us = g->health.latency_p99_us;
+	out->health->usual_latency_us = g->health.usual_latency_us;
+	out->health->waiting = g->health.waiting;
 	out->health->reasons = arena_alloc(a, INVENTORY_REASONS_MAX * sizeof *out->health->reasons);
 	for (unsigned n = 0; n < g->health.reason_count && out->health->reasons; n++)
 		out->health->reasons[out->health->n_reasons++] = arena_text(a, g->health.reasons[n]);
@@ -629,6 +730,9 @@ void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *o
 	out->tb_link = arena_text(a, g->tb_link);
 	out->vendor = arena_text(a, g->vendor);
 	out->memory_free_bytes = g->memory_free_bytes;
+	out->memory_source = arena_text(a, g->memory_free_bytes ? source_names[g->memory_source] : "");
+	out->memory_age_ms = g->memory_free_bytes ? (time_monotonic_ns() - g->memory_at_ns) / 1000000 : 0;
+	out->probing = g->probing;
 	out->kernel_driver = arena_text(a, g->kernel_driver);
 	out->enclosure_vendor = arena_text(a, g->enclosure_vendor);
 	out->enclosure_name = arena_text(a, g->enclosure_name);

@@ -19,6 +19,9 @@ struct Tbmesh__NodeState;
 
 enum inventory_state { GPU_ACTIVE, GPU_GONE, GPU_WITHOUT_DRIVER };
 
+/* Who said how much of its memory is free: sysfs, an executor that runs on it, the probe. */
+enum inventory_memory_source { MEMORY_UNKNOWN, MEMORY_SYSFS, MEMORY_BUDGET, MEMORY_PROBE };
+
 #define INVENTORY_REASONS_MAX 8
 
 struct inventory_health {
@@ -27,6 +30,9 @@ struct inventory_health {
 	int32_t trend;  /* points a minute */
 	char reasons[INVENTORY_REASONS_MAX][96];
 	unsigned reason_count;
+	/* How long it is at a submission, in the middle, at the slowest of a hundred, and usually; 0 not known. */
+	uint64_t latency_us, latency_p99_us, usual_latency_us;
+	uint32_t waiting; /* submissions on it */
 };
 
 struct inventory_gpu {
@@ -41,6 +47,9 @@ struct inventory_gpu {
 	uint64_t memory_bytes;
 	char pci_address[16];
 	uint64_t memory_free_bytes; /* 0 unknown */
+	enum inventory_memory_source memory_source;
+	uint64_t memory_at_ns; /* CLOCK_MONOTONIC of this host */
+	bool probing; /* without a driver so far: Vulkan drivers are being asked */
 	char vendor[DEVICE_WORD_MAX], kernel_driver[DEVICE_WORD_MAX];
 	bool is_egpu;
 	char egpu_reason[DEVICE_TEXT_MAX], enclosure[DEVICE_TEXT_MAX], enclosure_uuid[64], tb_version[8], tb_link[64];
@@ -83,6 +92,9 @@ bool inventory_incomplete(const struct inventory *i); /* a description is still 
 /* What the probe said (gpu_probe.h). Returns how many descriptions were of no use. devices: what sysfs knows, may be
  * NULL. */
 size_t inventory_probed(struct inventory *i, const unsigned char *data, size_t size, const struct device_model *devices);
+/* A device that sysfs tells of is listed at once; what its Vulkan driver says, if it has one, joins it later. */
+void inventory_device_found(struct inventory *i, const struct device_gpu *g);
+void inventory_probe_failed(struct inventory *i); /* nobody will tell more of those */
 /* True when the device has a DRM node that its GPU here has not: a driver came, a probe may tell more. */
 bool inventory_device_changed(struct inventory *i, const struct device_gpu *g);
 /* Marks what is on that PCI function as gone; each id is told to `gone`. */
@@ -90,6 +102,8 @@ void inventory_device_gone(struct inventory *i, const struct device_gpu *g,
 	void (*gone)(void *ctx, const struct inventory_gpu *gpu), void *ctx);
 /* Power state and memory alone: tells nobody. */
 void inventory_device_vitals(struct inventory *i, const struct device_gpu *g);
+/* What an executor says of the GPU's free memory; at_ns: when. */
+void inventory_budget(struct inventory *i, const char *id, uint64_t free_bytes, uint64_t at_ns);
 /* Of a GPU of this host, or of all that lie on one PCI function; shown from now on. */
 void inventory_set_health(struct inventory *i, const char *pci_address, const struct inventory_health *h);
 /* Of this host: takes a GPU out of placement, or puts it back; all drivers of one card go together. -ENOENT: no such GPU. */

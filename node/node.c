@@ -106,6 +106,7 @@ static void gpu_connected(void *ctx, const struct device_gpu *g)
 	if (!ejected_arrived(n->ejected, g->pci_address, g->incarnation))
 		inventory_device_arrived(n->inventory, g);
 	health_watch_arrived(n->health, g);
+	inventory_device_found(n->inventory, g);
 	gpu_key(n, g, key);
 	node_event_init(&e, "Connected", key);
 	describe_enclosure(&e, g);
@@ -219,7 +220,7 @@ static void probed(void *ctx, int error, const char *text, const unsigned char *
 	if (error < 0) {
 		snprintf(n->probe_error, sizeof n->probe_error, "GPUs cannot be listed: %s", text);
 		log_warn("%s", n->probe_error);
-		placement_inventory_changed(n->placement);
+		inventory_probe_failed(n->inventory);
 		return;
 	}
 	size_t useless = inventory_probed(n->inventory, data, size, n->devices.model);
@@ -351,6 +352,15 @@ static void look_at_devices(struct node *n)
 		inventory_device_vitals(n->inventory, g);
 }
 
+static void look_at_memory(struct node *n)
+{
+	const struct inventory_gpu *g;
+	uint64_t free_bytes, at_ns;
+	for (size_t i = 0; (g = inventory_at(n->inventory, i)) != NULL; i++)
+		if (!g->peer[0] && executors_memory(n->executors, g->id, &free_bytes, &at_ns))
+			inventory_budget(n->inventory, g->id, free_bytes, at_ns);
+}
+
 static void tick(void *ctx)
 {
 	struct node *n = ctx;
@@ -359,6 +369,7 @@ static void tick(void *ctx)
 	workloads_tick(n->workloads);
 	eject_look(n->ejects);
 	executors_tick(n->executors);
+	look_at_memory(n);
 	placement_inventory_changed(n->placement); /* time alone may decide what waits */
 	if (time_monotonic_ns() - n->cleaned_ns >= CLEAN_PERIOD_NS) {
 		session_files_clean(n->paths.sessions);

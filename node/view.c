@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "node/arena.h"
+#include "node/health_watch.h"
 #include "node/node.h"
 #include "node/peer.h"
 #include "node/workload.h"
@@ -261,6 +262,8 @@ static Tbmesh__Gpu **gpus_of(struct node *n, const char *peer, size_t *ret_count
 		if (strcmp(g->peer, peer) != 0)
 			continue;
 		inventory_fill(g, peer[0] ? g->load : executors_load(n->executors, g->id), &out[*ret_count], a);
+		if (!peer[0] && out[*ret_count].health)
+			health_watch_fill(n->health, g->pci_address, out[*ret_count].health, a);
 		list[*ret_count] = &out[*ret_count];
 		(*ret_count)++;
 	}

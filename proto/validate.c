@@ -74,6 +74,8 @@ static const struct {
 	{ "ProbeReply", "port", 0, 65535 },
 	{ "NodeState", "cpu_load_percent", 0, 100 },
 	{ "GpuHealth", "score", 0, 100 },
+	{ "GpuHealth", "history", 0, 255 },
+	{ "HealthChange", "score", 0, 100 },
 };
 
 /* Strings that stand for enums; "" is unknown. */
@@ -84,6 +86,8 @@ static const struct {
 	{ "Gpu", "type", { "discrete", "integrated", "virtual", "cpu", "other" } },
 	{ "Gpu", "state", { "active", "gone", "no driver" } },
 	{ "DoctorCheck", "result", { "ok", "warn", "fail" } },
+	{ "Gpu", "memory_source", { "sysfs", "budget", "probe" } },
+	{ "HealthChange", "level", { "good", "worn", "bad" } },
 	{ "Gpu", "power_state", { "active", "idle", "suspended", "disconnected" } },
 	{ "ThunderboltNode", "kind", { "domain", "host", "router", "retimer", "xdomain" } },
 	{ "ThunderboltNode", "iommu_protection", { "yes", "no" } },

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "base/util.h"
 #include "migrate/exec/blocks.h"
 #include "migrate/exec/commit.h"
 #include "migrate/exec/jobs.h"
@@ -69,6 +70,7 @@ static void *run(void *ctx)
 		struct job *job = jobs_next_pending(j);
 
 		wait_fence(j, job);
+		job->done_ns = time_monotonic_ns();
 		if (job->has_nonce)
 			nonce = job->words->nonce;
 		if (job->window)

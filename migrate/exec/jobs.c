@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/util.h"
 #include "migrate/exec/commit.h"
 #include "migrate/exec/link.h"
+#include "migrate/exec/vitals.h"
 
 static void check(struct jobs *j, VkResult result, const char *what)
 {
@@ -176,9 +178,11 @@ void jobs_submit(struct jobs *j, struct job *job, const VkCommandBuffer *buffers
 
 	check(j, d->vk.vkResetFences(d->handle, 1, &job->fence), "vkResetFences");
 	check(j, d->vk.vkQueueSubmit(d->queue, 1, &info, job->fence), "vkQueueSubmit");
+	job->submitted_ns = time_monotonic_ns();
 	pthread_mutex_lock(&j->mutex);
 	if (list_empty(&j->pending))
 		j->working_seq = job->seq;
+	j->vitals.submitted += job->final;
 	list_append(&j->pending, &job->link);
 	pthread_cond_signal(&j->submitted);
 	pthread_mutex_unlock(&j->mutex);
@@ -230,9 +234,30 @@ struct job *jobs_next_pending(struct jobs *j)
 	return job;
 }
 
+void jobs_vitals(struct jobs *j, struct vitals_page *ret)
+{
+	pthread_mutex_lock(&j->mutex);
+	*ret = j->vitals;
+	pthread_mutex_unlock(&j->mutex);
+}
+
+/* A submission's jobs come one behind the other; what else the queue had to do in between is not its. */
+static void count(struct jobs *j, const struct job *job)
+{
+	if (job->seq && !j->began_ns)
+		j->began_ns = job->submitted_ns > j->free_ns ? job->submitted_ns : j->free_ns;
+	j->free_ns = job->done_ns;
+	if (!job->final)
+		return;
+	j->vitals.completed++;
+	j->vitals.latency[vitals_bucket(job->done_ns - j->began_ns)]++;
+	j->began_ns = 0;
+}
+
 void jobs_finish(struct jobs *j, struct job *job)
 {
 	pthread_mutex_lock(&j->mutex);
+	count(j, job);
 	list_remove(&job->link);
 	while (!list_empty(&job->chunks)) {
 		struct list *chunk = job->chunks.next;

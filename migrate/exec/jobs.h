@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "migrate/exec/device.h"
+#include "proto/vitals.h"
 
 struct link;
 struct window;
@@ -49,6 +50,8 @@ struct job {
 	uint64_t seq;          /* 0: uploads alone */
 	bool has_nonce;        /* words->nonce is written */
 	bool final;            /* the last job of this seq */
+	uint64_t submitted_ns; /* CLOCK_MONOTONIC */
+	uint64_t done_ns;      /* its fence was seen */
 	struct window *window; /* NULL: none */
 	struct list chunks;    /* staging that the uploads read */
 	/* main thread */
@@ -70,6 +73,9 @@ struct jobs {
 	struct list idle, pending, free_chunks, free_windows;
 	uint64_t done_ticket, done_seq;
 	uint64_t working_seq; /* for the heartbeat; 0 idle */
+	struct vitals_page vitals;
+	uint64_t free_ns;  /* since then the GPU was free for what came next */
+	uint64_t began_ns; /* of the submission whose jobs come in, 0 none */
 	/* main thread */
 	uint64_t last_ticket;
 	unsigned chunk_count;
@@ -94,6 +100,7 @@ void jobs_wait_seq(struct jobs *j, uint64_t seq);
 /* The workload goes on behind this seq: it and all before count as done. */
 void jobs_set_seq(struct jobs *j, uint64_t seq);
 uint64_t jobs_working_seq(struct jobs *j); /* any thread */
+void jobs_vitals(struct jobs *j, struct vitals_page *ret); /* any thread: counters of submissions */
 
 /* Completion thread: the oldest submitted job, waits for one; and its end, when everything about it was reported. */
 struct job *jobs_next_pending(struct jobs *j);

@@ -17,6 +17,7 @@
 #include "migrate/exec/drivers.h"
 #include "migrate/exec/executor.h"
 #include "migrate/exec/probe.h"
+#include "migrate/exec/vitals.h"
 #include "proto/ipc.h"
 #include "proto/seal.h"
 
@@ -26,13 +27,14 @@
 struct options {
 	const char *gpu, *socket, *cache, *drivers;
 	bool probe, listen, verbose;
-	int secret_fd, ready_fd;
+	int secret_fd, ready_fd, vitals_fd;
 	unsigned patience_s;
 };
 
 static const char usage[] = "usage: tbmesh-exec --probe [--patience S]\n"
 			    "       tbmesh-exec --gpu ID --socket PATH [--ready-fd N] [--cache DIR]\n"
 			    "       tbmesh-exec --gpu ID --listen --secret-fd S [--ready-fd N] [--cache DIR]\n"
+			    "       with --gpu: --vitals-fd N, a file for proto/vitals.h\n"
 			    "Drives a GPU for one session. Started by tbmeshd.\n";
 
 static bool parse_fd(const char *text, int *ret_fd)
@@ -55,6 +57,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		{ "listen", no_argument, NULL, 'l' },
 		{ "secret-fd", required_argument, NULL, 'S' },
 		{ "ready-fd", required_argument, NULL, 'r' },
+		{ "vitals-fd", required_argument, NULL, 'f' },
 		{ "cache", required_argument, NULL, 'c' },
 		{ "drivers", required_argument, NULL, 'd' },
 		{ "patience", required_argument, NULL, 'P' },
@@ -65,7 +68,7 @@ static bool parse_options(int argc, char **argv, struct options *o)
 	};
 	int option;
 
-	*o = (struct options){ .secret_fd = -1, .ready_fd = -1, .patience_s = PATIENCE_S };
+	*o = (struct options){ .secret_fd = -1, .ready_fd = -1, .vitals_fd = -1, .patience_s = PATIENCE_S };
 	while ((option = getopt_long(argc, argv, "hv", longs, NULL)) >= 0) {
 		switch (option) {
 		case 'p':
@@ -86,6 +89,10 @@ static bool parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'r':
 			if (!parse_fd(optarg, &o->ready_fd))
+				return false;
+			break;
+		case 'f':
+			if (!parse_fd(optarg, &o->vitals_fd))
 				return false;
 			break;
 		case 'c':
@@ -179,6 +186,8 @@ static _Noreturn void serve(struct executor *x, const struct options *o)
 	link_set_jobs(&x->link, &x->jobs);
 	if (completion_start(&x->jobs))
 		link_lost(&x->link, VK_ERROR_OUT_OF_HOST_MEMORY, "no thread can be made");
+	if (o->vitals_fd >= 0 && vitals_start(&x->jobs, o->vitals_fd))
+		log_warn("no thread can be made for what the node is told");
 	link_send(&x->link, &ready, x->device.properties.deviceName, strlen(x->device.properties.deviceName));
 	executor_seed(x);
 	for (;;) {

@@ -55,16 +55,21 @@ static int list_ids(const char *id, struct buf *out)
 	return out->failed ? -ENOMEM : 0;
 }
 
-/* Child: the description of one device. */
+/* Child: how much of its memory is free (0 not known), in 8 bytes, and the description of one device. */
 static int describe(const char *id, struct buf *out)
 {
 	struct gpu_instance instance;
+	struct probe_memory memory = { 0 };
 	const struct gpu *gpu;
 	int error = gpu_instance_init(&instance, "tbmesh-probe");
 
 	if (error)
 		return error;
 	gpu = gpu_find(&instance, id);
+	/* The GPU is awake for the rest as well. */
+	if (gpu && gpu_tells_memory(gpu->device))
+		memory.free_bytes = gpu_memory_free(gpu->device);
+	buf_append(out, &memory, sizeof(memory));
 	return gpu ? description_make(out, instance.instance, gpu->device, id) : -ENOENT;
 }
 
@@ -88,7 +93,7 @@ static int read_child(int fd, struct buf *out)
 			return -errno;
 		if (got > 0)
 			buf_append(out, piece, (size_t)got);
-		if (out->size > DESCRIPTION_MAX_BYTES)
+		if (out->size > DESCRIPTION_MAX_BYTES + sizeof(struct probe_memory))
 			return -EFBIG;
 	}
 }
@@ -137,6 +142,18 @@ static int say(int fd, enum probe_item_kind kind, const void *bytes, size_t size
 	int error = write_all(fd, &item, sizeof(item));
 
 	return error ? error : write_all(fd, bytes, size);
+}
+
+static int say_device(int fd, const struct buf *answer)
+{
+	struct probe_memory memory;
+	int error;
+
+	if (answer->size < sizeof(memory))
+		return -EBADMSG;
+	memcpy(&memory, answer->data, sizeof(memory));
+	error = say(fd, PROBE_DESCRIPTION, answer->data + sizeof(memory), answer->size - sizeof(memory));
+	return error || !memory.free_bytes ? error : say(fd, PROBE_MEMORY, &memory, sizeof(memory));
 }
 
 /* Each driver alone first. What hangs or crashes then is named and left out, here and in executors. */
@@ -190,7 +207,7 @@ int probe_devices(int fd, unsigned patience_ms)
 		if (skipped)
 			log_warn("%s is left out: its driver failed: %s", id, strerror(-skipped));
 		else
-			error = say(fd, PROBE_DESCRIPTION, description.data, description.size);
+			error = say_device(fd, &description);
 		buf_finish(&description);
 	}
 	buf_finish(&ids);

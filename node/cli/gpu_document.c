@@ -22,8 +22,31 @@ static void set_health(json_t *o, const Tbmesh__GpuHealth *h)
 		set_number(m, "score", h->score);
 		json_object_set_new(m, "trend_per_minute", json_integer(h->trend));
 		set_texts(m, "reasons", h->reasons, h->n_reasons);
+		set_number(m, "latency_us", h->latency_us);
+		set_number(m, "latency_p99_us", h->latency_p99_us);
+		set_number(m, "usual_latency_us", h->usual_latency_us);
+		set_number(m, "waiting", h->waiting);
 	}
 	json_object_set_new(o, "health", m);
+}
+
+/* Of one GPU, not of the list: it is long. */
+static void set_history(json_t *o, const Tbmesh__GpuHealth *h)
+{
+	json_t *m = json_object_get(o, "health"), *changes = json_array(), *scores = json_array();
+	for (size_t i = 0; i < h->n_changes; i++) {
+		json_t *c = json_object();
+		set_number(c, "realtime_us", h->changes[i]->realtime_us);
+		set_number(c, "score", h->changes[i]->score);
+		set_text(c, "level", h->changes[i]->level);
+		set_text(c, "reason", h->changes[i]->reason);
+		json_array_append_new(changes, c);
+	}
+	for (size_t i = 0; i < h->n_history; i++)
+		json_array_append_new(scores, h->history[i] > 100 ? json_null() : json_integer(h->history[i]));
+	json_object_set_new(m, "changes", changes);
+	json_object_set_new(m, "history", scores);
+	set_number(m, "history_step_s", h->history_step_s);
 }
 
 static void fill_gpu(json_t *m, const Tbmesh__Gpu *g, const char *host, bool local)
@@ -35,7 +58,7 @@ static void fill_gpu(json_t *m, const Tbmesh__Gpu *g, const char *host, bool loc
 	json_object_set_new(m, "local", json_boolean(local));
 	set_text(m, "id", g->id);
 	set_text(m, "name", g->name);
-	set_text(m, "state", g->ejected ? "ejected" : g->state);
+	set_text(m, "state", g->ejected ? "ejected" : g->probing ? "probing" : g->state);
 	set_text(m, "type", g->type);
 	set_text(m, "driver", g->driver);
 	set_text(m, "driver_info", g->driver_info);
@@ -56,10 +79,14 @@ static void fill_gpu(json_t *m, const Tbmesh__Gpu *g, const char *host, bool loc
 	set_texts(m, "drm_nodes", g->drm_nodes, g->n_drm_nodes);
 	set_text(m, "vendor", g->vendor);
 	set_number(m, "memory_free_bytes", g->memory_free_bytes);
+	set_text(m, "memory_source", g->memory_source);
+	json_object_set_new(
+		m, "memory_age_ms", g->memory_free_bytes ? json_integer((json_int_t)g->memory_age_ms) : json_null());
 	set_text(m, "kernel_driver", g->kernel_driver);
 	set_text(m, "enclosure_vendor", g->enclosure_vendor);
 	set_text(m, "enclosure_name", g->enclosure_name);
 	set_number(m, "enclosure_watts", g->enclosure_watts);
+	set_number(m, "power_delivery_mw", g->power_delivery_mw);
 	set_text(m, "tb_port", g->tb_port);
 	set_text(m, "tb_link_version", g->tb_link_version);
 	set_number(m, "expected_bytes_per_s", g->expected_bytes_per_s);
@@ -91,6 +118,8 @@ json_t *document_gpu(const Tbmesh__Gpu *g, const char *host, bool local)
 {
 	json_t *o = document_create("tbmesh.gpu/1");
 	fill_gpu(o, g, host, local);
+	if (g->health && local)
+		set_history(o, g->health);
 	return o;
 }
 

@@ -3,14 +3,17 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/util.h"
 #include "node/cli/cli.h"
 #include "proto/messages.h"
 
 #define LINE_WIDTH 100
+#define HISTORY_WIDTH 60
+#define CHANGES_SHOWN 8
 #define NAME_LEAST 12u
-#define OTHER_COLUMNS 44u /* all but host, GPU, name, state and type, with all gaps */
+#define OTHER_COLUMNS 54u /* all but host, GPU, name, state and type, with all gaps */
 
 /* ---- gpus ---- */
 
@@ -18,6 +21,8 @@ static const char *state_of(const Tbmesh__Gpu *g)
 {
 	if (g->ejected)
 		return "ejected";
+	if (g->probing)
+		return "probing";
 	return strcmp(g->state, "active") == 0 && g->power_state[0] ? g->power_state : g->state;
 }
 
@@ -79,6 +84,7 @@ static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, co
 		table_cell(t, "%s", state_of(g));
 		table_cell(t, "%s", type_of(g));
 		table_cell(t, "%s", format_bytes(g->memory_bytes, text));
+		table_cell(t, "%s", format_bytes(g->memory_free_bytes, text));
 		table_cell(t, "%s", g->tb_version);
 		table_cell(t, "%s", g->tb_link_version);
 		if (g->health)
@@ -91,7 +97,7 @@ static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, co
 
 void show_gpus(const Tbmesh__GpuList *l, const char *host, FILE *out, bool color)
 {
-	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", "TB", "LINK", ">HEALTH",
+	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", ">FREE", "TB", "LINK", ">HEALTH",
 		">LOAD" };
 	size_t count = l->n_gpus, room = room_for_names(l, host);
 	for (size_t i = 0; i < l->n_hosts; i++)
@@ -137,6 +143,8 @@ static void show_enclosure(const Tbmesh__Gpu *g, FILE *out)
 		item(out, "Enclosure", "%s", or_unknown(g->enclosure));
 	if (g->enclosure_uuid[0])
 		item(out, "UUID", "%s", g->enclosure_uuid);
+	if (g->power_delivery_mw)
+		item(out, "Charging", "up to %.1f W for this host, by usb_power_delivery", (double)g->power_delivery_mw / 1e3);
 	if (g->enclosure_watts)
 		item(out, "Supply", "%" PRIu32 " W, by its model", g->enclosure_watts);
 	item(out, "Port", "%s", or_unknown(g->tb_port));
@@ -144,6 +152,40 @@ static void show_enclosure(const Tbmesh__Gpu *g, FILE *out)
 		g->tb_link[0] ? ", " : "", g->tb_link);
 	if (g->expected_bytes_per_s)
 		item(out, "Expected", "%.1f GB/s to and from the GPU", (double)g->expected_bytes_per_s / 1e9);
+}
+
+/* The lowest score of each step as a row of bars; blank where nobody looked. */
+static void show_history(const Tbmesh__GpuHealth *h, FILE *out)
+{
+	static const char *const bars[] = { "\u2581", "\u2582", "\u2583", "\u2584", "\u2585", "\u2586", "\u2587", "\u2588" };
+	char row[HISTORY_WIDTH * 3 + 1] = "", age[FORMAT_SIZE];
+	size_t first = h->n_history > HISTORY_WIDTH ? h->n_history - HISTORY_WIDTH : 0, length = 0;
+	for (size_t i = first; i < h->n_history; i++)
+		length += (size_t)snprintf(
+			row + length, sizeof row - length, "%s", h->history[i] > 100 ? " " : bars[h->history[i] * 7 / 100]);
+	if (h->n_history > 0)
+		item(out, "History", "%s  the last %s", row,
+			format_age((uint64_t)(h->n_history - first) * h->history_step_s * 1000, age));
+	for (size_t i = h->n_changes; i > 0 && i + CHANGES_SHOWN > h->n_changes; i--) {
+		const Tbmesh__HealthChange *c = h->changes[i - 1];
+		struct tm local;
+		char time_text[32] = "?";
+		time_t seconds = (time_t)(c->realtime_us / 1000000);
+		if (localtime_r(&seconds, &local))
+			strftime(time_text, sizeof time_text, "%Y-%m-%d %H:%M:%S", &local);
+		item(out, i == h->n_changes ? "Changes" : "", "%s  %" PRIu32 " %s%s%s", time_text, c->score, c->level,
+			c->reason[0] ? ", " : "", c->reason);
+	}
+}
+
+static void show_pace(const Tbmesh__GpuHealth *h, FILE *out)
+{
+	char now[FORMAT_SIZE], slowest[FORMAT_SIZE], usual[FORMAT_SIZE];
+	if (h->latency_us == 0)
+		return;
+	item(out, "Submissions", "%s each, the slowest %s%s%s; %" PRIu32 " waiting", format_us((double)h->latency_us, now),
+		format_us((double)h->latency_p99_us, slowest), h->usual_latency_us ? ", usually " : "",
+		h->usual_latency_us ? format_us((double)h->usual_latency_us, usual) : "", h->waiting);
 }
 
 static void show_health(const Tbmesh__GpuHealth *h, FILE *out)
@@ -159,11 +201,29 @@ static void show_health(const Tbmesh__GpuHealth *h, FILE *out)
 		item(out, "Health", "%" PRIu32 " of 100", h->score);
 	for (size_t i = 0; i < h->n_reasons; i++)
 		item(out, "", "%s", h->reasons[i]);
+	show_history(h, out);
+	show_pace(h, out);
+}
+
+static void show_memory(const Tbmesh__Gpu *g, FILE *out)
+{
+	static const struct {
+		const char *source, *words;
+	} sources[] = { { "sysfs", "by the kernel's driver" }, { "budget", "by a program's executor" },
+		{ "probe", "when its driver was asked last" } };
+	const char *words = "";
+	char text[FORMAT_SIZE], age[FORMAT_SIZE];
+	item(out, "Memory", "%s", format_bytes(g->memory_bytes, text));
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		if (strcmp(g->memory_source, sources[i].source) == 0)
+			words = sources[i].words;
+	if (g->memory_free_bytes)
+		item(out, "", "%s free%s%s, %s ago", format_bytes(g->memory_free_bytes, text), words[0] ? " " : "", words,
+			format_age(g->memory_age_ms, age));
 }
 
 void show_gpu(const Tbmesh__Gpu *g, const char *host, FILE *out)
 {
-	char text[FORMAT_SIZE];
 	fprintf(out, "%s  %s/%s\n", g->name, host, g->id);
 	item(out, "State", "%s", state_of(g));
 	item(out, "Load", "%" PRIu32 " program%s", g->load, g->load == 1 ? "" : "s");
@@ -173,14 +233,12 @@ void show_gpu(const Tbmesh__Gpu *g, const char *host, FILE *out)
 			g->device_id);
 	else if (g->vendor[0])
 		item(out, "Vendor", "%s", g->vendor);
-	item(out, "Memory", "%s", format_bytes(g->memory_bytes, text));
-	if (g->memory_free_bytes)
-		item(out, "", "%s free", format_bytes(g->memory_free_bytes, text));
+	show_memory(g, out);
 	if (g->driver[0])
 		item(out, "Driver", "%s%s%s, Vulkan %u.%u.%u", g->driver, g->driver_info[0] ? " " : "", g->driver_info,
 			g->api_version >> 22 & 0x7f, g->api_version >> 12 & 0x3ff, g->api_version & 0xfff);
 	else
-		item(out, "Driver", "no Vulkan driver lists it");
+		item(out, "Driver", g->probing ? "Vulkan drivers are being asked" : "no Vulkan driver lists it");
 	if (g->kernel_driver[0])
 		item(out, "Kernel", "%s", g->kernel_driver);
 	if (g->pci_address[0])

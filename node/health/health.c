@@ -21,6 +21,14 @@
 #define SLOW_LINK_NS (5 * SECOND_NS) /* lanes come up one after the other */
 #define TROUBLE_LIFE_NS (600 * SECOND_NS)
 #define SENSOR_FAILURES 3
+/* Programs come to phases of their own, so this alone never makes a GPU worn; a phase that lasts becomes the usual. */
+#define LATENCY_LEARN 10           /* samples before there is anything usual */
+#define LATENCY_SMOOTH_S 6.0       /* half-life of the latest */
+#define LATENCY_USUAL_S 300.0      /* … and of the usual */
+#define LATENCY_IDLE_NS (30 * SECOND_NS) /* what was before so long a pause says nothing of now */
+#define LATENCY_LEAST_US 2000.0    /* below, a busy processor tells more than the GPU */
+#define LATENCY_SLOW_TIMES 4.0     /* slow from so many times the usual on … */
+#define LATENCY_WELL_TIMES 2.0     /* … until below so many */
 
 struct verdict_line {
 	double points;
@@ -103,11 +111,54 @@ static void see_link(struct health *h, uint64_t now_ns, uint64_t mbps)
 		h->slow_ns = now_ns;
 }
 
+/* A mean of logarithms that follows with a half-life. */
+static double follow(double mean, double value, double seconds, double half_life_s)
+{
+	return value + (mean - value) * exp2(-seconds / half_life_s);
+}
+
+static void see_latency(struct health *h, uint64_t now_ns, const struct health_sample *s)
+{
+	if (s->programs != h->programs) {
+		h->programs = s->programs;
+		h->latency_count = 0;
+		h->slow = false;
+	}
+	if (s->completed == 0 || s->latency_us == 0)
+		return;
+	double value = log2((double)s->latency_us);
+	double seconds = h->latency_count ? (double)(now_ns - h->latency_ns) / 1e9 : 0;
+	if (h->latency_count == 0)
+		h->latency_now = h->latency_usual = value;
+	else if (seconds * 1e9 > LATENCY_IDLE_NS)
+		h->latency_now = value;
+	else
+		h->latency_now = follow(h->latency_now, value, seconds, LATENCY_SMOOTH_S);
+	/* While it learns, all samples weigh the same. */
+	if (h->latency_count < LATENCY_LEARN)
+		h->latency_usual += (value - h->latency_usual) / (h->latency_count + 1);
+	else
+		h->latency_usual = follow(h->latency_usual, value, seconds * 1e9 > LATENCY_IDLE_NS ? 2 : seconds, LATENCY_USUAL_S);
+	h->latency_ns = now_ns;
+	h->latency_count += h->latency_count <= LATENCY_LEARN;
+}
+
+uint64_t health_latency_us(const struct health *h)
+{
+	return h->latency_count ? (uint64_t)lround(exp2(h->latency_now)) : 0;
+}
+
+uint64_t health_usual_latency_us(const struct health *h)
+{
+	return h->latency_count >= LATENCY_LEARN ? (uint64_t)lround(exp2(h->latency_usual)) : 0;
+}
+
 void health_see(struct health *h, uint64_t now_ns, const struct health_sample *s)
 {
 	see_temperature(h, now_ns, s);
 	see_errors(h, now_ns, s);
 	see_link(h, now_ns, s->link_mbps);
+	see_latency(h, now_ns, s);
 	h->waiting_ms = s->waiting_ms;
 }
 
@@ -190,6 +241,20 @@ static void judge_link(const struct health *h, uint64_t now_ns, struct lines *l)
 		(double)h->link_mbps / 1000, (double)h->best_mbps / 1000);
 }
 
+static void judge_latency(struct health *h, uint64_t now_ns, struct lines *l)
+{
+	double usual_us = exp2(h->latency_usual), now_us = exp2(h->latency_now), times = now_us / usual_us;
+	/* One that was not used lately says nothing of itself. */
+	if (h->latency_count < LATENCY_LEARN || now_ns - h->latency_ns > LATENCY_IDLE_NS) {
+		h->slow = false;
+		return;
+	}
+	h->slow = now_us >= LATENCY_LEAST_US && times >= (h->slow ? LATENCY_WELL_TIMES : LATENCY_SLOW_TIMES);
+	if (h->slow)
+		add(l, times >= LATENCY_SLOW_TIMES * LATENCY_SLOW_TIMES ? 20 : 10,
+			"submissions take %.1f ms, %.0f times as long as usual", now_us / 1000, times);
+}
+
 static void judge_troubles(const struct health *h, uint64_t now_ns, struct lines *l)
 {
 	static const double points[HEALTH_TROUBLES] = {
@@ -244,6 +309,7 @@ void health_judge(struct health *h, uint64_t now_ns, struct health_verdict *ret)
 	judge_errors(h, &l);
 	judge_link(h, now_ns, &l);
 	judge_troubles(h, now_ns, &l);
+	judge_latency(h, now_ns, &l);
 	if (h->waiting_ms >= 2000)
 		add(&l, h->waiting_ms >= 10000 ? 25 : 10, "a submission has waited for %.0f s",
 			(double)h->waiting_ms / 1000);

@@ -3,8 +3,8 @@
  *
  * What counts against a GPU, in points: heat and how fast it grows; PCIe errors (AER) of the function and, half, of the bridges above it,
  * by rate; a Thunderbolt link that is slower than it has been; what its driver says in the kernel's log (node/health/kernel_log.h) or by a WEDGED uevent,
- * fading over ten minutes; submissions that wait; sensors that answered before and do not any more. Tunnelled PCIe link speeds lie, so
- * they are not looked at. */
+ * fading over ten minutes; submissions that wait, and those that take several times as long as they usually did here; sensors that answered
+ * before and do not any more. Tunnelled PCIe link speeds lie, so they are not looked at. */
 #ifndef TBMESH_NODE_HEALTH_HEALTH_H
 #define TBMESH_NODE_HEALTH_HEALTH_H
 
@@ -35,6 +35,10 @@ struct health_sample {
 	uint64_t bridge_correctable, bridge_nonfatal, bridge_fatal; /* of all bridges above it */
 	uint64_t link_mbps;  /* negotiated Thunderbolt link, both lanes; 0 none or unknown */
 	uint64_t waiting_ms; /* how long its oldest submission has been at it, 0 none */
+	/* Submissions that were complete since the last sample, 0: none, or not known; how long the GPU was at the middle one. */
+	uint64_t completed, latency_us;
+	/* Any number that stays the same while the same programs run: with others, what is usual is learnt anew. */
+	uint64_t programs;
 };
 
 enum health_trouble {
@@ -64,6 +68,12 @@ struct health {
 	/* link */
 	uint64_t link_mbps, best_mbps, slow_ns; /* slow since, 0 not */
 	uint64_t waiting_ms;
+	/* submissions: latencies are logarithms (base 2) of microseconds, the usual one follows with a half-life of some minutes */
+	uint64_t programs;
+	unsigned latency_count; /* samples with submissions of these programs */
+	double latency_now, latency_usual;
+	uint64_t latency_ns; /* of the last of them */
+	bool slow;
 	struct {
 		enum health_trouble kind;
 		uint64_t at_ns; /* 0: none */
@@ -92,6 +102,10 @@ void health_see(struct health *h, uint64_t now_ns, const struct health_sample *s
 void health_report(struct health *h, uint64_t now_ns, enum health_trouble kind, const char *text); /* text: copied, cut */
 /* level differs from before: tell somebody (once; the next verdict starts from this level). */
 void health_judge(struct health *h, uint64_t now_ns, struct health_verdict *ret);
+
+/* Microseconds, 0 not known (yet): how long the GPU is at a submission, lately and usually. */
+uint64_t health_latency_us(const struct health *h);
+uint64_t health_usual_latency_us(const struct health *h);
 
 const char *health_level_name(enum health_level level); /* good | worn | bad */
 

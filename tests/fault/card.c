@@ -331,6 +331,26 @@ static void get_memory(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties
 		instance->memory(device, ret);
 }
 
+/* What this process has on the card. */
+static void card_fill_budget(const struct card *card, VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget)
+{
+	for (uint32_t i = 0; i < VK_MAX_MEMORY_HEAPS; i++) {
+		budget->heapBudget[i] = i < CARD_HEAP_COUNT ? card->heap[i] : 0;
+		budget->heapUsage[i] = 0;
+	}
+	pthread_rwlock_rdlock(&devices.lock);
+	for (struct layer_node *n = devices.first; n; n = n->next) {
+		struct device *device = (struct device *)n;
+		if (device->card != card)
+			continue;
+		pthread_mutex_lock(&device->lock);
+		for (uint32_t i = 0; i < CARD_HEAP_COUNT; i++)
+			budget->heapUsage[i] += device->heap_used[i];
+		pthread_mutex_unlock(&device->lock);
+	}
+	pthread_rwlock_unlock(&devices.lock);
+}
+
 static void get_memory2(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2 *ret)
 {
 	struct instance *instance = layer_find(&instances, device);
@@ -341,10 +361,8 @@ static void get_memory2(VkPhysicalDevice device, VkPhysicalDeviceMemoryPropertie
 	card_fill_memory(card, &ret->memoryProperties);
 	VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget =
 		layer_chain_find(ret->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
-	for (uint32_t i = 0; budget && i < VK_MAX_MEMORY_HEAPS; i++) {
-		budget->heapBudget[i] = i < CARD_HEAP_COUNT ? card->heap[i] : 0;
-		budget->heapUsage[i] = 0;
-	}
+	if (budget)
+		card_fill_budget(card, budget);
 }
 
 static VkResult enumerate_extensions(VkPhysicalDevice device, const char *layer, uint32_t *count, VkExtensionProperties *ret)
@@ -357,16 +375,21 @@ static VkResult enumerate_extensions(VkPhysicalDevice device, const char *layer,
 	VkResult result = instance->extensions(device, NULL, &real, NULL);
 	if (result != VK_SUCCESS)
 		return result;
-	VkExtensionProperties *all = calloc(real + 1, sizeof(*all));
+	VkExtensionProperties *all = calloc(real + 2, sizeof(*all));
 	if (!all)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	result = instance->extensions(device, NULL, &real, all);
-	bool there = false;
-	for (uint32_t i = 0; i < real; i++)
-		there |= !strcmp(all[i].extensionName, VK_EXT_PCI_BUS_INFO_EXTENSION_NAME);
-	if (!there)
-		all[real++] =
-			(VkExtensionProperties){ VK_EXT_PCI_BUS_INFO_EXTENSION_NAME, VK_EXT_PCI_BUS_INFO_SPEC_VERSION };
+	static const VkExtensionProperties own[] = {
+		{ VK_EXT_PCI_BUS_INFO_EXTENSION_NAME, VK_EXT_PCI_BUS_INFO_SPEC_VERSION },
+		{ VK_EXT_MEMORY_BUDGET_EXTENSION_NAME, VK_EXT_MEMORY_BUDGET_SPEC_VERSION },
+	};
+	for (size_t n = 0; n < sizeof(own) / sizeof(own[0]); n++) {
+		bool there = false;
+		for (uint32_t i = 0; i < real; i++)
+			there |= !strcmp(all[i].extensionName, own[n].extensionName);
+		if (!there)
+			all[real++] = own[n];
+	}
 	if (result == VK_SUCCESS && ret) {
 		uint32_t fits = *count < real ? *count : real;
 		memcpy(ret, all, fits * sizeof(*all));

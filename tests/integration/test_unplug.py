@@ -127,6 +127,29 @@ class Unplug(LabCase):
     def health(key):
         return next((g["health"] for g in tbmesh("alpha", "gpus")["gpus"] if key.endswith(g["id"])), None)
 
+    def test_what_executors_tell(self):
+        """Free memory and pace of a GPU: the driver's word when it was probed, then that of the executor on it; peers see it, too."""
+        key = gpu_key("alpha", "egpu")
+        idle = tbmesh("alpha", "gpu", key)
+        self.assertIn(idle["memory_source"], ("probe", "budget"))  # an earlier test's program may have run on it
+        self.assertLessEqual(idle["memory_free_bytes"], idle["memory_bytes"])
+        run = self.run_on_mesh("alpha", "xorshift", "--rounds", "100000", "--words", "32768")
+        self.assertEqual(run.wait_for_start()["gpu"], key)
+
+        def told(host):
+            gpu = tbmesh(host, "gpu", key)
+            fresh = gpu["memory_source"] == "budget" and gpu["memory_age_ms"] < 60000
+            return gpu if fresh and gpu["health"] and gpu["health"]["latency_us"] and gpu["health"]["latency_p99_us"] else None
+        gpu = eventually(lambda: told("alpha"), 30, "an executor tells")
+        self.assertLess(gpu["memory_free_bytes"], gpu["memory_bytes"])  # its own buffers are there
+        self.assertGreaterEqual(gpu["health"]["latency_p99_us"], gpu["health"]["latency_us"])
+        self.assertEqual([c["level"] for c in gpu["health"]["changes"]][-1:], ["good"])
+        self.assertEqual(gpu["health"]["history"][-1:], [gpu["health"]["score"]])
+        theirs = eventually(lambda: told("beta"), 30, "a peer sees it")
+        self.assertEqual(theirs["local"], False)
+        self.assertNotIn("history", theirs["health"])
+        run.stop()
+
     def test_a_sleeping_gpu_is_left_alone(self):
         """The node has no GPU open, reads nothing that would wake one which sleeps, and writes nothing."""
         pid, bed = (state()["hosts"]["alpha"][k] for k in ("node", "bed"))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "node/health/health.h"
+#include "node/health/history.h"
 #include "node/health/kernel_log.h"
 
 #define SECOND_NS 1000000000ull
@@ -51,7 +52,8 @@ static void take(struct series *s, char *word)
 		uint64_t *number;
 	} numbers[] = { { "correctable", &m->correctable }, { "nonfatal", &m->nonfatal }, { "fatal", &m->fatal },
 		{ "bridge_correctable", &m->bridge_correctable }, { "bridge_nonfatal", &m->bridge_nonfatal },
-		{ "bridge_fatal", &m->bridge_fatal }, { "link", &m->link_mbps }, { "waiting", &m->waiting_ms } };
+		{ "bridge_fatal", &m->bridge_fatal }, { "link", &m->link_mbps }, { "waiting", &m->waiting_ms },
+		{ "completed", &m->completed }, { "latency", &m->latency_us }, { "programs", &m->programs } };
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		if (strcmp(word, numbers[i].name) == 0) {
 			*numbers[i].number = strtoull(value, NULL, 10);
@@ -178,6 +180,50 @@ static void test_trend(void **state)
 	assert_int_equal(v.trend, 0);
 }
 
+static void see_score(struct health_history *h, uint64_t second, unsigned score, const char *reason)
+{
+	struct health_verdict v = { .score = score, .level = score < 40 ? HEALTH_BAD : score < 70 ? HEALTH_WORN : HEALTH_GOOD };
+	if (reason)
+		snprintf(v.reasons[v.reason_count++], sizeof v.reasons[0], "%s", reason);
+	history_add(h, second * SECOND_NS, &v);
+}
+
+static void test_history(void **state)
+{
+	static struct health_history h;
+	(void)state;
+	see_score(&h, 10, 100, NULL);
+	see_score(&h, 12, 60, "96 \u00b0C, critical is 105");
+	see_score(&h, 14, 58, "97 \u00b0C, critical is 105"); /* the same, moving */
+	see_score(&h, 16, 55, "GPU hang");
+	see_score(&h, 18, 100, NULL);
+	assert_int_equal(h.change_count, 4);
+	assert_int_equal(h.changes[0].score, 100);
+	assert_string_equal(h.changes[1].reason, "96 \u00b0C, critical is 105");
+	assert_string_equal(h.changes[2].reason, "GPU hang");
+	assert_string_equal(h.changes[3].reason, "");
+	assert_int_equal(h.changes[3].at_ns, 18 * SECOND_NS);
+	/* A step keeps its lowest; what nobody looked at is not made up. */
+	assert_int_equal(h.step_count, 1);
+	assert_int_equal(h.steps[0], 55);
+	see_score(&h, 10 + 3 * HISTORY_STEP_NS / SECOND_NS, 90, NULL);
+	assert_int_equal(h.step_count, 4);
+	assert_int_equal(h.steps[1], HISTORY_UNSEEN);
+	assert_int_equal(h.steps[2], HISTORY_UNSEEN);
+	assert_int_equal(h.steps[3], 90);
+	/* It is bounded: the oldest go. */
+	for (unsigned i = 0; i < 3 * HISTORY_STEPS; i++)
+		see_score(&h, 1000 + i * (HISTORY_STEP_NS / SECOND_NS), i % 2 ? 100 : 50, i % 2 ? NULL : "GPU hang");
+	assert_int_equal(h.change_count, HISTORY_CHANGES);
+	assert_int_equal(h.step_count, HISTORY_STEPS);
+	assert_true(h.changes[0].at_ns < h.changes[HISTORY_CHANGES - 1].at_ns);
+	/* A host that slept for months. */
+	see_score(&h, 100000000, 100, NULL);
+	assert_int_equal(h.step_count, HISTORY_STEPS);
+	assert_int_equal(h.steps[HISTORY_STEPS - 2], HISTORY_UNSEEN);
+	assert_int_equal(h.steps[HISTORY_STEPS - 1], 100);
+}
+
 static void test_kernel_log(void **state)
 {
 	static const struct {
@@ -226,7 +272,7 @@ static void test_kernel_log(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_series), cmocka_unit_test(test_trend),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_series), cmocka_unit_test(test_trend), cmocka_unit_test(test_history),
 		cmocka_unit_test(test_kernel_log) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "node/device/device.h"
 #include "node/device/world.h"
+#include "node/gpu_probe.h"
 #include "node/inventory.h"
 
 static void entry(struct buf *b, uint32_t kind, uint32_t tag, const void *data, size_t size)
@@ -24,6 +25,7 @@ struct card {
 	VkPhysicalDeviceType type;
 	uint32_t bus;  /* 0: it does not say */
 	int64_t minor; /* of its render node, -1: it does not say */
+	uint64_t free_bytes;
 };
 
 /* As the probe says it. */
@@ -58,8 +60,8 @@ static void describe(struct buf *out, const struct card *c)
 	}
 	header.size = (uint32_t)b.size;
 	memcpy(b.data, &header, sizeof header);
-	uint32_t size = (uint32_t)b.size;
-	buf_append(out, &size, sizeof size);
+	struct gpu_probe_device told = { .size = (uint32_t)b.size, .memory_free_bytes = c->free_bytes };
+	buf_append(out, &told, sizeof told);
 	buf_append(out, b.data, b.size);
 	buf_finish(&b);
 }
@@ -178,10 +180,10 @@ static void test_join(void **state)
 {
 	(void)state;
 	static const struct card cards[] = {
-		{ "pci-0000:01:00.0", "NVIDIA", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, -1 },
-		{ "pci-0000:01:00.0#nvk", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, 128 },
-		{ "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129 },
-		{ "cpu-llvmpipe", "llvmpipe", VK_PHYSICAL_DEVICE_TYPE_CPU, 0, -1 },
+		{ "pci-0000:01:00.0", "NVIDIA", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, -1, 0 },
+		{ "pci-0000:01:00.0#nvk", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, 128, 0 },
+		{ "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129, 0 },
+		{ "cpu-llvmpipe", "llvmpipe", VK_PHYSICAL_DEVICE_TYPE_CPU, 0, -1, 0 },
 	};
 	struct bed b;
 	set_up(&b, "equal-cards/pc.tree");
@@ -214,7 +216,7 @@ static void test_join(void **state)
 static void test_pulled_out(void **state)
 {
 	(void)state;
-	static const struct card card = { "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129 };
+	static const struct card card = { "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129, 0 };
 	struct bed b;
 	set_up(&b, "removable-absent/core.tree");
 	probe(&b, &card, 1);
@@ -232,8 +234,88 @@ static void test_pulled_out(void **state)
 	tear_down(&b);
 }
 
+/* What sysfs tells of is listed before any driver was asked; what drivers say joins it, under whatever name. */
+static void test_listed_at_once(void **state)
+{
+	(void)state;
+	static const struct card cards[] = {
+		{ "pci-0000:01:00.0", "NVIDIA", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, -1, 0 },
+		{ "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129, 0 },
+	};
+	struct bed b;
+	const struct device_gpu *d;
+	size_t count = 0;
+	set_up(&b, "equal-cards/pc.tree");
+	for (size_t i = 0; (d = device_model_gpu(b.devices, i)) != NULL; i++) {
+		inventory_device_found(b.inventory, d);
+		inventory_device_found(b.inventory, d); /* once is enough */
+	}
+	for (const struct inventory_gpu *g; (g = inventory_at(b.inventory, count)) != NULL; count++) {
+		assert_int_equal(g->state, GPU_WITHOUT_DRIVER);
+		assert_true(g->probing);
+		assert_true(g->vendor_id != 0);
+	}
+	assert_int_equal(count, 4);
+	probe(&b, cards, ARRAY_SIZE(cards));
+	assert_int_equal(find(&b, "pci-0000:01:00.0")->state, GPU_ACTIVE);
+	assert_false(find(&b, "pci-0000:01:00.0")->probing);
+	assert_string_equal(find(&b, "pci-0000:01:00.0")->type, "discrete");
+	assert_int_equal(find(&b, "drm-renderD129")->state, GPU_ACTIVE);
+	assert_null(inventory_find_local(b.inventory, "pci-0000:02:00.0"));
+	assert_int_equal(find(&b, "pci-0000:00:02.0")->state, GPU_WITHOUT_DRIVER);
+	assert_false(find(&b, "pci-0000:00:02.0")->probing);
+	/* It comes anew: asked again, and again no driver of it answers. */
+	inventory_device_gone(b.inventory, device_model_find_gpu(b.devices, "0000:00:02.0"), gone, &b);
+	inventory_device_found(b.inventory, device_model_find_gpu(b.devices, "0000:00:02.0"));
+	assert_true(find(&b, "pci-0000:00:02.0")->probing);
+	inventory_probe_failed(b.inventory);
+	assert_false(find(&b, "pci-0000:00:02.0")->probing);
+	assert_int_equal(find(&b, "pci-0000:00:02.0")->state, GPU_WITHOUT_DRIVER);
+	tear_down(&b);
+}
+
+/* Free memory: the probe's word until an executor's, sysfs before both; none of what is gone. */
+static void test_free_memory(void **state)
+{
+	(void)state;
+	static const struct card cards[] = {
+		{ "pci-0000:01:00.0", "NVIDIA", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 1, -1, 5000 },
+		{ "drm-renderD129", "NVK", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, 0, 129, 0 },
+	};
+	struct bed b;
+	set_up(&b, "equal-cards/pc.tree");
+	probe(&b, cards, ARRAY_SIZE(cards));
+	const struct inventory_gpu *g = find(&b, "pci-0000:01:00.0");
+	assert_int_equal(g->memory_free_bytes, 5000);
+	assert_int_equal(g->memory_source, MEMORY_PROBE);
+	assert_int_equal(find(&b, "drm-renderD129")->memory_free_bytes, 0);
+	assert_int_equal(find(&b, "drm-renderD129")->memory_source, MEMORY_UNKNOWN);
+	inventory_budget(b.inventory, "pci-0000:01:00.0", 4000, g->memory_at_ns - 1); /* older than that */
+	assert_int_equal(g->memory_free_bytes, 5000);
+	uint64_t later_ns = g->memory_at_ns + 1;
+	inventory_budget(b.inventory, "pci-0000:01:00.0", 4000, later_ns);
+	assert_int_equal(g->memory_free_bytes, 4000);
+	assert_int_equal(g->memory_source, MEMORY_BUDGET);
+	assert_true(g->memory_at_ns == later_ns);
+	struct device_gpu d = *device_model_find_gpu(b.devices, "0000:01:00.0");
+	inventory_device_vitals(b.inventory, &d); /* sysfs does not tell */
+	assert_int_equal(g->memory_free_bytes, 4000);
+	d.memory_free_bytes = 3000;
+	inventory_device_vitals(b.inventory, &d);
+	inventory_budget(b.inventory, "pci-0000:01:00.0", 2000, UINT64_MAX);
+	assert_int_equal(g->memory_free_bytes, 3000);
+	assert_int_equal(g->memory_source, MEMORY_SYSFS);
+	inventory_device_gone(b.inventory, &d, gone, &b);
+	assert_int_equal(g->memory_free_bytes, 0);
+	assert_int_equal(g->memory_source, MEMORY_UNKNOWN);
+	inventory_budget(b.inventory, "pci-0000:01:00.0", 2000, UINT64_MAX); /* the last word of an executor that is killed */
+	assert_int_equal(g->memory_free_bytes, 0);
+	tear_down(&b);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_join), cmocka_unit_test(test_pulled_out) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_join), cmocka_unit_test(test_pulled_out),
+		cmocka_unit_test(test_listed_at_once), cmocka_unit_test(test_free_memory) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

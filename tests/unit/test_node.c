@@ -358,7 +358,7 @@ static void test_inventory_refuses_garbage(void **state)
 	assert_int_equal(inventory_probed(i, data, 3, NULL), 1);
 	uint32_t size = 8;
 	memcpy(data, &size, sizeof size);
-	assert_int_equal(inventory_probed(i, data, 12, NULL), 1);
+	assert_int_equal(inventory_probed(i, data, 20, NULL), 1);
 	assert_int_equal(inventory_probed(i, NULL, 0, NULL), 0);
 	assert_null(inventory_at(i, 0));
 	inventory_destroy(i);
