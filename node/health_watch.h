@@ -20,7 +20,8 @@ void health_watch_arrived(struct health_watch *w, const struct device_gpu *g); /
 void health_watch_gone(struct health_watch *w, const struct device_gpu *g);
 void health_watch_wedged(struct health_watch *w, const struct device_gpu *g, const char *how); /* a WEDGED uevent */
 /* Adds history and changes of that GPU; texts go into the arena. */
-void health_watch_fill(const struct health_watch *w, const char *pci_address, struct Tbmesh__GpuHealth *out, struct arena *a);
+void health_watch_fill(
+	const struct health_watch *w, const char *pci_address, struct Tbmesh__GpuHealth *out, struct arena *a);
 void health_watch_doctor(struct node *n, struct doctor *d); /* checks: gpu.health, kernel.log */
 
 #endif

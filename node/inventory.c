@@ -177,8 +177,7 @@ static const char *vendor_name(uint32_t id)
 	return "";
 }
 
-static void take_memory(
-	struct inventory_gpu *g, uint64_t free_bytes, enum inventory_memory_source source, uint64_t at_ns)
+static void take_memory(struct inventory_gpu *g, uint64_t free_bytes, enum inventory_memory_source source, uint64_t at_ns)
 {
 	if (free_bytes == 0)
 		return;

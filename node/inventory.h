@@ -49,7 +49,7 @@ struct inventory_gpu {
 	uint64_t memory_free_bytes; /* 0 unknown */
 	enum inventory_memory_source memory_source;
 	uint64_t memory_at_ns; /* CLOCK_MONOTONIC of this host */
-	bool probing; /* without a driver so far: Vulkan drivers are being asked */
+	bool probing;          /* without a driver so far: Vulkan drivers are being asked */
 	char vendor[DEVICE_WORD_MAX], kernel_driver[DEVICE_WORD_MAX];
 	bool is_egpu;
 	char egpu_reason[DEVICE_TEXT_MAX], enclosure[DEVICE_TEXT_MAX], enclosure_uuid[64], tb_version[8], tb_link[64];

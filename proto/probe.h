@@ -10,7 +10,7 @@ enum probe_item_kind {
 	PROBE_DRIVERS =
 		3, /* the manifests of all others, ':' between them: what executors may load. Only when there are bad ones */
 	PROBE_MEMORY = 5, /* struct probe_memory: of the device of the last DESCRIPTION; only where its driver tells */
-	PROBE_SLOW = 4, /* no bytes: a bad driver may only be slow; ask again with more patience */
+	PROBE_SLOW = 4,   /* no bytes: a bad driver may only be slow; ask again with more patience */
 };
 struct probe_item {
 	uint32_t size;

@@ -99,7 +99,7 @@ void jobs_wait_ticket(struct jobs *j, uint64_t ticket);
 void jobs_wait_seq(struct jobs *j, uint64_t seq);
 /* The workload goes on behind this seq: it and all before count as done. */
 void jobs_set_seq(struct jobs *j, uint64_t seq);
-uint64_t jobs_working_seq(struct jobs *j); /* any thread */
+uint64_t jobs_working_seq(struct jobs *j);                 /* any thread */
 void jobs_vitals(struct jobs *j, struct vitals_page *ret); /* any thread: counters of submissions */
 
 /* Completion thread: the oldest submitted job, waits for one; and its end, when everything about it was reported. */

@@ -97,8 +97,8 @@ static void gpu_rows(struct table *t, Tbmesh__Gpu *const *gpus, size_t count, co
 
 void show_gpus(const Tbmesh__GpuList *l, const char *host, FILE *out, bool color)
 {
-	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", ">FREE", "TB", "LINK", ">HEALTH",
-		">LOAD" };
+	static const char *const headers[] = { "HOST", "GPU", "NAME", "STATE", "TYPE", ">MEMORY", ">FREE", "TB", "LINK",
+		">HEALTH", ">LOAD" };
 	size_t count = l->n_gpus, room = room_for_names(l, host);
 	for (size_t i = 0; i < l->n_hosts; i++)
 		count += l->hosts[i]->n_gpus;
@@ -144,7 +144,8 @@ static void show_enclosure(const Tbmesh__Gpu *g, FILE *out)
 	if (g->enclosure_uuid[0])
 		item(out, "UUID", "%s", g->enclosure_uuid);
 	if (g->power_delivery_mw)
-		item(out, "Charging", "up to %.1f W for this host, by usb_power_delivery", (double)g->power_delivery_mw / 1e3);
+		item(out, "Charging", "up to %.1f W for this host, by usb_power_delivery",
+			(double)g->power_delivery_mw / 1e3);
 	if (g->enclosure_watts)
 		item(out, "Supply", "%" PRIu32 " W, by its model", g->enclosure_watts);
 	item(out, "Port", "%s", or_unknown(g->tb_port));

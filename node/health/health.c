@@ -22,13 +22,13 @@
 #define TROUBLE_LIFE_NS (600 * SECOND_NS)
 #define SENSOR_FAILURES 3
 /* Programs come to phases of their own, so this alone never makes a GPU worn; a phase that lasts becomes the usual. */
-#define LATENCY_LEARN 10           /* samples before there is anything usual */
-#define LATENCY_SMOOTH_S 6.0       /* half-life of the latest */
-#define LATENCY_USUAL_S 300.0      /* … and of the usual */
+#define LATENCY_LEARN 10                 /* samples before there is anything usual */
+#define LATENCY_SMOOTH_S 6.0             /* half-life of the latest */
+#define LATENCY_USUAL_S 300.0            /* … and of the usual */
 #define LATENCY_IDLE_NS (30 * SECOND_NS) /* what was before so long a pause says nothing of now */
-#define LATENCY_LEAST_US 2000.0    /* below, a busy processor tells more than the GPU */
-#define LATENCY_SLOW_TIMES 4.0     /* slow from so many times the usual on … */
-#define LATENCY_WELL_TIMES 2.0     /* … until below so many */
+#define LATENCY_LEAST_US 2000.0          /* below, a busy processor tells more than the GPU */
+#define LATENCY_SLOW_TIMES 4.0           /* slow from so many times the usual on … */
+#define LATENCY_WELL_TIMES 2.0           /* … until below so many */
 
 struct verdict_line {
 	double points;
@@ -138,7 +138,8 @@ static void see_latency(struct health *h, uint64_t now_ns, const struct health_s
 	if (h->latency_count < LATENCY_LEARN)
 		h->latency_usual += (value - h->latency_usual) / (h->latency_count + 1);
 	else
-		h->latency_usual = follow(h->latency_usual, value, seconds * 1e9 > LATENCY_IDLE_NS ? 2 : seconds, LATENCY_USUAL_S);
+		h->latency_usual =
+			follow(h->latency_usual, value, seconds * 1e9 > LATENCY_IDLE_NS ? 2 : seconds, LATENCY_USUAL_S);
 	h->latency_ns = now_ns;
 	h->latency_count += h->latency_count <= LATENCY_LEARN;
 }

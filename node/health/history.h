@@ -10,8 +10,8 @@
 #define HISTORY_CHANGES 32
 #define HISTORY_STEPS 120
 #define HISTORY_STEP_NS 120000000000ull /* a step is two minutes: four hours in all */
-#define HISTORY_UNSEEN 255             /* score of a step in which nobody looked */
-#define HISTORY_POINTS 10              /* a smaller difference is no change */
+#define HISTORY_UNSEEN 255              /* score of a step in which nobody looked */
+#define HISTORY_POINTS 10               /* a smaller difference is no change */
 
 struct history_change {
 	uint64_t at_ns;

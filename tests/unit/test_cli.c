@@ -264,7 +264,8 @@ static void test_gpus(void **state)
 	health.trend = -4;
 	health.reasons = reasons;
 	health.n_reasons = 1;
-	Tbmesh__HealthChange well = TBMESH__HEALTH_CHANGE__INIT, hot = TBMESH__HEALTH_CHANGE__INIT, *changes[] = { &well, &hot };
+	Tbmesh__HealthChange well = TBMESH__HEALTH_CHANGE__INIT, hot = TBMESH__HEALTH_CHANGE__INIT,
+			     *changes[] = { &well, &hot };
 	uint32_t history[] = { 100, 100, 255, 100, 57, 12, 0, 71 };
 	well.realtime_us = 1700000000000000ull;
 	well.score = 100;

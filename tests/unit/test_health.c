@@ -182,7 +182,10 @@ static void test_trend(void **state)
 
 static void see_score(struct health_history *h, uint64_t second, unsigned score, const char *reason)
 {
-	struct health_verdict v = { .score = score, .level = score < 40 ? HEALTH_BAD : score < 70 ? HEALTH_WORN : HEALTH_GOOD };
+	struct health_verdict v = { .score = score,
+		.level = score < 40  ? HEALTH_BAD
+			: score < 70 ? HEALTH_WORN
+				     : HEALTH_GOOD };
 	if (reason)
 		snprintf(v.reasons[v.reason_count++], sizeof v.reasons[0], "%s", reason);
 	history_add(h, second * SECOND_NS, &v);
@@ -272,7 +275,7 @@ static void test_kernel_log(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_series), cmocka_unit_test(test_trend), cmocka_unit_test(test_history),
-		cmocka_unit_test(test_kernel_log) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_series), cmocka_unit_test(test_trend),
+		cmocka_unit_test(test_history), cmocka_unit_test(test_kernel_log) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -308,7 +308,8 @@ static void test_free_memory(void **state)
 	inventory_device_gone(b.inventory, &d, gone, &b);
 	assert_int_equal(g->memory_free_bytes, 0);
 	assert_int_equal(g->memory_source, MEMORY_UNKNOWN);
-	inventory_budget(b.inventory, "pci-0000:01:00.0", 2000, UINT64_MAX); /* the last word of an executor that is killed */
+	inventory_budget(
+		b.inventory, "pci-0000:01:00.0", 2000, UINT64_MAX); /* the last word of an executor that is killed */
 	assert_int_equal(g->memory_free_bytes, 0);
 	tear_down(&b);
 }
