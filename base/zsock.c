@@ -194,6 +194,8 @@ static bool set_options(struct zsock *s, enum zsock_type type, const struct zsoc
 		set_int(s, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
 	if (type == ZSOCK_SUB)
 		good = good && zmq_setsockopt(s->socket, ZMQ_SUBSCRIBE, "", 0) == 0;
+	if (type == ZSOCK_XPUB) /* also of a topic that a dead connection still holds */
+		good = good && set_int(s, ZMQ_XPUB_VERBOSE, 1);
 	if (type == ZSOCK_ROUTER)
 		good = good && set_int(s, ZMQ_ROUTER_MANDATORY, o->mandatory) && set_int(s, ZMQ_ROUTER_HANDOVER, 1);
 	good = good && set_text(s, ZMQ_ROUTING_ID, o->routing_id) && set_key(s, ZMQ_CURVE_PUBLICKEY, o->public_key) &&
@@ -212,6 +214,7 @@ struct zsock *zsock_create_parts(struct zctx *z, struct loop *l, enum zsock_type
 		[ZSOCK_ROUTER] = ZMQ_ROUTER,
 		[ZSOCK_DEALER] = ZMQ_DEALER,
 		[ZSOCK_PUB] = ZMQ_PUB,
+		[ZSOCK_XPUB] = ZMQ_XPUB,
 		[ZSOCK_SUB] = ZMQ_SUB,
 		[ZSOCK_REP] = ZMQ_REP,
 		[ZSOCK_REQ] = ZMQ_REQ,
@@ -283,6 +286,13 @@ int zsock_connect(struct zsock *s, const char *endpoint)
 int zsock_disconnect(struct zsock *s, const char *endpoint)
 {
 	int r = zmq_disconnect(s->socket, endpoint) < 0 ? zmq_error() : 0;
+	rearm(s);
+	return r;
+}
+
+int zsock_subscribe(struct zsock *s, const char *topic)
+{
+	int r = zmq_setsockopt(s->socket, ZMQ_SUBSCRIBE, topic, strlen(topic)) < 0 ? zmq_error() : 0;
 	rearm(s);
 	return r;
 }

@@ -14,7 +14,8 @@ struct zpart {
 	size_t size;
 };
 
-enum zsock_type { ZSOCK_ROUTER, ZSOCK_DEALER, ZSOCK_PUB, ZSOCK_SUB, ZSOCK_REP, ZSOCK_REQ };
+/* XPUB is a PUB that is told of each subscription: one part, a byte (1: comes, 0: goes), then the topic. */
+enum zsock_type { ZSOCK_ROUTER, ZSOCK_DEALER, ZSOCK_PUB, ZSOCK_XPUB, ZSOCK_SUB, ZSOCK_REP, ZSOCK_REQ };
 
 struct zctx;
 struct zsock;
@@ -42,6 +43,9 @@ int zsock_bind(struct zsock *s, const char *endpoint, char *ret_endpoint,
 	size_t size); /* ret: the real one, for tcp port 0; may be NULL */
 int zsock_connect(struct zsock *s, const char *endpoint);
 int zsock_disconnect(struct zsock *s, const char *endpoint);
+/* SUB: a topic beside "everything". It reaches the publisher after that, on each connection anew: so a publisher that answers it
+ * (XPUB) tells that all it publishes from now on is heard. */
+int zsock_subscribe(struct zsock *s, const char *topic);
 /* Never blocks: -EAGAIN when the high-water mark is reached; -EHOSTUNREACH (mandatory ROUTER); -EPROTO when it is not the turn
  * of a REQ or REP. A REP must answer inside its callback or before it can receive again. */
 int zsock_send(struct zsock *s, const struct zpart *parts, size_t count);

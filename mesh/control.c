@@ -32,7 +32,7 @@ struct mesh_control_peer {
 	struct list link;
 	char id[MESH_ID_SIZE], curve[MESH_Z85_SIZE];
 	struct zsock *out; /* NULL: no way now */
-	char endpoint[128];
+	char endpoint[MESH_ENDPOINT_SIZE];
 	struct list queue; /* of struct queued: not acknowledged yet */
 	size_t queue_count, queue_bytes;
 	uint64_t next_seq;
@@ -133,24 +133,44 @@ static void connect_peer(struct mesh_control *c, struct mesh_control_peer *p)
 	flush(c, p);
 }
 
+void mesh_control_endpoint(const struct mesh_core_peer *p, uint16_t port, char ret[MESH_ENDPOINT_SIZE])
+{
+	char address[INET6_ADDRSTRLEN], name[IF_NAMESIZE] = "";
+	const struct mesh_core_link *l = p->best;
+	ret[0] = '\0';
+	if (l && IN6_IS_ADDR_V4MAPPED(&l->address.ip)) {
+		inet_ntop(AF_INET, l->address.ip.s6_addr + 12, address, sizeof address);
+		snprintf(ret, MESH_ENDPOINT_SIZE, "tcp://%s:%u", address, port);
+	} else if (l) {
+		inet_ntop(AF_INET6, &l->address.ip, address, sizeof address);
+		bool scoped = l->ifindex && if_indextoname(l->ifindex, name);
+		snprintf(ret, MESH_ENDPOINT_SIZE, "tcp://[%s%s%s]:%u", address, scoped ? "%" : "", name, port);
+	}
+}
+
+int mesh_control_bind(struct zsock *s, uint16_t port, uint16_t *ret_port)
+{
+	char endpoint[64], bound[MESH_ENDPOINT_SIZE] = "";
+	snprintf(endpoint, sizeof endpoint, "tcp://[::]:*");
+	if (port)
+		snprintf(endpoint, sizeof endpoint, "tcp://[::]:%u", port);
+	int r = zsock_bind(s, endpoint, bound, sizeof bound);
+	const char *colon = strrchr(bound, ':');
+	unsigned long number = colon ? strtoul(colon + 1, NULL, 10) : 0;
+	if (r == 0 && (number == 0 || number > UINT16_MAX))
+		r = -EPROTO;
+	if (r == 0)
+		*ret_port = (uint16_t)number;
+	return r;
+}
+
 void mesh_control_route(struct mesh_control *c, const struct mesh_core_peer *peer)
 {
 	struct mesh_control_peer *p = find(c, peer->id);
-	char endpoint[sizeof p->endpoint] = "", address[INET6_ADDRSTRLEN], name[IF_NAMESIZE] = "";
+	char endpoint[MESH_ENDPOINT_SIZE];
 	if (!p)
 		return;
-	const struct mesh_core_link *l = peer->best;
-	if (l) {
-		if (IN6_IS_ADDR_V4MAPPED(&l->address.ip)) {
-			inet_ntop(AF_INET, l->address.ip.s6_addr + 12, address, sizeof address);
-			snprintf(endpoint, sizeof endpoint, "tcp://%s:%u", address, peer->control_port);
-		} else {
-			inet_ntop(AF_INET6, &l->address.ip, address, sizeof address);
-			bool scoped = l->ifindex && if_indextoname(l->ifindex, name);
-			snprintf(endpoint, sizeof endpoint, "tcp://[%s%s%s]:%u", address, scoped ? "%" : "", name,
-				peer->control_port);
-		}
-	}
+	mesh_control_endpoint(peer, peer->control_port, endpoint);
 	if (p->out && strcmp(endpoint, p->endpoint) == 0)
 		return;
 	memcpy(p->endpoint, endpoint, sizeof endpoint);
@@ -336,17 +356,8 @@ int mesh_control_create(struct loop *l, struct zctx *z, const struct mesh_identi
 			.public_key = c->identity.curve_public };
 		c->in = zsock_create(z, l, ZSOCK_ROUTER, &o, in_received, c);
 	}
-	if (c->in) {
-		char endpoint[64], bound[128] = "";
-		snprintf(endpoint, sizeof endpoint, "tcp://[::]:*");
-		if (port)
-			snprintf(endpoint, sizeof endpoint, "tcp://[::]:%u", port);
-		r = zsock_bind(c->in, endpoint, bound, sizeof bound);
-		const char *colon = strrchr(bound, ':');
-		c->port = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0;
-		if (r == 0 && !c->port)
-			r = -EPROTO;
-	}
+	if (c->in)
+		r = mesh_control_bind(c->in, port, &c->port);
 	if (r < 0)
 		mesh_control_destroy(c);
 	else

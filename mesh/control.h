@@ -10,6 +10,8 @@
 #include "mesh/core.h"
 #include "mesh/identity.h"
 
+#define MESH_ENDPOINT_SIZE 128
+
 struct Tbmesh__PeerMessage;
 struct mesh_control;
 
@@ -29,6 +31,11 @@ int mesh_control_admit(struct mesh_control *c, const struct mesh_core_peer *p);
 void mesh_control_expel(struct mesh_control *c, const struct mesh_core_peer *p);
 void mesh_control_restarted(struct mesh_control *c, const struct mesh_core_peer *p);
 void mesh_control_route(struct mesh_control *c, const struct mesh_core_peer *p);
+
+/* ZeroMQ's name of a TCP port of that peer over its best link; "": no link is up. */
+void mesh_control_endpoint(const struct mesh_core_peer *p, uint16_t port, char ret[MESH_ENDPOINT_SIZE]);
+/* On [::]: a listener on an interface's own address never answers again once that was re-created. port 0: any. */
+int mesh_control_bind(struct zsock *s, uint16_t port, uint16_t *ret_port);
 
 /* Sets the envelope of `message`, queues it. -ENOENT, -ENOBUFS, -EMSGSIZE, -EBADMSG. */
 int mesh_control_send(struct mesh_control *c, const char *peer_id, struct Tbmesh__PeerMessage *message);

@@ -143,7 +143,9 @@ static void on_admit(void *ctx, const struct mesh_core_peer *p)
 
 static void on_expel(void *ctx, const struct mesh_core_peer *p)
 {
-	mesh_control_expel(((struct mesh *)ctx)->control, p);
+	struct mesh *m = ctx;
+	mesh_feed_unsubscribe(m->feed, p->id);
+	mesh_control_expel(m->control, p);
 }
 
 static void on_restarted(void *ctx, const struct mesh_core_peer *p)
@@ -153,7 +155,9 @@ static void on_restarted(void *ctx, const struct mesh_core_peer *p)
 
 static void on_route(void *ctx, const struct mesh_core_peer *p)
 {
-	mesh_control_route(((struct mesh *)ctx)->control, p);
+	struct mesh *m = ctx;
+	mesh_control_route(m->control, p);
+	mesh_feed_route(m->feed, p);
 }
 
 static void on_probe(void *ctx, const struct mesh_core_peer *p)
@@ -276,6 +280,45 @@ int mesh_send(struct mesh *m, const char *peer_id, Tbmesh__PeerMessage *message)
 	return result;
 }
 
+/* ---- what is published ---- */
+
+static void on_published(void *ctx, const char *peer_id, const Tbmesh__PeerMessage *message)
+{
+	struct mesh *m = ctx;
+	if (m->callbacks.published)
+		m->callbacks.published(m->ctx, peer_id, message);
+}
+
+static void on_subscribed(void *ctx, const char *peer_id)
+{
+	struct mesh *m = ctx;
+	if (m->callbacks.subscribed)
+		m->callbacks.subscribed(m->ctx, peer_id);
+}
+
+static const struct mesh_feed_callbacks mesh_feed_callbacks = { .published = on_published, .subscribed = on_subscribed };
+
+int mesh_publish(struct mesh *m, const char *topic, Tbmesh__PeerMessage *message)
+{
+	return mesh_feed_publish(m->feed, topic, message);
+}
+
+uint16_t mesh_publish_port(const struct mesh *m)
+{
+	return mesh_feed_port(m->feed);
+}
+
+int mesh_subscribe(struct mesh *m, const char *peer_id, uint16_t port)
+{
+	const struct mesh_core_peer *p = mesh_core_peer_find(m->core, peer_id);
+	return p ? mesh_feed_subscribe(m->feed, p, port) : -ENOENT;
+}
+
+void mesh_unsubscribe(struct mesh *m, const char *peer_id)
+{
+	mesh_feed_unsubscribe(m->feed, peer_id);
+}
+
 /* ---- bandwidth ---- */
 
 static int probe_send(void *ctx, const char *peer_id, Tbmesh__PeerMessage *message)
@@ -389,6 +432,9 @@ int mesh_create(struct loop *l, struct zctx *z, const struct mesh_config *config
 	if (r == 0)
 		r = mesh_control_create(l, z, config->identity, config->incarnation, config->control_port,
 			&mesh_control_callbacks, m, &m->control);
+	if (r == 0)
+		r = mesh_feed_create(
+			l, z, &m->identity, config->incarnation, config->events_port, &mesh_feed_callbacks, m, &m->feed);
 	if (r == 0) {
 		struct mesh_core_config c = { .identity = *config->identity,
 			.key = *config->key,
@@ -433,6 +479,7 @@ void mesh_destroy(struct mesh *m)
 	}
 	mesh_netlink_destroy(m->netlink);
 	mesh_net_destroy(m->net);
+	mesh_feed_destroy(m->feed);
 	mesh_control_destroy(m->control);
 	mesh_core_destroy(m->core);
 	list_for_each_safe(e, &m->events, struct pending_event, link)

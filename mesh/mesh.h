@@ -187,6 +187,9 @@ struct mesh_callbacks { /* each may be NULL */
 	/* A validated message whose body is not mesh's own (probes and goodbyes are). peer_id: proved by its CURVE key.
 	 * The message is mesh's and lives during the call. Each message is handed over once, in the sender's order. */
 	void (*message)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
+	/* What a peer published, of mesh_subscribe; and: all that it publishes from now on is on its way here (mesh/feed.h). */
+	void (*published)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
+	void (*subscribed)(void *ctx, const char *peer_id);
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
 	void (*warning)(void *ctx, const char *subject, const char *text);
 	void (*benched)(void *ctx, uint64_t token, const struct mesh_bench *b); /* of mesh_bench; NULL: it failed */
@@ -199,6 +202,7 @@ struct mesh_config { /* copied */
 	uint64_t incarnation;  /* grows with each start of the node: mesh_incarnation_next() */
 	uint16_t beacon_port;  /* UDP; 0: MESH_DEFAULT_PORT; the same in the whole mesh */
 	uint16_t control_port; /* TCP; 0: any, it travels in the beacon */
+	uint16_t events_port;  /* TCP, of what is published to peers; 0: any */
 	bool manage_links;     /* set interfaces up, add an own fe80 address, raise the MTU */
 	bool no_probes;        /* never measure bandwidth actively */
 };
@@ -248,6 +252,14 @@ void mesh_describe(struct mesh *m, unsigned gpus, unsigned cpu_load_percent, uin
  * in order while neither side restarts, over whatever link is left. -ENOENT no such peer, -EHOSTUNREACH it is dead,
  * -ENOBUFS it is far behind, -EMSGSIZE. */
 int mesh_send(struct mesh *m, const char *peer_id, struct Tbmesh__PeerMessage *message);
+
+/* To all peers that have subscribed; who is slow loses it, and a receiver must see that by what is in the message. */
+int mesh_publish(struct mesh *m, const char *topic, struct Tbmesh__PeerMessage *message);
+uint16_t mesh_publish_port(const struct mesh *m); /* tell it the peers */
+/* port: what the peer told. Holds, over cables that come and go, until mesh_unsubscribe or until the peer is forgotten; again: another
+ * port, or nothing. -ENOENT, -ENOMEM. */
+int mesh_subscribe(struct mesh *m, const char *peer_id, uint16_t port);
+void mesh_unsubscribe(struct mesh *m, const char *peer_id);
 
 /* Which peer is best. Every term of the score is told. */
 enum mesh_criterion { MESH_FOR_LATENCY, MESH_FOR_FRAMES, MESH_FOR_OFFLOAD, MESH_FOR_CHECKPOINT };

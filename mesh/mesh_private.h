@@ -7,6 +7,7 @@
 #include "base/zsock.h"
 #include "mesh/control.h"
 #include "mesh/core.h"
+#include "mesh/feed.h"
 #include "mesh/mesh.h"
 #include "mesh/net.h"
 #include "mesh/netlink.h"
@@ -62,6 +63,7 @@ struct mesh {
 	struct mesh_net *net;
 	struct mesh_netlink *netlink;
 	struct mesh_control *control;
+	struct mesh_feed *feed; /* what nodes publish to each other */
 	struct mesh_probe *probe;
 	struct mesh_trace *trace; /* NULL: this node has no address that routing could lead to */
 	struct in6_addr routed_self;

@@ -17,8 +17,8 @@
 #include "node/arena.h"
 #include "node/doctor.h"
 #include "node/eject.h"
+#include "node/event_watch.h"
 #include "node/node.h"
-#include "node/peer_events.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/view.h"
@@ -125,12 +125,20 @@ static void follow_late(void *ctx)
 	answer_followers(ctx, true);
 }
 
-/* Who is slow misses events, sees it by their numbers and asks for them. */
+/* To local programs and to peers. Who is slow misses events, sees it by their numbers and asks for them. */
 static void publish(struct api *c, const struct node_event *e)
 {
 	struct arena a = { 0 };
 	struct buf packed = { 0 };
-	const Tbmesh__Event *m = view_event(c->node, e, &a);
+	Tbmesh__Event *m = view_event(c->node, e, &a);
+	Tbmesh__PeerEvent body = TBMESH__PEER_EVENT__INIT;
+	Tbmesh__PeerMessage message = TBMESH__PEER_MESSAGE__INIT;
+	body.event = m;
+	message.body_case = TBMESH__PEER_MESSAGE__BODY_EVENT;
+	message.event = &body;
+	int r = a.failed ? -ENOMEM : mesh_publish(c->node->mesh, e->type, &message);
+	if (r < 0)
+		log_debug("event %llu is not published: %s", (unsigned long long)e->number, strerror(-r));
 	if (!a.failed && message_pack(&m->base, &packed) == 0) {
 		const struct zpart parts[] = { { e->type, strlen(e->type) }, { packed.data, packed.size } };
 		(void)zsock_send(c->publisher, parts, ARRAY_SIZE(parts));
@@ -143,6 +151,7 @@ void api_event_added(struct api *c, const struct node_event *e)
 {
 	publish(c, e);
 	answer_followers(c, false);
+	event_watches_own(c->node->watches);
 }
 
 static Tbmesh__EventsRequest *clone(const Tbmesh__EventsRequest *r)
@@ -157,11 +166,12 @@ static Tbmesh__EventsRequest *clone(const Tbmesh__EventsRequest *r)
 
 static void handle_events(struct api *c, const struct api_route *from, uint64_t id, const Tbmesh__EventsRequest *r)
 {
-	if (r->host[0] && strcmp(r->host, c->node->config.name) != 0) {
-		peer_events_start(c->node->peer_events, from, id, r);
+	bool own = !r->host[0] || strcmp(r->host, c->node->config.name) == 0 || strcmp(r->host, c->node->identity.id) == 0;
+	if (r->all || !own) {
+		event_watches_start(c->node->watches, from, id, r);
 		return;
 	}
-	if (!r->follow || event_log_last(c->node->events) > r->since || c->follower_count >= FOLLOWERS_MAX) {
+	if (!r->follow || event_log_last(c->node->events) != r->since || c->follower_count >= FOLLOWERS_MAX) {
 		send_events(c, from, id, r);
 		return;
 	}

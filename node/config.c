@@ -91,6 +91,15 @@ static bool set_control_port(struct node_config *c, const char *value)
 	return true;
 }
 
+static bool set_events_port(struct node_config *c, const char *value)
+{
+	uint32_t port;
+	if (!parse_number(value, 0, 65535, &port))
+		return false;
+	c->events_port = (uint16_t)port;
+	return true;
+}
+
 static bool add_interface(struct node_config *c, const char *value)
 {
 	if (strlen(value) >= sizeof c->interfaces[0] || strchr(value, '/') || c->interface_count == CONFIG_LIST_MAX)
@@ -169,6 +178,7 @@ static const struct {
 	{ "name", set_name, "at most 63 letters, digits, '-', '_' or '.'" },
 	{ "port", set_port, "a number from 1 to 65535" },
 	{ "control_port", set_control_port, "a number from 0 to 65535" },
+	{ "events_port", set_events_port, "a number from 0 to 65535" },
 	{ "interface", add_interface, "one interface name (at most 32 lines of it)" },
 	{ "peer", add_peer, "one address, \"[ADDRESS]:PORT\" (at most 32 lines of it)" },
 	{ "manage_links", set_manage_links, "true or false" },

@@ -14,6 +14,7 @@ struct node_config {
 	char name[64];                        /* of this node; default: host name */
 	uint16_t port;                        /* UDP beacons; 0: the mesh's default */
 	uint16_t control_port;                /* TCP between nodes; 0: any */
+	uint16_t events_port;                 /* TCP, of what is published to peers; 0: any */
 	char interfaces[CONFIG_LIST_MAX][16]; /* beside the Thunderbolt ones */
 	size_t interface_count;
 	char peers[CONFIG_LIST_MAX][CONFIG_TEXT_MAX]; /* static */

@@ -13,9 +13,17 @@
 
 #define NUMBER_BLOCK 1024
 
+/* An event as it is kept: its texts one behind the other, each with its NUL: type, subject, names and values. */
+struct kept {
+	uint64_t number, realtime_us, monotonic_ns;
+	size_t field_count;
+	char texts[];
+};
+
 struct event_log {
-	struct node_event ring[EVENT_RING]; /* number n lies at n % EVENT_RING */
-	uint64_t first;                     /* smallest number since the start of this process */
+	struct kept *ring[EVENT_RING]; /* number n lies at n % EVENT_RING */
+	struct node_event shown;       /* what event_log_next returned last */
+	uint64_t first;                /* smallest number since the start of this process */
 	uint64_t next;
 	uint64_t reserved; /* numbers below are ours */
 	char *number_path;
@@ -53,16 +61,21 @@ static uint64_t load_number(const char *path)
 	return end != text && number > 0 && number < UINT64_MAX / 2 ? number : 1;
 }
 
+static void save(const struct event_log *l, uint64_t number)
+{
+	char text[32];
+	int length = snprintf(text, sizeof text, "%" PRIu64 "\n", number);
+	int r = file_write_atomic(l->number_path, text, (size_t)length, 0600);
+	if (r < 0)
+		log_debug("cannot keep the event number in %s: %s", l->number_path, strerror(-r));
+}
+
 static void reserve(struct event_log *l)
 {
 	if (!l->number_path || l->next < l->reserved)
 		return;
 	l->reserved = l->next + NUMBER_BLOCK;
-	char text[32];
-	int length = snprintf(text, sizeof text, "%" PRIu64 "\n", l->reserved);
-	int r = file_write_atomic(l->number_path, text, (size_t)length, 0600);
-	if (r < 0)
-		log_debug("cannot keep the event number in %s: %s", l->number_path, strerror(-r));
+	save(l, l->reserved);
 }
 
 struct event_log *event_log_create(const char *number_path, void (*added)(void *ctx, const struct node_event *e), void *ctx)
@@ -86,29 +99,80 @@ void event_log_destroy(struct event_log *l)
 {
 	if (!l)
 		return;
+	if (l->number_path && l->next < l->reserved)
+		save(l, l->next); /* the next process skips none */
+	for (size_t i = 0; i < EVENT_RING; i++)
+		free(l->ring[i]);
 	free(l->number_path);
 	free(l);
 }
 
+static char *put(char *at, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	memcpy(at, text, size);
+	return at + size;
+}
+
+static struct kept *keep(const struct node_event *e)
+{
+	size_t size = strlen(e->type) + strlen(e->subject) + 2;
+	for (size_t i = 0; i < e->field_count; i++)
+		size += strlen(e->fields[i].name) + strlen(e->fields[i].value) + 2;
+	struct kept *k = malloc(sizeof *k + size);
+	if (!k)
+		return NULL;
+	*k = (struct kept){ e->number, e->realtime_us, e->monotonic_ns, e->field_count };
+	char *at = put(put(k->texts, e->type), e->subject);
+	for (size_t i = 0; i < e->field_count; i++)
+		at = put(put(at, e->fields[i].name), e->fields[i].value);
+	return k;
+}
+
+static const char *get(const char *at, char *to)
+{
+	size_t size = strlen(at) + 1; /* it came from such an array */
+	memcpy(to, at, size);
+	return at + size;
+}
+
+static void show(const struct kept *k, struct node_event *e)
+{
+	e->number = k->number;
+	e->realtime_us = k->realtime_us;
+	e->monotonic_ns = k->monotonic_ns;
+	e->field_count = k->field_count;
+	const char *at = get(get(k->texts, e->type), e->subject);
+	for (size_t i = 0; i < k->field_count; i++)
+		at = get(get(at, e->fields[i].name), e->fields[i].value);
+}
+
 uint64_t event_log_add(struct event_log *l, const struct node_event *e)
 {
-	reserve(l);
-	struct node_event *slot = &l->ring[l->next % EVENT_RING];
-	*slot = *e;
-	slot->number = l->next++;
+	struct node_event added = *e;
 	uint64_t now_ns = time_monotonic_ns();
-	if (slot->monotonic_ns == 0 || slot->monotonic_ns > now_ns)
-		slot->monotonic_ns = now_ns;
-	if (slot->realtime_us == 0)
-		slot->realtime_us = time_realtime_us() - (now_ns - slot->monotonic_ns) / 1000;
+	if (added.monotonic_ns == 0 || added.monotonic_ns > now_ns)
+		added.monotonic_ns = now_ns;
+	if (added.realtime_us == 0)
+		added.realtime_us = time_realtime_us() - (now_ns - added.monotonic_ns) / 1000;
+	reserve(l);
+	added.number = l->next++;
+	struct kept **slot = &l->ring[added.number % EVENT_RING];
+	free(*slot);
+	*slot = keep(&added); /* without memory it counts as no longer kept */
 	if (l->added)
-		l->added(l->ctx, slot);
-	return slot->number;
+		l->added(l->ctx, &added);
+	return added.number;
 }
 
 uint64_t event_log_last(const struct event_log *l)
 {
 	return l->next - 1;
+}
+
+uint64_t event_log_first(const struct event_log *l)
+{
+	return l->first;
 }
 
 static uint64_t oldest(const struct event_log *l)
@@ -122,13 +186,27 @@ uint64_t event_log_lost(const struct event_log *l, uint64_t since)
 	return since + 1 < have ? have - since - 1 : 0;
 }
 
-const struct node_event *event_log_next(const struct event_log *l, uint64_t since)
+const struct node_event *event_log_next(struct event_log *l, uint64_t since)
 {
-	uint64_t number = since < oldest(l) ? oldest(l) : since + 1;
-	return number < l->next ? &l->ring[number % EVENT_RING] : NULL;
+	for (uint64_t number = since < oldest(l) ? oldest(l) : since + 1; number < l->next; number++) {
+		const struct kept *k = l->ring[number % EVENT_RING];
+		if (!k)
+			continue;
+		show(k, &l->shown);
+		return &l->shown;
+	}
+	return NULL;
 }
 
-static bool is_about(const char *text, const char *about)
+bool event_is_of(const char *type, char *const *types, size_t type_count)
+{
+	bool found = type_count == 0;
+	for (size_t i = 0; i < type_count; i++)
+		found |= strcasecmp(type, types[i]) == 0;
+	return found;
+}
+
+bool event_is_about(const char *text, const char *about)
 {
 	size_t length = strlen(text), wanted = strlen(about);
 	if (length < wanted || strcmp(text + length - wanted, about) != 0)
@@ -138,13 +216,10 @@ static bool is_about(const char *text, const char *about)
 
 bool event_matches(const struct node_event *e, char *const *types, size_t type_count, const char *about)
 {
-	bool of_type = type_count == 0;
-	for (size_t i = 0; i < type_count; i++)
-		of_type |= strcasecmp(e->type, types[i]) == 0;
-	if (!of_type || !about[0])
-		return of_type;
-	bool found = is_about(e->subject, about);
+	if (!event_is_of(e->type, types, type_count))
+		return false;
+	bool found = !about[0] || event_is_about(e->subject, about);
 	for (size_t i = 0; i < e->field_count; i++)
-		found |= is_about(e->fields[i].value, about);
+		found |= event_is_about(e->fields[i].value, about);
 	return found;
 }

@@ -1,5 +1,5 @@
 /* What happened on this node, numbered, in a ring. Numbers go on over restarts: a block of them is reserved in a file at
- * a time. */
+ * a time, so a node that was killed skips at most a block; one that ended orderly skips none. */
 #ifndef TBMESH_NODE_EVENT_H
 #define TBMESH_NODE_EVENT_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVENT_RING 1024
+#define EVENT_RING 4096
 #define EVENT_FIELDS 14
 #define EVENT_NAME_SIZE 32
 #define EVENT_VALUE_SIZE 160
@@ -36,11 +36,14 @@ struct event_log *event_log_create(const char *number_path, void (*added)(void *
 void event_log_destroy(struct event_log *l);
 uint64_t event_log_add(struct event_log *l, const struct node_event *e); /* its number */
 uint64_t event_log_last(const struct event_log *l);                      /* 0: none yet */
-/* Numbers behind `since` that the ring has dropped. */
+uint64_t event_log_first(const struct event_log *l); /* the first one of this process has, or will have, it */
+/* Numbers behind `since` that are no longer kept: dropped by the ring, or of a former process (then at most so many). */
 uint64_t event_log_lost(const struct event_log *l, uint64_t since);
+bool event_is_of(const char *type, char *const *types, size_t type_count); /* none: any */
+bool event_is_about(const char *text, const char *about);                  /* is that, or ends with '/' and that */
 /* Is it of one of these types (none: any), and about that ("": anything): its subject or a field is that, or ends with '/' and that? */
 bool event_matches(const struct node_event *e, char *const *types, size_t type_count, const char *about);
-/* The first event with a number larger than since, or NULL. Valid until the next add. */
-const struct node_event *event_log_next(const struct event_log *l, uint64_t since);
+/* The first event with a number larger than since, or NULL. Valid until the next call of any of these. */
+const struct node_event *event_log_next(struct event_log *l, uint64_t since);
 
 #endif

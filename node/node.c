@@ -16,10 +16,10 @@
 #include "node/api.h"
 #include "node/eject.h"
 #include "node/ejected.h"
+#include "node/event_watch.h"
 #include "node/health_watch.h"
 #include "node/interface.h"
 #include "node/peer.h"
-#include "node/peer_events.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/session_files.h"
@@ -279,12 +279,25 @@ static void mesh_event_seen(void *ctx, const struct mesh_event *m)
 		eject_peer_down(n->ejects, m->peer_id);
 		inventory_peer_gone(n->inventory, m->peer_id);
 		peers_forget(n->peers, m->peer_id);
+		event_watches_peer_down(n->watches, m->peer_id);
 	}
 }
 
 static void mesh_message(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m)
 {
 	peer_message(ctx, peer_id, m);
+}
+
+static void mesh_published(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m)
+{
+	struct node *n = ctx;
+	event_watches_published(n->watches, peer_id, m);
+}
+
+static void mesh_subscribed(void *ctx, const char *peer_id)
+{
+	struct node *n = ctx;
+	event_watches_subscribed(n->watches, peer_id);
 }
 
 static void mesh_warning(void *ctx, const char *subject, const char *text)
@@ -304,6 +317,8 @@ static void mesh_benched(void *ctx, uint64_t token, const struct mesh_bench *b)
 
 static const struct mesh_callbacks mesh_callbacks = { .event = mesh_event_seen,
 	.message = mesh_message,
+	.published = mesh_published,
+	.subscribed = mesh_subscribed,
 	.warning = mesh_warning,
 	.benched = mesh_benched,
 	.pinged = mesh_pinged };
@@ -466,12 +481,14 @@ static int start_mesh(struct node *n, const struct mesh_key *key)
 		.incarnation = n->incarnation,
 		.beacon_port = n->config.port,
 		.control_port = n->config.control_port,
+		.events_port = n->config.events_port,
 		.manage_links = n->config.manage_links,
 		.no_probes = !n->config.probe_bandwidth };
 	int r = mesh_create(n->loop, n->zmq, &c, &mesh_callbacks, n, &n->mesh);
 	if (r < 0) {
 		log_error("the mesh cannot start: %s%s", strerror(-r),
-			r == -EADDRINUSE ? "; another program uses the port, set `port` or `control_port`" : "");
+			r == -EADDRINUSE ? "; another program uses the port, set `port`, `control_port` or `events_port`"
+					 : "");
 		return r;
 	}
 	for (size_t i = 0; i < n->config.interface_count; i++)
@@ -494,15 +511,15 @@ static int create_parts(struct node *n)
 	n->interfaces = interfaces_create();
 	n->peers = peers_create();
 	n->pings = pings_create();
-	n->peer_events = peer_events_create(n);
+	n->watches = n->loop ? event_watches_create(n) : NULL;
 	n->events = event_log_create(n->paths.event_number, event_added, n);
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
 	n->workloads = workloads_create(n);
 	n->placement = placement_create(n);
 	n->ejects = ejects_create(n);
 	n->ejected = ejected_create(n->paths.ejected, NULL);
-	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->peer_events || !n->events ||
-		!n->inventory || !n->workloads || !n->placement || !n->ejects || !n->ejected)
+	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->watches || !n->events || !n->inventory ||
+		!n->workloads || !n->placement || !n->ejects || !n->ejected)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->health = health_watch_create(n);
@@ -587,7 +604,7 @@ void node_finish(struct node *n)
 {
 	device_watch_finish(&n->devices);
 	ejects_destroy(n->ejects);
-	peer_events_destroy(n->peer_events);
+	event_watches_destroy(n->watches);
 	placement_destroy(n->placement);
 	gpu_probe_destroy(n->probe);
 	health_watch_destroy(n->health);

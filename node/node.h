@@ -20,9 +20,9 @@
 struct api;
 struct ejected;
 struct ejects;
+struct event_watches;
 struct health_watch;
 struct interfaces;
-struct peer_events;
 struct peers;
 struct pings;
 struct placement;
@@ -49,8 +49,8 @@ struct node {
 	struct device_watch devices;
 	struct interfaces *interfaces; /* Thunderbolt network devices */
 	struct peers *peers;
-	struct peer_events *peer_events; /* who waits for those of a peer */
-	struct pings *pings;             /* who waits for an echo */
+	struct event_watches *watches; /* who follows those of peers */
+	struct pings *pings;           /* who waits for an echo */
 	struct workloads *workloads;
 	struct placement *placement;
 	struct health_watch *health;

@@ -9,8 +9,8 @@
 #include "base/util.h"
 #include "node/arena.h"
 #include "node/eject.h"
+#include "node/event_watch.h"
 #include "node/node.h"
-#include "node/peer_events.h"
 #include "node/placement.h"
 #include "proto/limits.h"
 #include "proto/messages.h"
@@ -25,6 +25,7 @@ struct peer_facts_entry {
 	char version[64];
 	uint64_t memory_free_bytes;
 	uint32_t cpu_load_percent;
+	uint16_t events_port;
 	char wanted[96]; /* GPU whose description was asked for last */
 	uint64_t wanted_ns;
 };
@@ -79,6 +80,12 @@ const char *peers_version(const struct peers *p, const char *id)
 	return e ? e->version : "";
 }
 
+uint16_t peers_events_port(const struct peers *p, const char *id)
+{
+	const struct peer_facts_entry *e = find(p, id);
+	return e ? e->events_port : 0;
+}
+
 void peers_forget(struct peers *p, const char *id)
 {
 	struct peer_facts_entry *e = find(p, id);
@@ -118,6 +125,8 @@ void peer_send_state(struct node *n, const char *peer)
 	body.version_of_state = n->state_version;
 	body.memory_free_bytes = n->memory_free_bytes;
 	body.cpu_load_percent = n->cpu_load_percent;
+	body.last_event = event_log_last(n->events);
+	body.events_port = mesh_publish_port(n->mesh);
 	message.body_case = TBMESH__PEER_MESSAGE__BODY_STATE;
 	message.state = &body;
 	if (!a.failed)
@@ -125,7 +134,7 @@ void peer_send_state(struct node *n, const char *peer)
 	arena_finish(&a);
 }
 
-static void handle_state(struct node *n, const char *peer, const Tbmesh__NodeState *s)
+static void handle_state(struct node *n, const char *peer, uint64_t incarnation, const Tbmesh__NodeState *s)
 {
 	struct mesh_peer_info info;
 	struct peer_facts_entry *e = find_or_add(n->peers, peer);
@@ -134,7 +143,9 @@ static void handle_state(struct node *n, const char *peer, const Tbmesh__NodeSta
 	snprintf(e->version, sizeof e->version, "%s", s->version);
 	e->memory_free_bytes = s->memory_free_bytes;
 	e->cpu_load_percent = s->cpu_load_percent;
+	e->events_port = (uint16_t)s->events_port;
 	inventory_peer_state(n->inventory, peer, info.name, s);
+	event_watches_told(n->watches, peer, incarnation, s->last_event, s->events_port);
 }
 
 bool peer_facts(void *node, const char *peer, struct mesh_facts *ret)
@@ -270,7 +281,7 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 {
 	switch (m->body_case) {
 	case TBMESH__PEER_MESSAGE__BODY_STATE:
-		handle_state(n, peer, m->state);
+		handle_state(n, peer, m->incarnation, m->state);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_DESCRIPTION_REQUEST:
 		handle_description_request(n, peer, m->description_request);
@@ -291,12 +302,12 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 		eject_peer_replied(n->ejects, peer, m->leave_reply);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENTS_ASK:
-		peer_events_asked(n, peer, m->events_ask);
+		event_watches_asked(n, peer, m->events_ask);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENTS_ANSWER:
-		peer_events_answered(n->peer_events, peer, m->events_answer);
+		event_watches_answered(n->watches, peer, m->events_answer);
 		break;
-	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* events of other nodes are asked for there */
+	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* published, never sent */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST: /* the mesh's own */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REPLY:
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_RESULT:

@@ -3,6 +3,7 @@
 #define TBMESH_NODE_PEER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct node;
 struct peers; /* what the peers said of themselves */
@@ -12,6 +13,8 @@ struct mesh_facts;
 struct peers *peers_create(void);
 void peers_destroy(struct peers *p);
 const char *peers_version(const struct peers *p, const char *id); /* "" unknown */
+uint16_t peers_events_port(
+	const struct peers *p, const char *id); /* where it publishes its events; 0 unknown, or it does not */
 void peers_forget(struct peers *p, const char *id);
 
 void peer_message(struct node *n, const char *peer, const struct Tbmesh__PeerMessage *m);

@@ -407,6 +407,8 @@ Tbmesh__Event *view_event(const struct node *n, const struct node_event *e, stru
 	m->realtime_us = e->realtime_us;
 	m->monotonic_ns = e->monotonic_ns;
 	m->node = (char *)n->config.name;
+	m->node_id = (char *)n->identity.id;
+	m->incarnation = n->incarnation;
 	m->subject = arena_text(a, e->subject);
 	for (size_t i = 0; i < e->field_count; i++) {
 		tbmesh__field__init(&fields[i]);
@@ -427,15 +429,19 @@ Tbmesh__EventList *view_events(const struct node *n, const Tbmesh__EventsRequest
 		return NULL;
 	tbmesh__event_list__init(list);
 	list->events = events;
-	list->lost = event_log_lost(n->events, r->since);
-	list->last = r->since;
+	list->newest = event_log_last(n->events);
+	list->first = event_log_first(n->events);
+	list->incarnation = n->incarnation;
+	uint64_t since = r->since > list->newest ? 0 : r->since; /* larger than all there are: numbers began anew */
+	list->lost = event_log_lost(n->events, since);
+	list->last = since;
 	const struct node_event *e;
-	for (uint64_t at = r->since; list->n_events < max && (e = event_log_next(n->events, at)) != NULL; at = e->number) {
+	for (uint64_t at = since; list->n_events < max && (e = event_log_next(n->events, at)) != NULL; at = e->number) {
 		if (event_matches(e, r->types, r->n_types, r->about))
 			list->events[list->n_events++] = view_event(n, e, a);
 		list->last = e->number;
 	}
 	if (list->n_events == 0)
-		list->last = event_log_last(n->events);
+		list->last = list->newest;
 	return list;
 }

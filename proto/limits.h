@@ -2,8 +2,9 @@
 #ifndef TBMESH_PROTO_LIMITS_H
 #define TBMESH_PROTO_LIMITS_H
 
-#define MESSAGE_MAX_BYTES (1u << 20)    /* one ZeroMQ frame */
-#define MESSAGE_MEMORY_BYTES (8u << 20) /* all that unpacking one message may allocate */
+#define MESSAGE_MAX_BYTES (1u << 20)      /* one ZeroMQ frame */
+#define MESSAGE_MAX_PUBLISHED (64u << 10) /* what a node publishes: one event */
+#define MESSAGE_MEMORY_BYTES (8u << 20)   /* all that unpacking one message may allocate */
 
 #define MESSAGE_MAX_NAME 256u   /* bytes of any string but the texts */
 #define MESSAGE_MAX_TEXT 4096u  /* bytes of strings that are sentences (validate.c names them) */

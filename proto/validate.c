@@ -72,6 +72,7 @@ static const struct {
 	{ "Endpoint", "port", 1, 65535 },
 	{ "ExecutorReply", "port", 0, 65535 },
 	{ "ProbeReply", "port", 0, 65535 },
+	{ "NodeState", "events_port", 0, 65535 },
 	{ "NodeState", "cpu_load_percent", 0, 100 },
 	{ "GpuHealth", "score", 0, 100 },
 	{ "GpuHealth", "history", 0, 255 },

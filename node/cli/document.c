@@ -195,6 +195,8 @@ static void fill_event(json_t *m, const Tbmesh__Event *e)
 	set_number(m, "realtime_us", e->realtime_us);
 	set_number(m, "monotonic_ns", e->monotonic_ns);
 	set_text(m, "node", e->node);
+	set_text(m, "node_id", e->node_id);
+	set_number(m, "incarnation", e->incarnation);
 	set_text(m, "subject", e->subject);
 	for (size_t i = 0; i < e->n_fields; i++)
 		set_text(fields, e->fields[i]->name, e->fields[i]->value);
@@ -208,17 +210,67 @@ json_t *document_event(const Tbmesh__Event *e)
 	return o;
 }
 
+static void fill_at(json_t *m, const Tbmesh__EventsAt *at)
+{
+	set_text(m, "node", at->name);
+	set_text(m, "node_id", at->node_id);
+	set_number(m, "last", at->number);
+	set_number(m, "lost", at->lost);
+	json_object_set_new(m, "restarted", json_boolean(at->restarted));
+	json_object_set_new(m, "unreached", json_boolean(at->unreached));
+	set_text(m, "note", at->note);
+}
+
+/* lost and restarted add up over the answers that make one document. */
+static void add_hosts(json_t *o, const Tbmesh__EventList *l)
+{
+	json_t *before = json_incref(json_object_get(o, "hosts")), *list = json_array();
+	for (size_t i = 0; i < l->n_at; i++) {
+		json_t *m = json_object();
+		fill_at(m, l->at[i]);
+		for (size_t k = 0; k < json_array_size(before); k++) {
+			const json_t *one = json_array_get(before, k);
+			if (strcmp(json_string_value(json_object_get(one, "node_id")), l->at[i]->node_id) != 0)
+				continue;
+			set_number(m, "lost", l->at[i]->lost + (uint64_t)json_integer_value(json_object_get(one, "lost")));
+			if (json_is_true(json_object_get(one, "restarted")))
+				json_object_set_new(m, "restarted", json_true());
+		}
+		json_array_append_new(list, m);
+	}
+	json_object_set_new(o, "hosts", list);
+	json_decref(before);
+}
+
 json_t *document_events(const Tbmesh__EventList *l)
 {
-	json_t *o = document_create("tbmesh.events/1"), *list = json_array();
+	json_t *o = document_create("tbmesh.events/1");
 	set_number(o, "last", l->last);
 	set_number(o, "lost", l->lost);
+	set_number(o, "first", l->first);
+	set_number(o, "incarnation", l->incarnation);
+	json_object_set_new(o, "events", json_array());
+	json_object_set_new(o, "hosts", json_array());
+	document_events_add(o, l);
+	return o;
+}
+
+void document_events_add(json_t *o, const Tbmesh__EventList *l)
+{
+	json_t *list = json_object_get(o, "events");
+	set_number(o, "last", l->last);
 	for (size_t i = 0; i < l->n_events; i++) {
 		json_t *m = json_object();
 		fill_event(m, l->events[i]);
 		json_array_append_new(list, m);
 	}
-	json_object_set_new(o, "events", list);
+	add_hosts(o, l);
+}
+
+json_t *document_events_gap(const Tbmesh__EventsAt *at)
+{
+	json_t *o = document_create("tbmesh.events_gap/1");
+	fill_at(o, at);
 	return o;
 }
 

@@ -11,6 +11,7 @@ struct Tbmesh__BestReply;
 struct Tbmesh__DoctorReply;
 struct Tbmesh__Event;
 struct Tbmesh__EventList;
+struct Tbmesh__EventsAt;
 struct Tbmesh__Gpu;
 struct Tbmesh__GpuList;
 struct Tbmesh__LinkList;
@@ -32,6 +33,8 @@ json_t *document_thunderbolt(const struct Tbmesh__ThunderboltList *l);
 json_t *document_best(const struct Tbmesh__BestReply *r);
 json_t *document_event(const struct Tbmesh__Event *e);
 json_t *document_events(const struct Tbmesh__EventList *l);
+void document_events_add(json_t *document, const struct Tbmesh__EventList *l); /* what came behind it */
+json_t *document_events_gap(const struct Tbmesh__EventsAt *at);                /* what is missing, or why nothing comes */
 json_t *document_doctor(const struct Tbmesh__DoctorReply *d);
 json_t *document_workloads(const struct Tbmesh__WorkloadList *l);
 
@@ -44,7 +47,7 @@ void show_gpus(const struct Tbmesh__GpuList *l, const char *host, FILE *out, boo
 void show_gpu(const struct Tbmesh__Gpu *g, const char *host, FILE *out);
 void show_thunderbolt(const struct Tbmesh__ThunderboltList *l, FILE *out);
 void show_best(const struct Tbmesh__BestReply *r, bool explain, FILE *out, bool color);
-void show_event(const struct Tbmesh__Event *e, FILE *out);
+void show_event(const struct Tbmesh__Event *e, bool host, FILE *out); /* host: in front, whose it is */
 void show_doctor(const struct Tbmesh__DoctorReply *d, FILE *out, bool color);
 void show_workloads(const struct Tbmesh__WorkloadList *l, FILE *out, bool color);
 

@@ -142,13 +142,15 @@ void show_best(const Tbmesh__BestReply *r, bool explain, FILE *out, bool color)
 	}
 }
 
-void show_event(const Tbmesh__Event *e, FILE *out)
+void show_event(const Tbmesh__Event *e, bool host, FILE *out)
 {
 	time_t seconds = (time_t)(e->realtime_us / 1000000);
 	struct tm local;
 	char text[32] = "?";
 	if (localtime_r(&seconds, &local))
 		strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+	if (host)
+		fprintf(out, "%-10s ", e->node);
 	fprintf(out, "%6" PRIu64 "  %s.%03u  %-18s %s", e->number, text, (unsigned)(e->realtime_us / 1000 % 1000), e->type,
 		e->subject);
 	for (size_t i = 0; i < e->n_fields; i++) {

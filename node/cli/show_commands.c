@@ -1,4 +1,4 @@
-/* status, peers, links, ps, best, events: what the node knows. */
+/* status, peers, links, ps, best: what the node knows. */
 #include "node/cli/cli.h"
 
 #include <errno.h>
@@ -206,92 +206,6 @@ static int run_best(struct cli *c, int argc, char **argv)
 	return r;
 }
 
-/* ---- events ---- */
-
-#define TYPES_MAX 32
-#define PEER_PAUSE_US 500000    /* a peer answers at once, if only with nothing */
-#define FOLLOW_TIMEOUT_MS 25000 /* the node answers earlier, if only with nothing */
-
-static int print_events(struct cli *c, const Tbmesh__EventList *list, uint64_t since, bool follow)
-{
-	int r = EXIT_OK;
-	if (c->json && !follow)
-		return cli_print_json(document_events(list));
-	if (list->lost > 0 && since > 0 && !c->json)
-		fprintf(stderr, "tbmesh: %llu events in between are no longer kept\n", (unsigned long long)list->lost);
-	for (size_t i = 0; i < list->n_events && r == EXIT_OK; i++) {
-		if (c->json)
-			r = cli_print_json(document_event(list->events[i]));
-		else
-			show_event(list->events[i], stdout);
-	}
-	return fflush(stdout) == 0 ? r : EXIT_ERROR;
-}
-
-/* A node that was restarted meanwhile has forgotten the question, not the numbers: it is asked again. */
-static int follow_ask(struct cli *c, Tbmesh__Request *request, Tbmesh__Reply **ret)
-{
-	int r = client_ask_quietly(c, request, FOLLOW_TIMEOUT_MS, ret);
-	if (r == -ETIMEDOUT) {
-		client_close(c->client);
-		c->client = NULL;
-		return client_ask(c, request, FOLLOW_TIMEOUT_MS, ret);
-	}
-	if (r < 0)
-		return client_explain(c, r);
-	if ((*ret)->code == 0)
-		return EXIT_OK;
-	r = cli_fail(c, EXIT_ERROR, "%s", (*ret)->message);
-	message_free_reply(*ret);
-	return r;
-}
-
-static int run_events(struct cli *c, int argc, char **argv)
-{
-	Tbmesh__EventsRequest body = TBMESH__EVENTS_REQUEST__INIT;
-	char *types[TYPES_MAX];
-	bool follow = false;
-	body.types = types;
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--follow") == 0)
-			follow = true;
-		else if (strcmp(argv[i], "--type") == 0 && i + 1 < argc && body.n_types < TYPES_MAX)
-			types[body.n_types++] = argv[++i];
-		else if ((strcmp(argv[i], "--gpu") == 0 || strcmp(argv[i], "--about") == 0) && i + 1 < argc)
-			body.about = argv[++i];
-		else if (strcmp(argv[i], "--host") == 0 && i + 1 < argc)
-			body.host = argv[++i];
-		else if (strcmp(argv[i], "--since") != 0)
-			return cli_usage(c, &command_events, "unknown option \"%s\"", argv[i]);
-		else if (++i == argc || !cli_number(argv[i], UINT64_MAX, &body.since))
-			return cli_usage(c, &command_events, "--since needs the number of an event");
-	}
-	for (;;) {
-		Tbmesh__Request request = TBMESH__REQUEST__INIT;
-		Tbmesh__Reply *reply;
-		request.body_case = TBMESH__REQUEST__BODY_EVENTS;
-		request.events = &body;
-		int r = follow ? follow_ask(c, &request, &reply) : client_ask(c, &request, CLIENT_TIMEOUT_MS, &reply);
-		if (r != EXIT_OK)
-			return r;
-		bool more = false;
-		if (reply->body_case != TBMESH__REPLY__BODY_EVENTS) {
-			r = cli_fail(c, EXIT_ERROR, "the node answered something else");
-		} else {
-			r = print_events(c, reply->events, body.since, follow);
-			more = reply->events->n_events > 0;
-			body.since = reply->events->last;
-		}
-		message_free_reply(reply);
-		/* Without --follow one document is one answer; as text, all there is. */
-		if (r != EXIT_OK || (!follow && (c->json || !more)))
-			return r;
-		body.follow = follow;
-		if (body.host[0] && !more)
-			usleep(PEER_PAUSE_US);
-	}
-}
-
 const struct command command_status = {
 	.name = "status",
 	.summary = "this node and its mesh at a glance",
@@ -341,21 +255,4 @@ const struct command command_best = {
 		 "  --size, --fps    of the frames (default 3840x2160 at 60)\n"
 		 "  --format F       rgba8 (default), rgb8, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
 		 "  --explain        show every term of the score\n",
-};
-const struct command command_events = {
-	.name = "events",
-	.summary = "what happened, numbered",
-	.run = run_events,
-	.usage = "Usage: tbmesh events [--since N] [--type TYPE]… [--gpu GPU] [--host NODE] [--follow]\n"
-		 "Shows events with numbers larger than N (default: all that are kept).\n"
-		 "\n"
-		 "  --type TYPE  only these; may be given several times: Connected, Disconnected, LinkSpeedChanged, "
-		 "PowerStateChanged,\n"
-		 "               HealthChanged, Ejected, Plugged, PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, "
-		 "MigrationStarted,\n"
-		 "               MigrationCompleted, MigrationFailed, CheckpointTaken, Diverged, TargetsLost, TargetFound, "
-		 "WorkloadLost\n"
-		 "  --gpu GPU    only what is about that GPU (id or NODE/ID); --about THING: peer, link or workload, too\n"
-		 "  --host NODE  what happened on that peer, with its numbers\n"
-		 "  --follow     go on as they come; with --json one document a line\n",
 };

@@ -4,6 +4,7 @@ target_compile_definitions(test_device PRIVATE TEST_DATA="${CMAKE_SOURCE_DIR}/te
 tbmesh_test(test_policy unit SOURCES test_policy.c LIBS tbmesh_policy)
 tbmesh_test(test_node unit SOURCES test_node.c LIBS tbmesh_node)
 target_compile_definitions(test_node PRIVATE CONFIG_EXAMPLE="${CMAKE_SOURCE_DIR}/node/tbmesh.conf.example")
+tbmesh_test(test_event_track unit SOURCES test_event_track.c LIBS tbmesh_node)
 tbmesh_test(test_cli unit SOURCES test_cli.c LIBS tbmesh_cli)
 target_compile_definitions(test_cli PRIVATE TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
 tbmesh_test(test_machines unit SOURCES test_machines.c LIBS tbmesh_device)

@@ -461,6 +461,8 @@ static void test_events(void **state)
 	e.realtime_us = 1795355512473000;
 	e.monotonic_ns = 1234567890123;
 	e.node = (char *)"alpha";
+	e.node_id = (char *)"0123456789abcdef";
+	e.incarnation = 1795355512000000;
 	e.subject = (char *)"alpha/pci-0000:04:00.0";
 	e.fields = fields;
 	e.n_fields = 2;
@@ -468,11 +470,36 @@ static void test_events(void **state)
 	l.n_events = 1;
 	l.last = 5;
 	l.lost = 2;
+	l.first = 4;
+	l.incarnation = e.incarnation;
 	golden_json("event.json", document_event(&e));
 	golden_json("events.json", document_events(&l));
+	/* Of several hosts, in two answers: events one behind the other, what is lost added up. */
+	Tbmesh__EventsAt own = TBMESH__EVENTS_AT__INIT, other = TBMESH__EVENTS_AT__INIT, *at[] = { &own, &other };
+	own.node_id = e.node_id;
+	own.name = e.node;
+	own.number = 5;
+	own.lost = 2;
+	own.restarted = true;
+	other.node_id = (char *)"fedcba9876543210";
+	other.name = (char *)"beta";
+	other.unreached = true;
+	other.note = (char *)"beta did not answer";
+	l.last = l.lost = l.first = l.incarnation = 0;
+	l.at = at;
+	l.n_at = 2;
+	json_t *document = document_events(&l);
+	golden_json("events_gap.json", document_events_gap(&other));
+	own.lost = 1;
+	own.restarted = false;
+	document_events_add(document, &l);
+	golden_json("events_hosts.json", document);
 	setenv("TZ", "UTC", 1);
-	SHOWN(show_event(&e, out));
+	SHOWN(show_event(&e, false, out));
 	golden("event.txt", text);
+	free(text);
+	SHOWN(show_event(&e, true, out));
+	golden("event_host.txt", text);
 	free(text);
 }
 

@@ -88,20 +88,32 @@ static void test_events(void **state)
 static void test_event_numbers_go_on(void **state)
 {
 	const char *directory = *state;
-	char path[256];
+	char path[256], *reserved;
 	snprintf(path, sizeof path, "%s/number", directory);
 	struct event_log *l = event_log_create(path, NULL, NULL);
 	add_event(l, "one");
 	uint64_t last = event_log_last(l);
+	assert_int_equal(file_read(path, 64, &reserved, NULL), 0);
 	event_log_destroy(l);
+	/* It ended orderly: none is skipped, and none lost for who had all. */
 	l = event_log_create(path, NULL, NULL);
+	assert_int_equal(event_log_first(l), last + 1);
 	add_event(l, "two");
-	assert_true(event_log_last(l) > last);
-	assert_true(event_log_lost(l, last) > 0); /* what the former process knew is gone, and that is said */
+	assert_int_equal(event_log_last(l), last + 1);
+	assert_int_equal(event_log_lost(l, last), 0);
+	assert_int_equal(event_log_lost(l, 0), last);
+	event_log_destroy(l);
+	/* It was killed: what was reserved is skipped, and counts as lost. */
+	assert_int_equal(file_write_atomic(path, reserved, strlen(reserved), 0600), 0);
+	l = event_log_create(path, NULL, NULL);
+	add_event(l, "three");
+	assert_int_equal(event_log_last(l), event_log_first(l));
+	assert_int_equal(event_log_lost(l, last), strtoull(reserved, NULL, 10) - last - 1);
+	free(reserved);
 	event_log_destroy(l);
 	assert_int_equal(file_write_atomic(path, "garbage", 7, 0600), 0);
 	l = event_log_create(path, NULL, NULL);
-	add_event(l, "three");
+	add_event(l, "four");
 	assert_int_equal(event_log_last(l), 1);
 	event_log_destroy(l);
 }
@@ -219,7 +231,7 @@ static void test_config_example(void **state)
 		}
 	if (config_parse(&c, "example", text, error, sizeof error) < 0)
 		fail_msg("%s", error);
-	assert_int_equal(keys, 14);
+	assert_int_equal(keys, 15);
 	free(text);
 }
 

@@ -352,6 +352,68 @@ static void test_garbage_before_the_handshake(void **state)
 	assert_int_equal(f->received, 1);
 }
 
+/* The server is an XPUB here: it answers a topic that begins with '@'. */
+static void subscription(void *ctx, const struct zpart *parts, size_t count, const char *peer)
+{
+	struct fixture *f = ctx;
+	(void)peer;
+	assert_int_equal(count, 1);
+	const char *text = parts[0].data;
+	f->received++;
+	if (parts[0].size < 2 || text[0] != 1 || text[1] != '@')
+		return;
+	struct zpart answer[] = { { text + 1, parts[0].size - 1 }, { "answer", 6 } };
+	zsock_send(f->server, answer, 2);
+}
+
+static void publication(void *ctx, const struct zpart *parts, size_t count, const char *peer)
+{
+	struct fixture *f = ctx;
+	(void)peer;
+	assert_int_equal(count, 2);
+	keep(f->text, sizeof(f->text), parts[0].data, parts[0].size);
+	if (++f->replies == f->wanted)
+		loop_stop(f->loop);
+}
+
+/* Who subscribes and is answered misses nothing that is published behind the answer; a stranger hears nothing. */
+static void test_subscriptions(void **state)
+{
+	struct fixture *f = *state;
+	char endpoint[128];
+	struct zsock_options server = plain_options(), client = plain_options();
+	server.curve_server = true;
+	server.secret_key = f->secret_key;
+	client.public_key = f->client_public;
+	client.secret_key = f->client_secret;
+	client.server_key = f->public_key;
+	f->zap = zap_create(f->context, f->loop);
+	f->server = zsock_create(f->context, f->loop, ZSOCK_XPUB, &server, subscription, f);
+	f->client = zsock_create(f->context, f->loop, ZSOCK_SUB, &client, publication, f);
+	assert_int_equal(zsock_subscribe(f->client, "@client"), 0);
+	assert_int_equal(zsock_bind(f->server, "tcp://[::1]:*", endpoint, sizeof(endpoint)), 0);
+	assert_int_equal(zsock_connect(f->client, endpoint), 0);
+	f->wanted = 1;
+	loop_timer_start(f->timer, 500, 0);
+	loop_run(f->loop); /* its key is not admitted */
+	assert_int_equal(f->received + f->replies, 0);
+	assert_true(zap_refused(f->zap) > 0);
+	assert_int_equal(zap_allow(f->zap, f->client_public, "node-1"), 0);
+	zsock_destroy(f->client);
+	f->client = zsock_create(f->context, f->loop, ZSOCK_SUB, &client, publication, f);
+	assert_int_equal(zsock_subscribe(f->client, "@client"), 0);
+	assert_int_equal(zsock_connect(f->client, endpoint), 0);
+	run(f, 10000);
+	assert_string_equal(f->text, "@client");
+	struct zpart event[] = { { "PeerUp", 6 }, { "x", 1 } };
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(zsock_send(f->server, event, 2), 0);
+	f->wanted = 101;
+	run(f, 10000);
+	assert_int_equal(f->replies, 101);
+	assert_string_equal(f->text, "PeerUp");
+}
+
 #define ZSOCK_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -366,6 +428,7 @@ int main(void)
 		ZSOCK_TEST(test_curve_refuses_others),
 		ZSOCK_TEST(test_curve_refuses_plain),
 		ZSOCK_TEST(test_malformed_key),
+		ZSOCK_TEST(test_subscriptions),
 		ZSOCK_TEST(test_keys_from_secret),
 		ZSOCK_TEST(test_garbage_before_the_handshake),
 	};
