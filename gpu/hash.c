@@ -5,8 +5,7 @@
 #include "gpu/hash_shader.h" /* generated from hash.comp: hash_shader_code */
 
 #define LANES 8
-#define GROUP_WORDS 8192u /* 64 words an invocation before another group pays */
-#define MAX_GROUPS 256u   /* each invocation adds to the same two words at its end */
+#define GROUP_WORDS 16384u /* as in the shader */
 
 const size_t hash_shader_size = sizeof(hash_shader_code);
 
@@ -15,7 +14,7 @@ typedef uint32_t lanes __attribute__((vector_size(LANES * sizeof(uint32_t))));
 uint32_t hash_groups(uint32_t word_count)
 {
 	uint32_t groups = word_count / GROUP_WORDS + (word_count % GROUP_WORDS != 0);
-	return groups == 0 ? 1 : groups > MAX_GROUPS ? MAX_GROUPS : groups;
+	return groups ? groups : 1;
 }
 
 void window_hash_init(struct window_hash *h, uint64_t nonce)

@@ -19,10 +19,11 @@ static inline uint64_t window_hash_value(const struct window_hash *h)
 	return (uint64_t)h->hi << 32 | h->lo;
 }
 
-/* The compute shader. Set 0: binding 0 storage buffer with the words, binding 1 storage buffer with two uint32_t {lo, hi}, which it
- * adds to. Dispatch hash_groups(word_count) × 1 × 1. Words are read from first_word on; the first has index index_base. */
+/* The compute shader. Set 0: binding 0 uniform texel buffer with the words (R32G32B32A32_UINT), binding 1 storage buffer with two
+ * uint32_t {lo, hi}, which it adds to. Dispatch hash_groups(word_count) × 1 × 1. Words are read from texel first_quad on; the first
+ * has index index_base. */
 struct hash_push {
-	uint32_t n0, n1, first_word, word_count, index_base;
+	uint32_t n0, n1, first_quad, word_count, index_base;
 };
 extern const uint32_t hash_shader_code[];
 extern const size_t hash_shader_size; /* bytes */

@@ -8,8 +8,6 @@
 
 /* Less than this is returned sooner than it is hashed, waited for and compared. */
 #define WORTH_BYTES (4u << 20)
-/* What a descriptor reaches; Vulkan's least maxStorageBufferRange is twice as much. */
-#define REACH_BLOCKS 1024u
 #define BLOCKS_SETS 512u
 /* On CPU drivers a hash costs about a quarter of a return, on GPUs far less. Where less than this share stays, it is left for a while. */
 #define WORTH_SHARE 4u
@@ -76,54 +74,54 @@ static void make_pipeline(struct commit *c)
 {
 	const struct device *d = c->jobs->device;
 	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct push) };
-	const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 * BLOCKS_SETS };
+	const VkDescriptorPoolSize sizes[] = {
+		{ VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, BLOCKS_SETS },
+		{ VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, BLOCKS_SETS },
+	};
 	const VkDescriptorPoolCreateInfo pool = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
 		.maxSets = BLOCKS_SETS,
-		.poolSizeCount = 1,
-		.pPoolSizes = &size,
+		.poolSizeCount = 2,
+		.pPoolSizes = sizes,
 	};
 
 	check(c,
-		device_buffer_pipeline(d, blocks_shader_code, sizeof(blocks_shader_code), 2, &push, &c->blocks_set_layout,
+		device_buffer_pipeline(d, blocks_shader_code, sizeof(blocks_shader_code), 1, 2, &push, &c->blocks_set_layout,
 			&c->blocks_layout, &c->blocks_pipeline),
 		"making the pipeline that hashes blocks");
 	check(c, d->vk.vkCreateDescriptorPool(d->handle, &pool, NULL, &c->blocks_pool), "vkCreateDescriptorPool");
 }
 
-/* Binds what lies from block `reach` × REACH_BLOCKS of m on. */
-static void bind(struct commit *c, struct job *job, const struct window *w, const struct memory *m, uint64_t reach)
+static uint64_t reach_blocks(const struct commit *c)
+{
+	return memory_reach(c->jobs->device) / BLOCK_BYTES;
+}
+
+/* Binds what lies from block `reach` × reach_blocks() of m on. */
+static void bind(struct commit *c, struct job *job, const struct window *w, struct memory *m, uint64_t reach)
 {
 	const struct device *d = c->jobs->device;
-	const uint64_t base = reach * REACH_BLOCKS * BLOCK_BYTES, bytes = (uint64_t)REACH_BLOCKS * BLOCK_BYTES;
-	const VkDescriptorBufferInfo buffers[] = {
-		{ m->whole, base, m->size - base < bytes ? m->size - base : bytes },
-		{ w->gathered.buffer, 0, VK_WHOLE_SIZE },
-	};
+	const VkDescriptorBufferInfo hashes = { w->gathered.buffer, 0, VK_WHOLE_SIZE };
+	VkBufferView texels;
 	VkDescriptorSetAllocateInfo allocate = {
 		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
 		.descriptorPool = c->blocks_pool,
 		.descriptorSetCount = 1,
 		.pSetLayouts = &c->blocks_set_layout,
 	};
-	VkWriteDescriptorSet write = {
-		.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-		.descriptorCount = 2,
-		.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-		.pBufferInfo = buffers,
-	};
+	VkDescriptorSet set;
 
-	check(c, d->vk.vkAllocateDescriptorSets(d->handle, &allocate, &write.dstSet), "vkAllocateDescriptorSets");
-	d->vk.vkUpdateDescriptorSets(d->handle, 1, &write, 0, NULL);
-	d->vk.vkCmdBindDescriptorSets(
-		job->tail, VK_PIPELINE_BIND_POINT_COMPUTE, c->blocks_layout, 0, 1, &write.dstSet, 0, NULL);
+	check(c, memory_texels(m, d, reach, &texels), "vkCreateBufferView");
+	check(c, d->vk.vkAllocateDescriptorSets(d->handle, &allocate, &set), "vkAllocateDescriptorSets");
+	commit_fill_set(c, set, texels, &hashes);
+	d->vk.vkCmdBindDescriptorSets(job->tail, VK_PIPELINE_BIND_POINT_COMPUTE, c->blocks_layout, 0, 1, &set, 0, NULL);
 }
 
 /* Blocks [first, last] of m, within one reach. */
 static void record_run(struct commit *c, struct job *job, struct window *w, struct memory *m, uint64_t first, uint64_t last)
 {
 	const struct device *d = c->jobs->device;
-	const uint64_t base = first / REACH_BLOCKS * REACH_BLOCKS;
+	const uint64_t base = first / reach_blocks(c) * reach_blocks(c);
 	const uint64_t end = (last + 1) * BLOCK_BYTES < m->size ? (last + 1) * BLOCK_BYTES : m->size;
 	const struct push push = {
 		.first_quad = (uint32_t)((first - base) * BLOCK_BYTES / QUAD_BYTES),
@@ -143,7 +141,7 @@ static void record_run(struct commit *c, struct job *job, struct window *w, stru
 /* False: there is no room for all of it. */
 static bool record_memory(struct commit *c, struct job *job, struct window *w, struct memory *m, uint32_t *sets)
 {
-	const uint64_t reaches = (block_count(m) + REACH_BLOCKS - 1) / REACH_BLOCKS;
+	const uint64_t each = reach_blocks(c), reaches = (block_count(m) + each - 1) / each;
 	uint64_t next = 0, bound = UINT64_MAX;
 
 	if (w->piece_count + m->dirty.count + reaches > WINDOW_PIECES || *sets + reaches > BLOCKS_SETS ||
@@ -154,7 +152,7 @@ static bool record_memory(struct commit *c, struct job *job, struct window *w, s
 		uint64_t first = m->dirty.spans[i].begin / BLOCK_BYTES, last = (m->dirty.spans[i].end - 1) / BLOCK_BYTES;
 
 		for (first = first < next ? next : first; first <= last; first = next) {
-			uint64_t reach = first / REACH_BLOCKS, edge = (reach + 1) * REACH_BLOCKS - 1;
+			uint64_t reach = first / each, edge = (reach + 1) * each - 1;
 
 			if (reach != bound) {
 				bind(c, job, w, m, reach);

@@ -1,5 +1,6 @@
 /* COMMIT: everything that may have been written since the last one goes back to the host, in windows. A window is gathered from
- * the memories into one buffer on the device, hashed there and copied out; nonce and hash are written behind the copy.
+ * the memories into one buffer on the device, or is one large piece of a memory where it lies; it is hashed there and copied out; nonce
+ * and hash are written behind the copy.
  * Contract: proto/README.md §1.6, §1.7. Main thread; the completion thread reads a window between its job's fence and its end. */
 #ifndef TBMESH_MIGRATE_EXEC_COMMIT_H
 #define TBMESH_MIGRATE_EXEC_COMMIT_H
@@ -11,8 +12,8 @@
 #include "migrate/exec/jobs.h"
 #include "migrate/exec/memory.h"
 
-#define WINDOW_BYTES (16u << 20)
-#define WINDOW_COUNT 3
+#define WINDOW_BYTES (4u << 20) /* while one is hashed another one is sent; and it is still in a cache then */
+#define WINDOW_COUNT 6
 #define WINDOW_PIECES 4096
 
 struct window_piece {
@@ -26,12 +27,19 @@ struct window {
 	struct list link; /* in jobs.free_windows */
 	/* set at creation */
 	struct plain_buffer gathered; /* on the device */
+	VkBufferView texels;          /* of gathered */
 	struct plain_buffer sums;     /* on the device: the hash, lo and hi */
 	struct plain_buffer out;      /* at the host */
-	VkDescriptorSet set;
+	VkDescriptorSet set;          /* texels and sums */
+	VkDescriptorSet direct_set;   /* texels of a memory, and sums */
 	/* main thread until the job is submitted, completion thread after */
 	uint32_t index; /* within the commit */
 	uint32_t size;  /* bytes */
+	VkBuffer
+		from; /* gathered, or the memory itself: its bytes begin at from_offset, which is texel first_quad of from_set */
+	VkDeviceSize from_offset;
+	VkDescriptorSet from_set;
+	uint32_t first_quad;
 	uint32_t piece_count;
 	struct window_piece pieces[WINDOW_PIECES];
 	struct memory *memories[WINDOW_PIECES]; /* of hashes: whose */
@@ -64,6 +72,8 @@ void commit_forget(struct commit *c, struct memory *m);
 struct window *commit_take_window(struct commit *c);
 void commit_give_window(struct commit *c, struct window *w); /* unused */
 void commit_record_hash(struct commit *c, struct job *job, const struct window *w, uint64_t nonce);
+/* Bindings 0 and 1 of a set whose shader hashes. */
+void commit_fill_set(struct commit *c, VkDescriptorSet set, VkBufferView texels, const VkDescriptorBufferInfo *sums);
 /* host_visible: of what the program can see alone (RETURN).
  * Records the next window of what is noted into the tail of a job, behind everything before. False: nothing is left. */
 bool commit_record_window(struct commit *c, struct job *job, uint64_t nonce, uint32_t index, bool host_visible);

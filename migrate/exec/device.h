@@ -45,9 +45,10 @@ int device_memory_type(const struct device *d, uint32_t bits, VkMemoryPropertyFl
 VkResult plain_buffer_init(struct plain_buffer *b, const struct device *d, VkDeviceSize size, enum plain_kind kind);
 void plain_buffer_finish(struct plain_buffer *b, const struct device *d);
 
-/* A compute pipeline of ours: set 0 with `bindings` storage buffers, one range of push constants. */
-VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t bindings,
-	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout,
-	VkPipeline *ret_pipeline);
+/* A compute pipeline of ours: set 0 with `texels` uniform texel buffers and then storage buffers, `bindings` in all; one range of push
+ * constants. */
+VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t texels,
+	uint32_t bindings, const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout,
+	VkPipelineLayout *ret_layout, VkPipeline *ret_pipeline);
 
 #endif

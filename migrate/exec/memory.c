@@ -11,6 +11,10 @@
 /* Drivers round sizes of buffers up. The driver that the program asked may have rounded less than this one does. */
 #define ROUNDING_SLACK 4096u
 
+#define TEXEL_BYTES 16u
+#define REACH_BYTES (64u << 20)
+#define REACH_ALIGN (64u << 10) /* Vulkan's least maxTexelBufferElements is 16 times as much */
+
 /* A heap may be full while another one is not. Host memory serves only where the device has no other. */
 static VkResult allocate_size(const struct device *d, struct memory *m, VkDeviceSize size, uint32_t type_bits)
 {
@@ -81,10 +85,47 @@ VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, s
 	return VK_SUCCESS;
 }
 
+uint64_t memory_reach(const struct device *d)
+{
+	uint64_t bytes = (uint64_t)d->properties.limits.maxTexelBufferElements * TEXEL_BYTES;
+
+	return bytes < REACH_BYTES ? bytes - bytes % REACH_ALIGN : REACH_BYTES;
+}
+
+static uint64_t reach_count(const struct memory *m, const struct device *d)
+{
+	return (m->size + memory_reach(d) - 1) / memory_reach(d);
+}
+
+VkResult memory_texels(struct memory *m, const struct device *d, uint64_t reach, VkBufferView *ret_view)
+{
+	const uint64_t bytes = memory_reach(d), base = reach * bytes;
+	const VkBufferViewCreateInfo info = {
+		.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+		.buffer = m->whole,
+		.format = VK_FORMAT_R32G32B32A32_UINT,
+		.offset = base,
+		.range = m->size - base < bytes ? m->size - base : bytes,
+	};
+	VkResult result = VK_SUCCESS;
+
+	if (!m->texels)
+		m->texels = calloc(reach_count(m, d), sizeof(VkBufferView));
+	if (!m->texels)
+		return VK_ERROR_OUT_OF_HOST_MEMORY;
+	if (!m->texels[reach])
+		result = d->vk.vkCreateBufferView(d->handle, &info, NULL, &m->texels[reach]);
+	*ret_view = m->texels[reach];
+	return result;
+}
+
 void memory_destroy(struct memory *m, const struct device *d)
 {
 	if (!m)
 		return;
+	for (uint64_t i = 0; m->texels && i < reach_count(m, d); i++)
+		d->vk.vkDestroyBufferView(d->handle, m->texels[i], NULL);
+	free(m->texels);
 	list_remove(&m->dirty_link);
 	range_set_finish(&m->received);
 	range_set_finish(&m->dirty);

@@ -27,12 +27,16 @@ struct memory {
 	bool aliased;              /* an image shares bytes with something else */
 	struct list dirty_link;    /* in the list of memories whose dirty is not empty */
 	uint64_t *hashes;          /* owned; of each block in the checkpoint, 0 not known; NULL: none known. See blocks.h */
+	VkBufferView *texels;      /* owned; memory_texels; NULL: none made yet */
 	uint64_t last_ticket;      /* the last job that touches `whole` */
 	uint64_t write_stamp;      /* see upload.h */
 };
 
 /* Not filled yet. On failure a negative VkResult and nothing left behind. */
 VkResult memory_create(const struct device *d, uint64_t id, VkDeviceSize size, struct memory **ret_memory);
+/* As a texel buffer of four words each that our shaders read: what lies from reach × memory_reach(d) bytes on. Negative VkResult. */
+uint64_t memory_reach(const struct device *d);
+VkResult memory_texels(struct memory *m, const struct device *d, uint64_t reach, VkBufferView *ret_view);
 /* When no job uses it. NULL is fine. */
 void memory_destroy(struct memory *m, const struct device *d);
 

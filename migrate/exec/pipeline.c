@@ -2,7 +2,7 @@
 
 #define MAX_BINDINGS 4u
 
-static VkResult make_layouts(const struct device *d, uint32_t count, const VkPushConstantRange *push,
+static VkResult make_layouts(const struct device *d, uint32_t texels, uint32_t count, const VkPushConstantRange *push,
 	VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout)
 {
 	VkDescriptorSetLayoutBinding bindings[MAX_BINDINGS];
@@ -23,7 +23,7 @@ static VkResult make_layouts(const struct device *d, uint32_t count, const VkPus
 	for (uint32_t i = 0; i < count; i++) {
 		bindings[i] = (VkDescriptorSetLayoutBinding){
 			i,
-			VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			i < texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
 			1,
 			VK_SHADER_STAGE_COMPUTE_BIT,
 			NULL,
@@ -33,9 +33,9 @@ static VkResult make_layouts(const struct device *d, uint32_t count, const VkPus
 	return result < 0 ? result : d->vk.vkCreatePipelineLayout(d->handle, &layout, NULL, ret_layout);
 }
 
-VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t bindings,
-	const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout, VkPipelineLayout *ret_layout,
-	VkPipeline *ret_pipeline)
+VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, size_t code_size, uint32_t texels,
+	uint32_t bindings, const VkPushConstantRange *push, VkDescriptorSetLayout *ret_set_layout,
+	VkPipelineLayout *ret_layout, VkPipeline *ret_pipeline)
 {
 	const VkShaderModuleCreateInfo module = {
 		.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -50,7 +50,7 @@ VkResult device_buffer_pipeline(const struct device *d, const uint32_t *code, si
 			.pName = "main",
 		},
 	};
-	VkResult result = make_layouts(d, bindings, push, ret_set_layout, ret_layout);
+	VkResult result = make_layouts(d, texels, bindings, push, ret_set_layout, ret_layout);
 
 	if (result >= 0)
 		result = d->vk.vkCreateShaderModule(d->handle, &module, NULL, &pipeline.stage.module);

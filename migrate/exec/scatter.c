@@ -26,7 +26,7 @@ static void make_pipeline(struct scatter *s)
 	const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct push) };
 
 	check(s,
-		device_buffer_pipeline(d, scatter_shader_code, sizeof(scatter_shader_code), 2, &push, &s->set_layout,
+		device_buffer_pipeline(d, scatter_shader_code, sizeof(scatter_shader_code), 0, 2, &push, &s->set_layout,
 			&s->layout, &s->pipeline),
 		"making the pipeline that places bytes");
 }

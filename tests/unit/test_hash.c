@@ -96,6 +96,7 @@ struct machine {
 	VkPipelineLayout layout;
 	VkPipeline pipeline;
 	VkDescriptorSet set;
+	VkBufferView texels;
 	VkCommandPool pool;
 };
 
@@ -103,9 +104,9 @@ struct machine {
 
 static void make_buffer(struct machine *m, VkPhysicalDevice physical, int n, VkDeviceSize size)
 {
-	VkBufferCreateInfo info = {
-		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size, .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT
-	};
+	VkBufferCreateInfo info = { .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+		.size = size,
+		.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT };
 	VkMemoryRequirements needs;
 	VkPhysicalDeviceMemoryProperties memory;
 	const VkMemoryPropertyFlags wanted = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
@@ -127,7 +128,7 @@ static void make_pipeline(struct machine *m)
 {
 	const VkDescriptorSetLayoutBinding bindings[2] = {
 		{ .binding = 0,
-			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+			.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
 			.descriptorCount = 1,
 			.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT },
 		{ .binding = 1,
@@ -157,10 +158,16 @@ static void make_pipeline(struct machine *m)
 	CHECK(vkCreateShaderModule(m->device, &code, NULL, &m->module));
 	pipeline.stage.module = m->module;
 	CHECK(vkCreateComputePipelines(m->device, VK_NULL_HANDLE, 1, &pipeline, NULL, &m->pipeline));
-	VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 2 };
+	VkDescriptorPoolSize sizes[] = { { VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, 1 },
+		{ VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1 } };
 	VkDescriptorPoolCreateInfo pool_info = {
-		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 1, .pPoolSizes = &size
+		.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = 1, .poolSizeCount = 2, .pPoolSizes = sizes
 	};
+	VkBufferViewCreateInfo view = { .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+		.buffer = m->buffers[0],
+		.format = VK_FORMAT_R32G32B32A32_UINT,
+		.range = VK_WHOLE_SIZE };
+	CHECK(vkCreateBufferView(m->device, &view, NULL, &m->texels));
 	CHECK(vkCreateDescriptorPool(m->device, &pool_info, NULL, &m->set_pool));
 	VkDescriptorSetAllocateInfo set = { .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
 		.descriptorPool = m->set_pool,
@@ -173,8 +180,9 @@ static void make_pipeline(struct machine *m)
 			.dstSet = m->set,
 			.dstBinding = n,
 			.descriptorCount = 1,
-			.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-			.pBufferInfo = &whole };
+			.descriptorType = bindings[n].descriptorType,
+			.pBufferInfo = &whole,
+			.pTexelBufferView = &m->texels };
 		vkUpdateDescriptorSets(m->device, 1, &write, 0, NULL);
 	}
 }
@@ -201,6 +209,7 @@ static void make_machine(struct machine *m, const struct gpu *gpu)
 
 static void destroy_machine(struct machine *m)
 {
+	vkDestroyBufferView(m->device, m->texels, NULL);
 	for (int n = 0; n < 2; n++) {
 		vkDestroyBuffer(m->device, m->buffers[n], NULL);
 		vkFreeMemory(m->device, m->memory[n], NULL);
@@ -259,15 +268,17 @@ static void shader_is_the_same(void **state)
 		/* first word, count, index base */
 		{ 0, 1, 0 },
 		{ 0, 127, 0 },
-		{ 5, 128, 9 },
-		{ 17, 129, 0xffffffc0 },
+		{ 4, 128, 9 },
+		{ 16, 129, 0xffffffc0 },
 		{ 0, 2049, 1 },
-		{ 1, WORDS - 1, 12345 },
-		{ 3, 0, 0 },
+		{ 8, 2050, 1 },
+		{ 4, WORDS - 4, 12345 },
+		{ 4, 0, 0 },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t nonce = next_random();
-		struct hash_push push = { (uint32_t)nonce, (uint32_t)(nonce >> 32), cases[i][0], cases[i][1], cases[i][2] };
+		struct hash_push push = { (uint32_t)nonce, (uint32_t)(nonce >> 32), cases[i][0] / 4, cases[i][1],
+			cases[i][2] };
 		assert_int_equal(run(&m, &push), reference(nonce, words + cases[i][0], cases[i][1], cases[i][2]));
 	}
 	destroy_machine(&m);

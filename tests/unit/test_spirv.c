@@ -106,10 +106,10 @@ static void plain_shader_has_fixed_size(void **state)
 	struct spirv_info info;
 	assert_int_equal(spirv_reflect(hash_shader_code, hash_shader_size, "main", NULL, &info), 0);
 	assert_false(info.uses_subgroups);
-	assert_int_equal(info.local_size[0], 128);
+	assert_int_equal(info.local_size[0], 64);
 	assert_int_equal(info.workgroup_bytes, 0);
-	check_variable(&info, 0, 0, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, true); /* BufferBlock of SPIR-V 1.0 */
-	check_variable(&info, 0, 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, false);
+	check_variable(&info, 0, 0, VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, 1, true);
+	check_variable(&info, 0, 1, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, false); /* BufferBlock of SPIR-V 1.0 */
 	spirv_info_finish(&info);
 }
 
