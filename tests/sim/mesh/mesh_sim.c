@@ -32,7 +32,7 @@ struct settings {
 static int usage(void)
 {
 	fputs("Usage: deploy/sim [--nodes N] [--seeds A..B] [--minutes M] [--topology ring|grid|random|line|full]\n"
-	      "                  [--steady SECONDS] [--jobs J] [--json] [--verbose] [--sodium]\n"
+	      "                  [--steady SECONDS] [--routed] [--jobs J] [--json] [--verbose] [--sodium]\n"
 	      "Runs N mesh cores on a virtual clock: M minutes of trouble (loss, delay, reordering, duplication, cuts one "
 	      "way and\n"
 	      "both, partitions, pulled cables, stopped, killed and restarted processes, clocks that are set, hostile "
@@ -44,6 +44,8 @@ static int usage(void)
 	      "  --minutes M   of trouble, on the virtual clock (0.1)\n"
 	      "  --topology T  how they are cabled (random)\n"
 	      "  --steady S    seconds of peace at the end, over which the cost is counted (2)\n"
+	      "  --routed      hosts route for each other, as with babeld: who shares no cable is a peer, too (up to 33 "
+	      "nodes)\n"
 	      "  --jobs J      processes (as many as there are cores)\n"
 	      "  --json        one JSON object\n"
 	      "  --verbose     tells what happens; one job\n"
@@ -81,6 +83,10 @@ static bool parse(int argc, char **argv, struct settings *s)
 			s->world.verbose = true;
 			continue;
 		}
+		if (strcmp(option, "--routed") == 0) {
+			s->world.routed = true;
+			continue;
+		}
 		if (strcmp(option, "--json") == 0) {
 			s->json = true;
 			continue;
@@ -106,6 +112,8 @@ static bool parse(int argc, char **argv, struct settings *s)
 	if (s->world.verbose)
 		s->jobs = 1;
 	bool full = s->world.topology == TOPOLOGY_FULL;
+	if (s->world.routed && s->world.nodes > WORLD_MAX_ROUTED)
+		return false;
 	return s->world.nodes >= 2 && s->world.nodes <= (full ? WORLD_MAX_PORTS + 1 : MESH_MAX_GRAPH) && s->minutes >= 0 &&
 		s->steady_s >= 0 && s->jobs >= 1 && s->jobs <= MAX_JOBS;
 }
@@ -146,8 +154,9 @@ static void take_line(const struct settings *s, const char *line, struct totals 
 		t->failed++;
 		printf("seed %" PRIu64
 		       ": %sreplay: deploy/sim --nodes %zu --topology %s --minutes %g --steady %g --seeds %" PRIu64
-		       " --verbose\n",
-			seed, line + at, s->world.nodes, topologies[s->world.topology], s->minutes, s->steady_s, seed);
+		       "%s --verbose\n",
+			seed, line + at, s->world.nodes, topologies[s->world.topology], s->minutes, s->steady_s, seed,
+			s->world.routed ? " --routed" : "");
 		return;
 	}
 	t->seeds++;

@@ -105,6 +105,11 @@ static void schedule_tick(struct world *w, struct world_node *n, uint64_t at_ns)
 	n->tick_ns = at_ns;
 }
 
+void world_route_schedule(struct world *w, size_t node, uint64_t at_ns)
+{
+	push(w, (struct world_event){ .at_ns = at_ns, .kind = EVENT_ROUTE, .node = node });
+}
+
 void world_wake(struct world *w, struct world_node *n)
 {
 	if (n->core && !n->stopped)
@@ -150,6 +155,14 @@ static void record(struct world *w, const struct world_packet *p)
 	*slot = new_packet(p->node, p->ifindex, &p->from, p->data, p->size);
 }
 
+static void count_sent(struct world_node *n, size_t size)
+{
+	n->packets++;
+	n->bytes += size;
+	n->second_packets++;
+	n->world->result.packets++;
+}
+
 static void fly(struct world *w, const struct world_way *way, const struct world_end *from, const struct world_end *to,
 	const void *data, size_t size)
 {
@@ -161,13 +174,42 @@ static void fly(struct world *w, const struct world_way *way, const struct world
 	push(w, (struct world_event){ .at_ns = w->now_ns + delay, .kind = EVENT_PACKET, .node = to->node, .packet = p });
 }
 
+static int send_routed(struct world_node *n, const struct in6_addr *local, const struct mesh_core_address *to,
+	const void *data, size_t size)
+{
+	struct world *w = n->world;
+	uint64_t delay_ns;
+	size_t other = 0;
+	while (other < w->node_count) {
+		struct in6_addr ip = mesh_core_routed_address(n->core, w->nodes[other].identity.public_key);
+		if (memcmp(&ip, &to->ip, sizeof ip) == 0)
+			break;
+		other++;
+	}
+	if (other == w->node_count)
+		return -ENETUNREACH;
+	count_sent(n, size);
+	if (!world_route_carry(w, n->index, other, &delay_ns))
+		return 0;
+	/* Where the node has no wish, the kernel takes the one address that fits. */
+	struct mesh_core_address from = {
+		IN6_IS_ADDR_UNSPECIFIED(local) ? mesh_core_routed_address(n->core, n->identity.public_key) : *local, 5000
+	};
+	struct world_packet *p = new_packet(other, 0, &from, data, size);
+	if (world_random(w) % 64 == 0)
+		record(w, p);
+	push(w, (struct world_event){ .at_ns = w->now_ns + delay_ns, .kind = EVENT_PACKET, .node = other, .packet = p });
+	return 0;
+}
+
 static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, const struct mesh_core_address *to,
 	const void *data, size_t size)
 {
 	struct world_node *n = ctx;
 	struct world *w = n->world;
 	unsigned port = (ifindex - 1) % 64;
-	(void)local;
+	if (!ifindex && w->options.routed)
+		return send_routed(n, local, to, data, size);
 	if (!ifindex || port >= n->port_count)
 		return -ENODEV;
 	struct world_cable *c = &w->cables[n->cables[port]];
@@ -176,10 +218,7 @@ static int on_send(void *ctx, unsigned ifindex, const struct in6_addr *local, co
 	const struct world_way *way = &c->ways[side];
 	if (from->ifindex != ifindex || !c->plugged)
 		return -ENODEV;
-	n->packets++;
-	n->bytes += size;
-	n->second_packets++;
-	w->result.packets++;
+	count_sent(n, size);
 	if (!c->carrier || way->cut || (to && memcmp(&to->ip, &other->ip, sizeof other->ip) != 0) ||
 		world_random(w) % 1000000 < way->loss_ppm)
 		return 0;
@@ -254,6 +293,7 @@ void world_judge_cable(struct world *w, struct world_cable *c)
 	c->good_ns = !good ? 0 : c->good_ns ? c->good_ns : w->now_ns;
 	c->clean_ns = !clean ? 0 : c->clean_ns ? c->clean_ns : w->now_ns;
 	c->broken_ns = whole ? 0 : c->broken_ns ? c->broken_ns : w->now_ns;
+	world_route_changed(w);
 }
 
 static void name_end(struct world_end *e)
@@ -345,6 +385,7 @@ void world_start(struct world *w, struct world_node *n)
 			tell_end(w, c, c->ends[0].node == n->index && c->ends[0].port == p ? 0 : 1);
 	}
 	world_wake(w, n);
+	world_route_changed(w);
 }
 
 static void drop_inbox(struct world_node *n)
@@ -368,6 +409,7 @@ void world_kill(struct world *w, struct world_node *n, bool goodbye)
 	n->gone_ns = n->gone_ns ? n->gone_ns : w->now_ns;
 	n->tick_order = 0;
 	drop_inbox(n);
+	world_route_changed(w);
 }
 
 void world_stop(struct world *w, struct world_node *n)
@@ -377,6 +419,7 @@ void world_stop(struct world *w, struct world_node *n)
 	n->stopped = true;
 	n->gone_ns = w->now_ns;
 	n->tick_order = 0;
+	world_route_changed(w);
 }
 
 void world_continue(struct world *w, struct world_node *n)
@@ -393,6 +436,7 @@ void world_continue(struct world *w, struct world_node *n)
 	}
 	n->inbox_count = 0;
 	world_wake(w, n);
+	world_route_changed(w);
 }
 
 struct mesh_core_peer *world_peer(struct world_node *n, size_t other)
@@ -488,6 +532,7 @@ void world_create(struct world *w, const struct world_options *options)
 		make_identity(w, &n->identity);
 	}
 	connect_all(w);
+	world_route_create(w);
 	w->now_ns = CORE_SECOND;
 	for (size_t i = 0; i < w->cable_count; i++)
 		world_plug(w, &w->cables[i]);
@@ -507,6 +552,7 @@ void world_destroy(struct world *w)
 	}
 	for (size_t i = 0; i < WORLD_RECORDED; i++)
 		free(w->recorded[i]);
+	world_route_destroy(w);
 	free(w->heap);
 	free(w->cables);
 	free(w->nodes);
@@ -517,8 +563,8 @@ void world_destroy(struct world *w)
 static void deliver(struct world *w, struct world_packet *p)
 {
 	struct world_node *n = &w->nodes[p->node];
-	bool there = false;
-	for (unsigned i = 0; i < n->port_count; i++) {
+	bool there = p->ifindex == 0;
+	for (unsigned i = 0; i < n->port_count && !there; i++) {
 		const struct world_cable *c = &w->cables[n->cables[i]];
 		for (unsigned side = 0; side < 2; side++)
 			there = there ||
@@ -584,6 +630,9 @@ void world_run(struct world *w, uint64_t until_ns)
 			break;
 		case EVENT_PROBE:
 			probed(w, e.node, e.other);
+			break;
+		case EVENT_ROUTE:
+			world_route_converge(w, n);
 			break;
 		}
 		world_check_rate(w, n);

@@ -11,7 +11,9 @@
 
 #define WORLD_MAX_PORTS 32u /* MESH_MAX_INTERFACES */
 #define WORLD_RECORDED 256u /* datagrams that somebody on the wire remembers */
-#define WORLD_INBOX 64u     /* datagrams that wait in the sockets of a stopped process */
+#define WORLD_MAX_HOPS 64u
+#define WORLD_MAX_ROUTED (CORE_MAX_ROUTED + 1) /* nodes, where hosts route: each knows all others */
+#define WORLD_INBOX 64u                        /* datagrams that wait in the sockets of a stopped process */
 
 enum topology { TOPOLOGY_RING, TOPOLOGY_GRID, TOPOLOGY_RANDOM, TOPOLOGY_LINE, TOPOLOGY_FULL };
 
@@ -21,6 +23,7 @@ struct world_options {
 	uint64_t seed;
 	uint64_t trouble_ns; /* how long things go wrong */
 	uint64_t steady_ns;  /* how long nothing happens at the end, for the cost */
+	bool routed;         /* hosts route for each other */
 	bool verbose;
 };
 
@@ -53,6 +56,10 @@ struct world_cable {
 	uint64_t clean_ns;  /* … all, soon, in order enough */
 	uint64_t broken_ns; /* at least one way carries nothing since then; 0: no */
 };
+struct world_route {        /* between two hosts, over others */
+	uint64_t good_ns;   /* they share no cable, and routing carries all, soon, since then; 0: no */
+	uint64_t broken_ns; /* at least one way leads nowhere since then; 0: no */
+};
 struct world_packet {
 	struct world_packet *next;
 	size_t node;
@@ -70,6 +77,7 @@ struct world_node {
 	uint64_t base_ns;    /* its monotonic clock less the world's */
 	int64_t realtime_ns; /* its CLOCK_REALTIME less the world's */
 	bool stopped;        /* SIGSTOP */
+	bool route_due;      /* its routing has yet to notice what has changed */
 	uint64_t ran_ns;     /* runs since then */
 	uint64_t gone_ns;    /* does not run since then; 0: it does */
 	size_t cables[WORLD_MAX_PORTS];
@@ -82,7 +90,7 @@ struct world_node {
 	uint64_t second_packets;
 	uint64_t packets, bytes;
 };
-enum world_event_kind { EVENT_TICK, EVENT_PACKET, EVENT_PROBE };
+enum world_event_kind { EVENT_TICK, EVENT_PACKET, EVENT_PROBE, EVENT_ROUTE };
 struct world_event {
 	uint64_t at_ns, order;
 	enum world_event_kind kind;
@@ -105,6 +113,8 @@ struct world {
 	struct world_event *heap;
 	size_t heap_count, heap_size;
 	uint64_t next_order;
+	uint32_t *hops;             /* [from][to]: the cable that routing takes; NULL without routing */
+	struct world_route *routes; /* [a][b], a < b */
 	struct world_packet *recorded[WORLD_RECORDED];
 	size_t next_recorded;
 };
@@ -130,6 +140,16 @@ void world_inject(
 	struct world *w, size_t node, unsigned ifindex, const struct mesh_core_address *from, const void *data, size_t size);
 struct mesh_core_peer *world_peer(struct world_node *n, size_t other);
 uint64_t world_time(const struct world *w, const struct world_node *n); /* its monotonic clock */
+
+void world_route_schedule(struct world *w, size_t node, uint64_t at_ns);
+
+/* route.c */
+void world_route_create(struct world *w);
+void world_route_destroy(struct world *w);
+void world_route_changed(struct world *w); /* of a cable or a node: it is noticed later */
+void world_route_converge(struct world *w, struct world_node *n);
+bool world_route_carry(struct world *w, size_t from, size_t to, uint64_t *ret_delay_ns); /* false: it is lost on the way */
+struct world_route *world_route(const struct world *w, size_t a, size_t b);
 
 /* trouble.c */
 void world_trouble(struct world *w);
