@@ -11,7 +11,8 @@
 #include "gpu/description_tables.h"
 #include "gpu/instance.h"
 
-#define FORMAT_END (VK_FORMAT_ASTC_12x12_SRGB_BLOCK + 1) /* of Vulkan 1.0 */
+#define FIRST_FORMATS ((size_t)VK_FORMAT_ASTC_12x12_SRGB_BLOCK) /* of Vulkan 1.0 */
+#define MAX_FORMATS (FIRST_FORMATS + 64)
 
 static void append(struct buf *out, enum description_kind kind, uint32_t tag, const void *data, size_t size)
 {
@@ -75,14 +76,23 @@ static int append_structs(struct buf *out, VkPhysicalDevice device, uint32_t api
 	return 0;
 }
 
-static void append_formats(struct buf *out, VkPhysicalDevice device)
+/* The formats that a device may be asked about, one behind the other; VK_FORMAT_UNDEFINED: no more. */
+static VkFormat format_at(size_t index, bool later)
 {
-	struct description_format formats[VK_FORMAT_ASTC_12x12_SRGB_BLOCK];
-	for (uint32_t f = 1; f <= ARRAY_SIZE(formats); f++) {
-		formats[f - 1] = (struct description_format){ .format = f };
-		vkGetPhysicalDeviceFormatProperties(device, (VkFormat)f, &formats[f - 1].properties);
+	if (index < FIRST_FORMATS)
+		return (VkFormat)(index + 1);
+	return later && index < MAX_FORMATS ? gpu_format_later(index - FIRST_FORMATS) : VK_FORMAT_UNDEFINED;
+}
+
+static void append_formats(struct buf *out, VkPhysicalDevice device, bool later)
+{
+	struct description_format formats[MAX_FORMATS];
+	size_t count = 0;
+	for (VkFormat f; (f = format_at(count, later)) != VK_FORMAT_UNDEFINED; count++) {
+		formats[count] = (struct description_format){ .format = (uint32_t)f };
+		vkGetPhysicalDeviceFormatProperties(device, f, &formats[count].properties);
 	}
-	append(out, DESCRIPTION_FORMATS, 0, formats, sizeof(formats));
+	append(out, DESCRIPTION_FORMATS, 0, formats, count * sizeof(formats[0]));
 }
 
 static VkImageUsageFlags usage_of(VkFormatFeatureFlags features)
@@ -99,30 +109,31 @@ static VkImageUsageFlags usage_of(VkFormatFeatureFlags features)
 	return usage;
 }
 
-static void append_images(struct buf *out, VkPhysicalDevice device)
+static void append_images(struct buf *out, VkPhysicalDevice device, bool later)
 {
 	const VkFormatFeatureFlags copied = VK_FORMAT_FEATURE_TRANSFER_SRC_BIT | VK_FORMAT_FEATURE_TRANSFER_DST_BIT;
-	struct description_image images[3 * FORMAT_END];
+	struct description_image images[3 * MAX_FORMATS];
 	size_t count = 0;
-	for (uint32_t f = 1; f < FORMAT_END; f++) {
+	VkFormat f;
+	for (size_t i = 0; (f = format_at(i, later)) != VK_FORMAT_UNDEFINED; i++) {
 		VkFormatProperties format;
-		vkGetPhysicalDeviceFormatProperties(device, (VkFormat)f, &format);
-		if (!gpu_format_find((VkFormat)f) || (format.optimalTilingFeatures & copied) != copied)
+		vkGetPhysicalDeviceFormatProperties(device, f, &format);
+		if (!gpu_format_find(f) || (format.optimalTilingFeatures & copied) != copied)
 			continue;
 		VkImageUsageFlags usage = usage_of(format.optimalTilingFeatures);
 		for (VkImageType type = VK_IMAGE_TYPE_1D; type <= VK_IMAGE_TYPE_3D; type++) {
 			VkImageFormatProperties p, cube, plain;
 			if (vkGetPhysicalDeviceImageFormatProperties(
-				    device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL, usage, 0, &p) != VK_SUCCESS)
+				    device, f, type, VK_IMAGE_TILING_OPTIMAL, usage, 0, &p) != VK_SUCCESS)
 				continue;
 			bool cubes = type == VK_IMAGE_TYPE_2D &&
-				vkGetPhysicalDeviceImageFormatProperties(device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL,
-					usage, VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT, &cube) == VK_SUCCESS;
-			if (vkGetPhysicalDeviceImageFormatProperties(device, (VkFormat)f, type, VK_IMAGE_TILING_OPTIMAL,
+				vkGetPhysicalDeviceImageFormatProperties(device, f, type, VK_IMAGE_TILING_OPTIMAL, usage,
+					VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT, &cube) == VK_SUCCESS;
+			if (vkGetPhysicalDeviceImageFormatProperties(device, f, type, VK_IMAGE_TILING_OPTIMAL,
 				    usage & ~(VkImageUsageFlags)VK_IMAGE_USAGE_STORAGE_BIT, 0, &plain) != VK_SUCCESS)
 				plain.sampleCounts = VK_SAMPLE_COUNT_1_BIT;
-			images[count++] = (struct description_image){ f, (uint32_t)type, p.maxExtent, p.maxMipLevels,
-				p.maxArrayLayers, cubes, p.maxResourceSize, plain.sampleCounts, 0 };
+			images[count++] = (struct description_image){ (uint32_t)f, (uint32_t)type, p.maxExtent,
+				p.maxMipLevels, p.maxArrayLayers, cubes, p.maxResourceSize, plain.sampleCounts, 0 };
 		}
 	}
 	append(out, DESCRIPTION_IMAGES, 0, images, count * sizeof(images[0]));
@@ -215,11 +226,13 @@ static int append_all(struct buf *out, VkPhysicalDevice device, const char *gpu_
 	if (rc == 0)
 		rc = append_structs(out, device, properties.apiVersion, extensions, count, true);
 	append(out, DESCRIPTION_EXTENSIONS, 0, extensions, count * sizeof(*extensions));
+	bool later = properties.apiVersion >= VK_API_VERSION_1_3 ||
+		has_extension(extensions, count, VK_EXT_4444_FORMATS_EXTENSION_NAME);
 	free(extensions);
 	if (rc < 0)
 		return rc;
-	append_formats(out, device);
-	append_images(out, device);
+	append_formats(out, device, later);
+	append_images(out, device, later);
 	VkPhysicalDeviceMemoryProperties memory = { 0 }; /* the driver writes only the types and heaps that there are */
 	vkGetPhysicalDeviceMemoryProperties(device, &memory);
 	append(out, DESCRIPTION_MEMORY, 0, &memory, sizeof(memory));

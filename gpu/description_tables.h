@@ -54,6 +54,11 @@ struct description_capability {
 
 extern const struct gpu_format gpu_formats[]; /* by VkFormat */
 extern const size_t gpu_format_count;
+extern const struct gpu_later_format {
+	VkFormat format;
+	struct gpu_format blocks;
+} gpu_later_formats[]; /* of Vulkan 1.3 */
+extern const size_t gpu_later_format_count;
 extern const struct description_known description_known[];
 extern const size_t description_known_count;
 extern const struct description_member description_members[];

@@ -92,9 +92,14 @@ def capability_line(capability, enable):
     return f'{{ {name}, ENABLED_BY_MEMBER, {enable.get("value")}, "{enable.get("member")}" }}'
 
 
-def format_lines(root):
-    """The formats of Vulkan 1.0 that every driver copies byte by byte (see image.h), and depth and stencil."""
-    core = {e.get("name") for e in root.iterfind("enums[@name='VkFormat']/enum")}
+def later_formats(root):
+    """Those that Vulkan 1.3 added."""
+    return {e.get("name") for f in root.iterfind("feature") if "VERSION_1_3" in f.get("name")
+            for e in f.iterfind("require/enum[@extends='VkFormat']")}
+
+
+def format_lines(root, core, place):
+    """The formats of these that every driver copies byte by byte (see image.h), and depth and stencil. place: what stands in front."""
     for element in root.iterfind("formats/format"):
         size = int(element.get("blockSize"))
         components = element.findall("component")
@@ -104,7 +109,7 @@ def format_lines(root):
             # As copies of one aspect see them: VkBufferImageCopy.
             size = (2 if depth[0] == 16 else 4) if depth else 1
             aspects = " | ".join(["VK_IMAGE_ASPECT_DEPTH_BIT"] * bool(depth) + ["VK_IMAGE_ASPECT_STENCIL_BIT"] * stencil)
-            yield f"\t[{element.get('name')}] = {{ {size}, 1, 1, {aspects} }},"
+            yield f"\t{place.format(element.get('name'))}{{ {size}, 1, 1, {aspects} }},"
             continue
         bits = [c.get("bits") for c in components]
         exact = element.get("compressed") or sum(int(b) for b in bits) == 8 * size
@@ -112,7 +117,7 @@ def format_lines(root):
                 or element.get("compressed") == "PVRTC" or any(c.get("name") in "DS" for c in components)):
             continue
         width, height, _ = (element.get("blockExtent") or "1,1,1").split(",")
-        yield f"\t[{element.get('name')}] = {{ {size}, {width}, {height}, VK_IMAGE_ASPECT_COLOR_BIT }},"
+        yield f"\t{place.format(element.get('name'))}{{ {size}, {width}, {height}, VK_IMAGE_ASPECT_COLOR_BIT }}{'}' * place.startswith('{{')},"
 
 
 def main(arguments):
@@ -167,8 +172,11 @@ def main(arguments):
             out += [f"\t{capability_line(element.get('name'), e)}," for e in element.findall("enable")]
     out += ["};",
             "const size_t description_capability_count = sizeof(description_capabilities) / sizeof(description_capabilities[0]);"]
-    out += ["", "const struct gpu_format gpu_formats[] = {", *format_lines(root), "};",
-            "const size_t gpu_format_count = sizeof(gpu_formats) / sizeof(gpu_formats[0]);"]
+    core = {e.get("name") for e in root.iterfind("enums[@name='VkFormat']/enum")}
+    out += ["", "const struct gpu_format gpu_formats[] = {", *format_lines(root, core, "[{}] = "), "};",
+            "const size_t gpu_format_count = sizeof(gpu_formats) / sizeof(gpu_formats[0]);",
+            "", "const struct gpu_later_format gpu_later_formats[] = {", *format_lines(root, later_formats(root), "{{ {}, "), "};",
+            "const size_t gpu_later_format_count = sizeof(gpu_later_formats) / sizeof(gpu_later_formats[0]);"]
     with open(arguments[3], "w", encoding="utf-8") as file:
         file.write("\n".join(out) + "\n")
 

@@ -7,7 +7,17 @@
 
 const struct gpu_format *gpu_format_find(VkFormat format)
 {
-	return (uint32_t)format < gpu_format_count && gpu_formats[format].block_bytes ? &gpu_formats[format] : NULL;
+	if ((uint32_t)format < gpu_format_count)
+		return gpu_formats[format].block_bytes ? &gpu_formats[format] : NULL;
+	for (size_t i = 0; i < gpu_later_format_count; i++)
+		if (gpu_later_formats[i].format == format)
+			return &gpu_later_formats[i].blocks;
+	return NULL;
+}
+
+VkFormat gpu_format_later(size_t index)
+{
+	return index < gpu_later_format_count ? gpu_later_formats[index].format : VK_FORMAT_UNDEFINED;
 }
 
 static uint32_t at_mip(uint32_t size, uint32_t mip)

@@ -8,6 +8,7 @@
 #define TBMESH_GPU_IMAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <vulkan/vulkan.h>
 
@@ -30,6 +31,8 @@ struct gpu_image {
 
 /* NULL: not carried. */
 const struct gpu_format *gpu_format_find(VkFormat format);
+/* The formats that came later than Vulkan 1.0 and are carried; VK_FORMAT_UNDEFINED behind the last one. */
+VkFormat gpu_format_later(size_t index);
 /* The layout of such an image. False: one that is not carried. */
 bool gpu_image_init(struct gpu_image *i, const VkImageCreateInfo *info);
 uint64_t gpu_image_size(const struct gpu_image *i);

@@ -54,7 +54,7 @@ struct frame_window {
 	uint32_t word_count; /* 32-bit words hashed: the RESULT bytes since the last WINDOW, in order of arrival */
 };
 
-#define FRAME_PROTOCOL_VERSION 4u
+#define FRAME_PROTOCOL_VERSION 5u
 struct frame_hello {
 	uint32_t version;
 	uint32_t local; /* 1: descriptors came with the socket message, the log is read from its ring */

@@ -215,18 +215,40 @@ static void create_sampler(struct decoding *d)
 	add(d, VK_OBJECT_TYPE_SAMPLER, result, (uint64_t)sampler);
 }
 
+/* In a pass of several views a query takes one place for each: none of them may lie beyond the pool's end. */
+#define QUERIES_BEHIND 31u
+
+static bool query_type_known(const struct device *device, const VkQueryPoolCreateInfo *info)
+{
+	const VkPhysicalDeviceFeatures2 *enabled =
+		description_struct(&device->enabled, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, sizeof(*enabled));
+
+	if (info->queryType == VK_QUERY_TYPE_PIPELINE_STATISTICS)
+		return enabled && enabled->features.pipelineStatisticsQuery && info->pipelineStatistics;
+	return info->queryType == VK_QUERY_TYPE_TIMESTAMP || info->queryType == VK_QUERY_TYPE_OCCLUSION;
+}
+
 static void create_query_pool(struct decoding *d)
 {
 	const struct device *device = &d->x->device;
 	struct wire_vkCreateQueryPool v;
 	VkQueryPool pool = VK_NULL_HANDLE;
+	VkQueryPoolCreateInfo info;
+	struct object *object;
 	VkResult result;
 
-	if (!wire_decode_vkCreateQueryPool(&d->reader, &v) ||
-		(v.pCreateInfo->queryType != VK_QUERY_TYPE_TIMESTAMP && v.pCreateInfo->queryType != VK_QUERY_TYPE_OCCLUSION))
+	if (!wire_decode_vkCreateQueryPool(&d->reader, &v) || !query_type_known(device, v.pCreateInfo))
 		malformed(d);
-	result = device->vk.vkCreateQueryPool(device->handle, v.pCreateInfo, NULL, &pool);
-	add(d, VK_OBJECT_TYPE_QUERY_POOL, result, (uint64_t)pool)->size = v.pCreateInfo->queryCount;
+	info = *v.pCreateInfo;
+	if (info.queryCount > UINT32_MAX - QUERIES_BEHIND)
+		failed(d, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+	info.queryCount += QUERIES_BEHIND;
+	result = device->vk.vkCreateQueryPool(device->handle, &info, NULL, &pool);
+	object = add(d, VK_OBJECT_TYPE_QUERY_POOL, result, (uint64_t)pool);
+	object->size = v.pCreateInfo->queryCount;
+	object->values = info.queryType == VK_QUERY_TYPE_PIPELINE_STATISTICS
+		? (uint32_t)__builtin_popcount(info.pipelineStatistics)
+		: 1;
 }
 
 static void create_set_layout(struct decoding *d)
@@ -365,14 +387,38 @@ static void create_render_pass(struct decoding *d)
 	}
 }
 
+/* Of a framebuffer without images: what they will be like, in copies of the caller's, as the real ones are made (image.h). False: not as
+ * many as the pass has. */
+static bool take_image_infos(
+	struct decoding *d, const void *chain, uint32_t attachments, VkFramebufferAttachmentsCreateInfo *ret)
+{
+	const VkFramebufferAttachmentsCreateInfo *from = chain; /* nothing else is decoded */
+	VkFramebufferAttachmentImageInfo *infos;
+
+	if (!from || from->attachmentImageInfoCount != attachments)
+		return false;
+	infos = calloc(attachments + 1u, sizeof(*infos));
+	if (!infos)
+		failed(d, VK_ERROR_OUT_OF_HOST_MEMORY);
+	for (uint32_t i = 0; i < attachments; i++) {
+		infos[i] = from->pAttachmentImageInfos[i];
+		infos[i].usage = image_real_usage(infos[i].usage);
+	}
+	*ret = *from;
+	ret->pAttachmentImageInfos = infos;
+	return true;
+}
+
 static void create_framebuffer(struct decoding *d)
 {
 	const struct device *device = &d->x->device;
 	struct wire_vkCreateFramebuffer v;
 	VkFramebuffer framebuffer = VK_NULL_HANDLE;
+	VkFramebufferCreateInfo info;
+	VkFramebufferAttachmentsCreateInfo images;
 	const struct object *pass;
 	struct object *object;
-	bool valid;
+	bool valid, imageless;
 	VkResult result;
 
 	if (!wire_decode_vkCreateFramebuffer(&d->reader, &v)) {
@@ -380,15 +426,23 @@ static void create_framebuffer(struct decoding *d)
 		return;
 	}
 	memcpy(&pass, d->x->named.data, sizeof(pass));
-	valid = v.pCreateInfo->flags == 0 && v.pCreateInfo->attachmentCount == pass->attachments;
-	for (uint32_t i = 0; valid && i < v.pCreateInfo->attachmentCount; i++)
-		valid = v.pCreateInfo->pAttachments[i] != VK_NULL_HANDLE;
+	info = *v.pCreateInfo;
+	imageless = info.flags == VK_FRAMEBUFFER_CREATE_IMAGELESS_BIT;
+	valid = (imageless || info.flags == 0) && info.attachmentCount == pass->attachments;
+	for (uint32_t i = 0; valid && !imageless && i < info.attachmentCount; i++)
+		valid = info.pAttachments[i] != VK_NULL_HANDLE;
+	if (valid && imageless)
+		valid = take_image_infos(d, info.pNext, pass->attachments, &images);
+	info.pNext = imageless ? &images : NULL;
 	if (!valid)
 		link_lost(&d->x->link, RESULT_WORKLOAD_FAULT, "framebuffer %llu does not fit its render pass",
 			(unsigned long long)d->subject);
-	result = device->vk.vkCreateFramebuffer(device->handle, v.pCreateInfo, NULL, &framebuffer);
+	result = device->vk.vkCreateFramebuffer(device->handle, &info, NULL, &framebuffer);
+	if (imageless)
+		free((void *)(uintptr_t)images.pAttachmentImageInfos);
 	object = add(d, VK_OBJECT_TYPE_FRAMEBUFFER, result, (uint64_t)framebuffer);
 	object->attachments = pass->attachments;
+	object->imageless = imageless;
 }
 
 /* Sets come from pools of our own: the program's is a name only. */
@@ -719,6 +773,7 @@ static void play_commands(struct executor *x, struct object *object, struct deco
 		.limits = &x->device.properties.limits,
 		.named = &x->named,
 		.primary = object->primary,
+		.null_descriptors = x->device.null_descriptors,
 		.state = object->open.state,
 	};
 	if (object->open.next == 1 && wire_next(&first, &d->command, &parameters) == 1 &&

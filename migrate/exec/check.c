@@ -341,15 +341,15 @@ static bool check_queries(struct recording *r, uint32_t first, uint32_t count)
 	return pool && within(first, count, pool->size) ? true : fault(r, "queries that their pool has not");
 }
 
-/* Of the only kind that is recorded: 64 bits and their availability, back to back. */
+/* Of the only kind that is recorded: values of 64 bits and their availability, back to back. */
 static bool check_query_copies(struct recording *r, const struct wire_vkCmdCopyQueryPoolResults *v)
 {
-	const struct object *buffer = named_at(r->named, 1);
+	const struct object *pool = named_at(r->named, 0), *buffer = named_at(r->named, 1);
 
 	if (!check_queries(r, v->firstQuery, v->queryCount))
 		return false;
-	if (!buffer || v->stride < 16 || v->queryCount > buffer->size / v->stride || v->dstOffset % 8 || v->stride % 8 ||
-		!within(v->dstOffset, v->stride * v->queryCount, buffer->size))
+	if (!buffer || v->stride < 8u * (pool->values + 1u) || v->queryCount > buffer->size / v->stride ||
+		v->dstOffset % 8 || v->stride % 8 || !within(v->dstOffset, v->stride * v->queryCount, buffer->size))
 		return fault(r, "query results beyond the end of a buffer");
 	return true;
 }
@@ -358,10 +358,16 @@ static bool check_query_copies(struct recording *r, const struct wire_vkCmdCopyQ
 
 static bool check_begin_pass(struct recording *r, const VkRenderPassBeginInfo *info)
 {
-	const struct object *pass = named_at(r->named, 0), *framebuffer = named_at(r->named, 1);
+	const VkRenderPassAttachmentBeginInfo *views = info->pNext; /* nothing else is decoded; they are named in front */
+	const uint32_t count = views ? views->attachmentCount : 0;
+	const struct object *pass = named_at(r->named, count), *framebuffer = named_at(r->named, count + (size_t)1);
+	bool fits = pass && framebuffer && framebuffer->attachments == pass->attachments &&
+		count == (framebuffer->imageless ? pass->attachments : 0);
 
-	if (r->state.in_pass || !r->primary || !pass || !framebuffer || framebuffer->attachments != pass->attachments ||
-		info->clearValueCount < pass->clears || (pass->clears && !info->pClearValues))
+	for (uint32_t i = 0; fits && i < count; i++)
+		fits = views->pAttachments[i] != VK_NULL_HANDLE;
+	if (r->state.in_pass || !r->primary || !fits || info->clearValueCount < pass->clears ||
+		(pass->clears && !info->pClearValues))
 		return fault(r, "a render pass that does not fit its framebuffer or its clear values, or is in another one");
 	r->state.in_pass = true;
 	return true;
@@ -421,14 +427,24 @@ static bool check_index_buffer(struct recording *r, const struct wire_vkCmdBindI
 	return true;
 }
 
-static bool check_vertex_buffers(struct recording *r, const struct wire_vkCmdBindVertexBuffers *v)
+/* sizes: NULL, all that is left. */
+static bool check_vertex_buffers(struct recording *r, uint32_t first, uint32_t count, const VkBuffer *buffers,
+	const VkDeviceSize *offsets, const VkDeviceSize *sizes)
 {
-	if (!within(v->firstBinding, v->bindingCount, r->limits->maxVertexInputBindings) ||
-		named_count(r->named) != v->bindingCount)
+	size_t at = 0;
+
+	if (!within(first, count, r->limits->maxVertexInputBindings))
 		return fault(r, "more vertex buffers than there may be");
-	for (uint32_t i = 0; i < v->bindingCount; i++)
-		if (v->pOffsets[i] >= named_at(r->named, i)->size)
+	for (uint32_t i = 0; i < count; i++) {
+		const struct object *buffer = buffers[i] ? named_at(r->named, at++) : NULL;
+
+		if (!buffers[i] && !r->null_descriptors)
+			return fault(r, "no vertex buffer where one is due");
+		if (buffers[i] &&
+			(!buffer || offsets[i] >= buffer->size ||
+				(sizes && sizes[i] != VK_WHOLE_SIZE && sizes[i] > buffer->size - offsets[i])))
 			return fault(r, "a vertex buffer of which nothing is left");
+	}
 	return true;
 }
 
@@ -463,7 +479,7 @@ static bool check_begin_rendering(struct recording *r, const VkRenderingInfo *in
 {
 	const VkRect2D *area = &info->renderArea;
 
-	if (r->state.in_pass || info->colorAttachmentCount > r->limits->maxColorAttachments || info->viewMask)
+	if (r->state.in_pass || info->colorAttachmentCount > r->limits->maxColorAttachments)
 		return fault(r, "a pass in another one, or of more attachments than there may be");
 	for (size_t i = 0; i < named_count(r->named); i++) {
 		const struct object *view = named_at(r->named, i);
@@ -471,7 +487,9 @@ static bool check_begin_rendering(struct recording *r, const VkRenderingInfo *in
 
 		if (!image || area->offset.x < 0 || area->offset.y < 0 ||
 			!within((uint64_t)area->offset.x, area->extent.width, image->layout.extent.width) ||
-			!within((uint64_t)area->offset.y, area->extent.height, image->layout.extent.height))
+			!within((uint64_t)area->offset.y, area->extent.height, image->layout.extent.height) ||
+			(info->viewMask &&
+				info->viewMask >> 1 >> (image->layout.layers - 1 > 31 ? 31 : image->layout.layers - 1)))
 			return fault(r, "a pass beyond the edge of its attachments");
 	}
 	r->state.in_pass = r->state.in_rendering = true;
@@ -500,8 +518,22 @@ static bool check_graphics(struct recording *r, unsigned command, const void *pa
 		return r->state.in_pass || fault(r, "cleared attachments outside of a render pass");
 	case WIRE_vkCmdBindIndexBuffer:
 		return check_index_buffer(r, parameters);
-	case WIRE_vkCmdBindVertexBuffers:
-		return check_vertex_buffers(r, parameters);
+	case WIRE_vkCmdBindVertexBuffers: {
+		const struct wire_vkCmdBindVertexBuffers *v = parameters;
+
+		return check_vertex_buffers(r, v->firstBinding, v->bindingCount, v->pBuffers, v->pOffsets, NULL);
+	}
+	case WIRE_vkCmdBindVertexBuffers2: {
+		const struct wire_vkCmdBindVertexBuffers2 *v = parameters;
+
+		return check_vertex_buffers(r, v->firstBinding, v->bindingCount, v->pBuffers, v->pOffsets, v->pSizes);
+	}
+	case WIRE_vkCmdSetViewportWithCount:
+		return ((const struct wire_vkCmdSetViewportWithCount *)parameters)->viewportCount == 1 ||
+			fault(r, "another number of viewports than there may be");
+	case WIRE_vkCmdSetScissorWithCount:
+		return ((const struct wire_vkCmdSetScissorWithCount *)parameters)->scissorCount == 1 ||
+			fault(r, "another number of scissors than there may be");
 	case WIRE_vkCmdSetViewport: {
 		const struct wire_vkCmdSetViewport *v = parameters;
 

@@ -51,6 +51,7 @@ struct recording {
 	const VkPhysicalDeviceLimits *limits;
 	const struct buf *named;
 	bool primary;
+	bool null_descriptors; /* the feature is on */
 	struct recording_state state;
 	const char *fault; /* set when a check fails */
 };

@@ -23,6 +23,10 @@ static const struct {
 	{ VK_EXT_SHADER_DEMOTE_TO_HELPER_INVOCATION_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_KHR_DYNAMIC_RENDERING_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME, 0 },
+	{ VK_EXT_EXTENDED_DYNAMIC_STATE_EXTENSION_NAME, VK_API_VERSION_1_3 },
+	{ VK_EXT_EXTENDED_DYNAMIC_STATE_2_EXTENSION_NAME, 0 }, /* not all of it is in the core */
+	{ VK_EXT_4444_FORMATS_EXTENSION_NAME, 0 },
+	{ VK_EXT_TEXTURE_COMPRESSION_ASTC_HDR_EXTENSION_NAME, 0 },
 	{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_INLINE_UNIFORM_BLOCK_EXTENSION_NAME, VK_API_VERSION_1_3 },
@@ -57,6 +61,10 @@ struct features {
 	VkPhysicalDeviceShaderDemoteToHelperInvocationFeatures demote;
 	VkPhysicalDeviceDynamicRenderingFeatures rendering;
 	VkPhysicalDeviceIndexTypeUint8FeaturesEXT index_uint8;
+	VkPhysicalDeviceExtendedDynamicStateFeaturesEXT dynamic_state;
+	VkPhysicalDeviceExtendedDynamicState2FeaturesEXT dynamic_state2;
+	VkPhysicalDevice4444FormatsFeaturesEXT formats_4444;
+	VkPhysicalDeviceTextureCompressionASTCHDRFeatures astc_hdr;
 	VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures zero_workgroup;
 	VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
 	VkPhysicalDeviceInlineUniformBlockFeatures inline_uniform;
@@ -139,6 +147,14 @@ static void chain_features(struct features *f, const struct device *d, const str
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DYNAMIC_RENDERING_FEATURES },
 		{ VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME, &f->index_uint8,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_INDEX_TYPE_UINT8_FEATURES_EXT },
+		{ VK_EXT_EXTENDED_DYNAMIC_STATE_EXTENSION_NAME, &f->dynamic_state,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTENDED_DYNAMIC_STATE_FEATURES_EXT },
+		{ VK_EXT_EXTENDED_DYNAMIC_STATE_2_EXTENSION_NAME, &f->dynamic_state2,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT },
+		{ VK_EXT_TEXTURE_COMPRESSION_ASTC_HDR_EXTENSION_NAME, &f->astc_hdr,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXTURE_COMPRESSION_ASTC_HDR_FEATURES },
+		{ VK_EXT_4444_FORMATS_EXTENSION_NAME, &f->formats_4444,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_4444_FORMATS_FEATURES_EXT },
 		{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, &f->zero_workgroup,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ZERO_INITIALIZE_WORKGROUP_MEMORY_FEATURES },
 		{ VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &f->subgroup_size,
@@ -260,6 +276,7 @@ static VkResult make_device(struct device *d, char *why, size_t why_size)
 		snprintf(why, why_size, "%s: the driver cannot make a device", d->properties.deviceName);
 		return result;
 	}
+	d->null_descriptors = features.robustness2.nullDescriptor;
 	d->inline_uniform_blocks = features.vulkan13.inlineUniformBlock || features.inline_uniform.inlineUniformBlock;
 	wire_table_load(&d->vk, d->handle, vkGetDeviceProcAddr);
 	vkGetDeviceQueue(d->handle, d->family, 0, &d->queue);

@@ -21,6 +21,7 @@ struct device {
 	VkPhysicalDeviceProperties properties;
 	VkPhysicalDeviceMemoryProperties memory;
 	bool inline_uniform_blocks;
+	bool null_descriptors;      /* nothing may be named where a vertex buffer or a descriptor is due */
 	struct description enabled; /* what the VkDevice was made with; owned */
 };
 

@@ -2,6 +2,13 @@
 
 #include <stdlib.h>
 
+VkImageUsageFlags image_real_usage(VkImageUsageFlags usage)
+{
+	/* Its memory is not lazy, and it is copied. */
+	return (usage & ~(VkImageUsageFlags)VK_IMAGE_USAGE_TRANSIENT_ATTACHMENT_BIT) | VK_IMAGE_USAGE_TRANSFER_SRC_BIT |
+		VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+}
+
 VkResult image_create(const struct device *d, const VkImageCreateInfo *info, struct image **ret_image)
 {
 	VkImageCreateInfo real = *info;
@@ -18,9 +25,7 @@ VkResult image_create(const struct device *d, const VkImageCreateInfo *info, str
 	list_init(&i->link);
 	list_init(&i->dirty_link);
 	real.tiling = VK_IMAGE_TILING_OPTIMAL;
-	/* Its memory is not lazy, and it is copied. */
-	real.usage &= ~(VkImageUsageFlags)VK_IMAGE_USAGE_TRANSIENT_ATTACHMENT_BIT;
-	real.usage |= VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+	real.usage = image_real_usage(info->usage);
 	real.initialLayout = VK_IMAGE_LAYOUT_UNDEFINED;
 	/* The program's queue families are not this device's. */
 	real.sharingMode = VK_SHARING_MODE_EXCLUSIVE;

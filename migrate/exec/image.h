@@ -29,6 +29,8 @@ struct image {
 	bool hollow;
 };
 
+/* The usage of the real image of one that the program uses so. */
+VkImageUsageFlags image_real_usage(VkImageUsageFlags usage);
 /* Negative VkResult, nothing left behind then; VK_ERROR_FORMAT_NOT_SUPPORTED: not one that we carry. */
 VkResult image_create(const struct device *d, const VkImageCreateInfo *info, struct image **ret_image);
 /* The range was checked. Negative VkResult. */

@@ -51,6 +51,8 @@ struct object {
 	struct set_shape *shape;      /* descriptor set layout and set: a reference (check.h) */
 	struct layout_shape *layout;  /* pipeline layout: owned */
 	uint32_t attachments, clears; /* render pass, framebuffer: how many; render pass: clear values that must be there */
+	bool imageless;               /* framebuffer: the pass names its views */
+	uint32_t values;              /* query pool: of each query */
 };
 
 struct objects {

@@ -77,6 +77,7 @@ void icd_command_buffer_reset(struct icd_command_buffer *cb)
 	icd_ranges_clear(&cb->captures);
 	icd_ranges_clear(&cb->writes);
 	cb->failed = cb->sent = cb->writes_host = cb->in_pass = false;
+	cb->view_mask = 0;
 }
 
 static void command_buffer_free(struct icd_command_buffer *cb)
@@ -186,6 +187,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, co
 		icd_take_inheritance(info->pInheritanceInfo, &inherited, &rendering);
 		sent.pInheritanceInfo = &inherited;
 		cb->in_pass = true;
+		cb->view_mask = icd_inherited_views(&inherited);
 	}
 	wire_encode_vkBeginCommandBuffer(&cb->writer, &sent);
 	return VK_SUCCESS;

@@ -8,6 +8,7 @@
 #include "migrate/icd/ranges.h"
 
 struct icd_event;
+struct icd_render_pass;
 
 enum icd_event_action { ICD_EVENT_SET, ICD_EVENT_RESET, ICD_EVENT_WAIT };
 
@@ -59,6 +60,8 @@ struct icd_command_buffer {
 	/* Bound state while recording. */
 	struct icd_bound compute, graphics;
 	bool secondary, in_pass;
+	const struct icd_render_pass *pass; /* of that pass, or NULL */
+	uint32_t subpass, view_mask;
 	struct buf pushed_writes, pushed_images; /* scratch: VkWriteDescriptorSet[], VkDescriptorImageInfo[] */
 };
 
@@ -83,11 +86,16 @@ void icd_lates_add(struct icd_command_buffer *cb, const struct icd_command_buffe
  * the device's mutex. */
 const struct icd_command_buffer *icd_lates_resolve(const struct icd_command_buffer *cb, struct icd_command_buffer *scratch);
 
+/* draw.c: how far draws read is not known: to the buffer's end. */
+void icd_read_rest(struct icd_command_buffer *cb, VkBuffer buffer, VkDeviceSize offset);
+
 /* rendering.c: passes without objects. */
 void icd_need_rendering(struct icd_device *d);
 /* What of it a secondary command buffer needs, in structs of the caller's. */
 void icd_take_inheritance(const VkCommandBufferInheritanceInfo *info, VkCommandBufferInheritanceInfo *ret,
 	VkCommandBufferInheritanceRenderingInfo *ret_rendering);
+/* The view mask of the pass that such a command buffer goes on with. */
+uint32_t icd_inherited_views(const VkCommandBufferInheritanceInfo *taken);
 
 /* recording.c: the recording as UPDATEs. */
 bool icd_recording_fits(const struct icd_command_buffer *cb);                 /* it can be sent */

@@ -54,8 +54,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdSetStencilReference(VkCommandBuffer handle, Vk
 	wire_encode_vkCmdSetStencilReference(&buffer_of(handle)->writer, faces, reference);
 }
 
-/* How far draws read is not known: to the buffer's end. */
-static void read_rest(struct icd_command_buffer *cb, VkBuffer buffer, VkDeviceSize offset)
+void icd_read_rest(struct icd_command_buffer *cb, VkBuffer buffer, VkDeviceSize offset)
 {
 	const struct icd_buffer *b = ICD_FROM(icd_buffer, buffer);
 	if (b && offset < b->size)
@@ -66,7 +65,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindIndexBuffer(
 	VkCommandBuffer handle, VkBuffer buffer, VkDeviceSize offset, VkIndexType type)
 {
 	struct icd_command_buffer *cb = buffer_of(handle);
-	read_rest(cb, buffer, offset);
+	icd_read_rest(cb, buffer, offset);
 	if (type == VK_INDEX_TYPE_UINT8_EXT)
 		icd_need_extension(cb->device, ICD_EXT_index_type_uint8);
 	wire_encode_vkCmdBindIndexBuffer(&cb->writer, buffer, offset, type);
@@ -77,7 +76,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBindVertexBuffers(
 {
 	struct icd_command_buffer *cb = buffer_of(handle);
 	for (uint32_t i = 0; i < count; i++)
-		read_rest(cb, buffers[i], offsets[i]);
+		icd_read_rest(cb, buffers[i], offsets[i]);
 	wire_encode_vkCmdBindVertexBuffers(&cb->writer, first, count, buffers, offsets);
 }
 

@@ -69,10 +69,9 @@ VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL icd_GetInstanceProcAddr(VkInstance inst
 		return (PFN_vkVoidFunction)vk_icdGetPhysicalDeviceProcAddr;
 	if (strcmp(name, "vkGetInstanceProcAddr") == 0)
 		return (PFN_vkVoidFunction)icd_GetInstanceProcAddr;
-	PFN_vkVoidFunction function = find(global_entries, ARRAY_SIZE(global_entries), name);
-	if (function || !instance)
-		return function;
-	function = find(instance_entries, ARRAY_SIZE(instance_entries), name);
+	if (!instance)
+		return find(global_entries, ARRAY_SIZE(global_entries), name);
+	PFN_vkVoidFunction function = find(instance_entries, ARRAY_SIZE(instance_entries), name);
 	if (!function)
 		function = find(physical_entries, ARRAY_SIZE(physical_entries), name);
 	return function ? function : find_device(NULL, name);

@@ -48,6 +48,7 @@ static const struct feature_field core_fields[] = {
 	REAL(S, largePoints),
 	REAL(S, alphaToOne),
 	REAL(S, occlusionQueryPrecise),
+	REAL(S, pipelineStatisticsQuery),
 	REAL(S, vertexPipelineStoresAndAtomics),
 	REAL(S, fragmentStoresAndAtomics),
 	REAL(S, shaderClipDistance),
@@ -75,6 +76,7 @@ static const struct feature_field vulkan11_fields[] = {
 	REAL(S, storageBuffer16BitAccess),
 	REAL(S, uniformAndStorageBuffer16BitAccess),
 	REAL(S, storagePushConstant16),
+	REAL(S, multiview),
 	REAL(S, variablePointersStorageBuffer),
 	REAL(S, variablePointers),
 	REAL(S, shaderDrawParameters),
@@ -114,6 +116,7 @@ static const struct feature_field vulkan12_fields[] = {
 	REAL(S, descriptorBindingPartiallyBound),
 	REAL(S, runtimeDescriptorArray),
 	REAL(S, scalarBlockLayout),
+	REAL(S, imagelessFramebuffer),
 	REAL(S, uniformBufferStandardLayout),
 	REAL(S, shaderSubgroupExtendedTypes),
 	ALWAYS(S, separateDepthStencilLayouts), /* executors have one layout for all */
@@ -318,6 +321,25 @@ static const struct feature_field inline_block_fields[] = {
 	REAL(S, descriptorBindingInlineUniformBlockUpdateAfterBind),
 };
 #undef S
+#define S VkPhysicalDeviceMultiviewFeatures
+static const struct feature_field multiview_fields[] = { REAL(S, multiview) };
+#undef S
+#define S VkPhysicalDeviceImagelessFramebufferFeatures
+static const struct feature_field imageless_fields[] = { REAL(S, imagelessFramebuffer) };
+#undef S
+#define S VkPhysicalDeviceExtendedDynamicStateFeaturesEXT
+static const struct feature_field dynamic_state_fields[] = { ALWAYS(S, extendedDynamicState) }; /* where the extension is */
+#undef S
+#define S VkPhysicalDeviceExtendedDynamicState2FeaturesEXT
+static const struct feature_field dynamic_state2_fields[] = { ALWAYS(S, extendedDynamicState2),
+	REAL(S, extendedDynamicState2LogicOp) };
+#undef S
+#define S VkPhysicalDevice4444FormatsFeaturesEXT
+static const struct feature_field formats_4444_fields[] = { REAL(S, formatA4R4G4B4), REAL(S, formatA4B4G4R4) };
+#undef S
+#define S VkPhysicalDeviceTextureCompressionASTCHDRFeatures
+static const struct feature_field astc_hdr_fields[] = { REAL(S, textureCompressionASTC_HDR) };
+#undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
 static const struct feature_field no_fields[1];
 
@@ -378,12 +400,19 @@ static const struct feature_struct structs[] = {
 	ENTRY(CUSTOM_BORDER_COLOR_FEATURES_EXT, ICD_EXT_custom_border_color, CustomBorderColorFeaturesEXT,
 		customBorderColorWithoutFormat, border_color_fields),
 	ENTRY(MEMORY_PRIORITY_FEATURES_EXT, ANY, MemoryPriorityFeaturesEXT, memoryPriority, memory_priority_fields),
-	NOTHING(MULTIVIEW_FEATURES, MultiviewFeatures, multiviewTessellationShader),
+	ENTRY(MULTIVIEW_FEATURES, ANY, MultiviewFeatures, multiviewTessellationShader, multiview_fields),
 	NOTHING(PROTECTED_MEMORY_FEATURES, ProtectedMemoryFeatures, protectedMemory),
 	NOTHING(SAMPLER_YCBCR_CONVERSION_FEATURES, SamplerYcbcrConversionFeatures, samplerYcbcrConversion),
 	ENTRY(SHADER_DRAW_PARAMETERS_FEATURES, ANY, ShaderDrawParametersFeatures, shaderDrawParameters,
 		draw_parameters_fields),
-	NOTHING(IMAGELESS_FRAMEBUFFER_FEATURES, ImagelessFramebufferFeatures, imagelessFramebuffer),
+	ENTRY(IMAGELESS_FRAMEBUFFER_FEATURES, ANY, ImagelessFramebufferFeatures, imagelessFramebuffer, imageless_fields),
+	ENTRY(EXTENDED_DYNAMIC_STATE_FEATURES_EXT, ICD_EXT_extended_dynamic_state, ExtendedDynamicStateFeaturesEXT,
+		extendedDynamicState, dynamic_state_fields),
+	ENTRY(EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT, ICD_EXT_extended_dynamic_state2, ExtendedDynamicState2FeaturesEXT,
+		extendedDynamicState2PatchControlPoints, dynamic_state2_fields),
+	ENTRY(TEXTURE_COMPRESSION_ASTC_HDR_FEATURES, ICD_EXT_texture_compression_astc_hdr, TextureCompressionASTCHDRFeatures,
+		textureCompressionASTC_HDR, astc_hdr_fields),
+	ENTRY(4444_FORMATS_FEATURES_EXT, ICD_EXT_4444_formats, 4444FormatsFeaturesEXT, formatA4B4G4R4, formats_4444_fields),
 	ENTRY(SEPARATE_DEPTH_STENCIL_LAYOUTS_FEATURES, ANY, SeparateDepthStencilLayoutsFeatures, separateDepthStencilLayouts,
 		separate_layouts_fields),
 	ENTRY(SHADER_TERMINATE_INVOCATION_FEATURES, ICD_KHR_shader_terminate_invocation, ShaderTerminateInvocationFeatures,

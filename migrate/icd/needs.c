@@ -12,6 +12,7 @@ struct told {
 
 struct icd_needs {
 	_Atomic uint64_t limits[ICD_LIMIT_ENUM_COUNT]; /* as told; of an alignment 0 is none */
+	_Atomic bool extensions[ICD_EXTENSION_COUNT];  /* told */
 	/* under the device's mutex */
 	struct buf told; /* struct told[] */
 };
@@ -117,6 +118,7 @@ static const struct {
 		maxPerStageDescriptorUpdateAfterBindInlineUniformBlocks),
 	[ICD_LIMIT_LATE_SET_INLINE] = PROPERTY(INLINE_UNIFORM_BLOCK_PROPERTIES, InlineUniformBlockProperties,
 		maxDescriptorSetUpdateAfterBindInlineUniformBlocks),
+	[ICD_LIMIT_VIEWS] = PROPERTY(VULKAN_1_1_PROPERTIES, Vulkan11Properties, maxMultiviewViewCount),
 	[ICD_LIMIT_BIND_ALIGN] = { .kind = NEED_BIND_ALIGN },
 };
 
@@ -246,7 +248,11 @@ void icd_need_image(struct icd_device *d, VkFormat format, uint64_t features)
 
 void icd_need_extension(struct icd_device *d, enum icd_extension extension)
 {
+	_Atomic bool *told = &d->needs->extensions[extension];
+	if (atomic_load_explicit(told, memory_order_acquire))
+		return;
 	tell_once(d, &(struct told){ .kind = NEED_EXTENSION, .text = icd_extension_name(extension) });
+	atomic_store_explicit(told, true, memory_order_release);
 }
 
 void icd_need_memory(struct icd_device *d, uint64_t total)

@@ -297,7 +297,8 @@ static void clean_graphics(const VkGraphicsPipelineCreateInfo *info, struct grap
 		subpass = &formats;
 	ret->info.flags &= ~HINTS;
 	ret->info.basePipelineIndex = -1;
-	if (info->pRasterizationState->rasterizerDiscardEnable) {
+	if (info->pRasterizationState->rasterizerDiscardEnable &&
+		!is_dynamic(info, VK_DYNAMIC_STATE_RASTERIZER_DISCARD_ENABLE)) {
 		ret->info.pViewportState = NULL;
 		ret->info.pMultisampleState = NULL;
 		ret->info.pDepthStencilState = NULL;
@@ -309,11 +310,27 @@ static void clean_graphics(const VkGraphicsPipelineCreateInfo *info, struct grap
 	if (!subpass || !subpass->has_color)
 		ret->info.pColorBlendState = NULL;
 	ret->viewport = *info->pViewportState;
-	if (is_dynamic(info, VK_DYNAMIC_STATE_VIEWPORT))
+	if (is_dynamic(info, VK_DYNAMIC_STATE_VIEWPORT) || is_dynamic(info, VK_DYNAMIC_STATE_VIEWPORT_WITH_COUNT))
 		ret->viewport.pViewports = NULL;
-	if (is_dynamic(info, VK_DYNAMIC_STATE_SCISSOR))
+	if (is_dynamic(info, VK_DYNAMIC_STATE_SCISSOR) || is_dynamic(info, VK_DYNAMIC_STATE_SCISSOR_WITH_COUNT))
 		ret->viewport.pScissors = NULL;
 	ret->info.pViewportState = &ret->viewport;
+}
+
+/* What is set while recording is used there, too; the pipeline is the first to tell. */
+static void tell_dynamic_states(struct icd_device *d, const VkGraphicsPipelineCreateInfo *info)
+{
+	for (uint32_t i = 0; info->pDynamicState && i < info->pDynamicState->dynamicStateCount; i++) {
+		VkDynamicState state = info->pDynamicState->pDynamicStates[i];
+		if (state == VK_DYNAMIC_STATE_LOGIC_OP_EXT)
+			ICD_NEED_FEATURE(d, EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT, ExtendedDynamicState2FeaturesEXT,
+				extendedDynamicState2LogicOp);
+		if (state >= VK_DYNAMIC_STATE_CULL_MODE && state <= VK_DYNAMIC_STATE_STENCIL_OP)
+			icd_need_extension(d, ICD_EXT_extended_dynamic_state);
+		else if (state >= VK_DYNAMIC_STATE_RASTERIZER_DISCARD_ENABLE &&
+			state <= VK_DYNAMIC_STATE_PRIMITIVE_RESTART_ENABLE)
+			icd_need_extension(d, ICD_EXT_extended_dynamic_state2);
+	}
 }
 
 static VkResult create_graphics(struct icd_device *d, const void *any, VkPipeline *ret_pipeline)
@@ -334,8 +351,11 @@ static VkResult create_graphics(struct icd_device *d, const void *any, VkPipelin
 	if (!p)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	clean_graphics(info, &g);
-	if (!info->renderPass)
+	if (!info->renderPass) {
 		icd_need_rendering(d);
+		icd_need_views(d, g.rendering.viewMask);
+	}
+	tell_dynamic_states(d, info);
 	if (g.info.pVertexInputState) {
 		icd_need_limit(d, ICD_LIMIT_VERTEX_BINDINGS, g.info.pVertexInputState->vertexBindingDescriptionCount);
 		icd_need_limit(d, ICD_LIMIT_VERTEX_ATTRIBUTES, g.info.pVertexInputState->vertexAttributeDescriptionCount);

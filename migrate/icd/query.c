@@ -1,5 +1,6 @@
-/* Timestamps and occlusion queries. See query.h. */
+/* Timestamps, occlusion queries and pipeline statistics. See query.h. */
 #include "migrate/icd/query.h"
+#include "migrate/icd/render.h"
 #include "migrate/icd/stream.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static VkResult make_buffer(VkDevice device, struct icd_query_pool *p)
 {
 	const VkBufferCreateInfo info = {
 		.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-		.size = (VkDeviceSize)p->count * ICD_QUERY_BYTES,
+		.size = p->count * icd_query_bytes(p),
 		.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
 	};
 	VkResult result = icd_CreateBuffer(device, &info, NULL, &p->buffer);
@@ -38,24 +39,27 @@ static VkResult make_buffer(VkDevice device, struct icd_query_pool *p)
 	return result == VK_SUCCESS ? icd_MapMemory(device, p->memory, 0, VK_WHOLE_SIZE, 0, &map) : result;
 }
 
-/* Pipeline statistics would need their feature. */
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateQueryPool(
 	VkDevice device, const VkQueryPoolCreateInfo *info, const VkAllocationCallbacks *allocator, VkQueryPool *ret_pool)
 {
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	*ret_pool = VK_NULL_HANDLE;
-	if (info->queryType != VK_QUERY_TYPE_TIMESTAMP && info->queryType != VK_QUERY_TYPE_OCCLUSION)
+	const bool statistics = info->queryType == VK_QUERY_TYPE_PIPELINE_STATISTICS;
+	if (!statistics && info->queryType != VK_QUERY_TYPE_TIMESTAMP && info->queryType != VK_QUERY_TYPE_OCCLUSION)
 		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
 	struct icd_query_pool *p = icd_object_create(sizeof(*p));
 	if (!p)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	p->object.id = icd_new_id(d);
 	p->count = info->queryCount;
+	p->values = statistics ? (uint32_t)__builtin_popcount(info->pipelineStatistics) : 1;
 	VkResult result = make_buffer(device, p);
 	if (result == VK_SUCCESS) {
 		if (info->queryType == VK_QUERY_TYPE_TIMESTAMP)
 			icd_need_limit(d, ICD_LIMIT_TIMESTAMPS, 1);
+		if (statistics)
+			ICD_NEED_FEATURE(d, FEATURES_2, Features2, features.pipelineStatisticsQuery);
 		wire_encode_vkCreateQueryPool(icd_record_begin(d), info, p->object.id);
 		result = icd_record_end(d, RECORD_CREATE, p->object.id, 0);
 	}
@@ -141,10 +145,10 @@ static void flush_pool(struct icd_command_buffer *cb, const struct icd_query_use
 	const struct icd_query_pool *p = use->pool;
 	uint32_t first = 0, count;
 	for (; next_written(use, &first, &count); first += count) {
-		const VkDeviceSize offset = (VkDeviceSize)first * ICD_QUERY_BYTES;
-		icd_analyse_write(cb, ICD_FROM(icd_buffer, p->buffer), offset, (VkDeviceSize)count * ICD_QUERY_BYTES);
+		const VkDeviceSize offset = first * icd_query_bytes(p);
+		icd_analyse_write(cb, ICD_FROM(icd_buffer, p->buffer), offset, count * icd_query_bytes(p));
 		wire_encode_vkCmdCopyQueryPoolResults(&cb->writer, ICD_HANDLE(VkQueryPool, p), first, count, p->buffer,
-			offset, ICD_QUERY_BYTES,
+			offset, icd_query_bytes(p),
 			VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT | VK_QUERY_RESULT_WITH_AVAILABILITY_BIT);
 	}
 }
@@ -171,7 +175,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdResetQueryPool(VkCommandBuffer handle, VkQuery
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
-	const VkDeviceSize offset = (VkDeviceSize)first * ICD_QUERY_BYTES, size = (VkDeviceSize)count * ICD_QUERY_BYTES;
+	const VkDeviceSize offset = first * icd_query_bytes(p), size = count * icd_query_bytes(p);
 	uint8_t *states = states_of(cb, p);
 	if (!states)
 		return;
@@ -184,9 +188,13 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdResetQueryPool(VkCommandBuffer handle, VkQuery
 
 /* Reset by another recording, by the host, or on another executor: the pool at hand need not know. In a render pass no query can be
  * reset. */
-static bool make_ready(struct icd_command_buffer *cb, VkQueryPool pool, uint32_t query, uint8_t state)
+static bool make_ready(
+	struct icd_command_buffer *cb, VkQueryPool pool, uint32_t query, uint32_t count, const uint8_t *states)
 {
-	if (state != ICD_QUERY_UNKNOWN)
+	uint32_t known = 0;
+	while (known < count && states[query + known] != ICD_QUERY_UNKNOWN)
+		known++;
+	if (known == count)
 		return true;
 	if (cb->in_pass) {
 		icd_say("a query is written in a render pass and reset in another command buffer, which is not offered: "
@@ -195,8 +203,15 @@ static bool make_ready(struct icd_command_buffer *cb, VkQueryPool pool, uint32_t
 		cb->failed = true;
 		return false;
 	}
-	wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, 1);
+	wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, count);
 	return true;
+}
+
+/* In a pass of several views one query takes as many places of its pool. */
+static uint32_t places(const struct icd_command_buffer *cb, const struct icd_query_pool *p, uint32_t query)
+{
+	const uint32_t views = icd_view_count(cb->view_mask);
+	return views < p->count - query ? views : p->count - query;
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdBeginQuery(
@@ -204,9 +219,10 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginQuery(
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
-	if (!states || !make_ready(cb, pool, query, states[query]))
+	const uint32_t count = places(cb, ICD_FROM(icd_query_pool, pool), query);
+	if (!states || !make_ready(cb, pool, query, count, states))
 		return;
-	states[query] = ICD_QUERY_RESET;
+	memset(states + query, ICD_QUERY_RESET, count);
 	wire_encode_vkCmdBeginQuery(&cb->writer, pool, query, flags);
 }
 
@@ -216,16 +232,17 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdEndQuery(VkCommandBuffer handle, VkQueryPool p
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
 	if (!states)
 		return;
-	states[query] = ICD_QUERY_WRITTEN;
+	memset(states + query, ICD_QUERY_WRITTEN, places(cb, ICD_FROM(icd_query_pool, pool), query));
 	wire_encode_vkCmdEndQuery(&cb->writer, pool, query);
 }
 
 static void write_timestamp(struct icd_command_buffer *cb, VkPipelineStageFlagBits stage, VkQueryPool pool, uint32_t query)
 {
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
-	if (!states || !make_ready(cb, pool, query, states[query]))
+	const uint32_t count = places(cb, ICD_FROM(icd_query_pool, pool), query);
+	if (!states || !make_ready(cb, pool, query, count, states))
 		return;
-	states[query] = ICD_QUERY_WRITTEN;
+	memset(states + query, ICD_QUERY_WRITTEN, count);
 	wire_encode_vkCmdWriteTimestamp(&cb->writer, stage, pool, query);
 }
 
@@ -262,15 +279,26 @@ static bool known_reset(const struct icd_command_buffer *cb, const struct icd_qu
 	return false;
 }
 
-/* Words are little-endian: the lower halves are what 32-bit results are. A query that is not available, and of which this recording
- * does not know it, yields 0. */
+/* Appends the copies of a query's words to regions; returns how many there are then. Words are little-endian: the lower halves are what
+ * 32-bit results are. */
+static uint32_t put_regions(
+	VkBufferCopy *regions, uint32_t made, VkDeviceSize from, VkDeviceSize to, uint32_t words, bool wide)
+{
+	if (wide && words)
+		regions[made++] = (VkBufferCopy){ from, to, 8u * (VkDeviceSize)words };
+	for (uint32_t i = 0; !wide && i < words; i++)
+		regions[made++] = (VkBufferCopy){ from + 8u * i, to + 4u * i, 4 };
+	return made;
+}
+
+/* A query that is not available, and of which this recording does not know it, yields 0. */
 VKAPI_ATTR void VKAPI_CALL icd_CmdCopyQueryPoolResults(VkCommandBuffer handle, VkQueryPool pool, uint32_t first,
 	uint32_t count, VkBuffer target, VkDeviceSize offset, VkDeviceSize stride, VkQueryResultFlags flags)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
-	const VkDeviceSize word = flags & VK_QUERY_RESULT_64_BIT ? 8 : 4;
-	const bool availability = flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT;
+	const bool wide = flags & VK_QUERY_RESULT_64_BIT, availability = flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT;
+	const VkDeviceSize word = wide ? 8 : 4, bytes = icd_query_bytes(p);
 	VkBufferCopy regions[COPY_REGIONS];
 	uint32_t made = 0;
 	bool *left_alone = calloc(count + 1, sizeof(*left_alone));
@@ -281,16 +309,15 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdCopyQueryPoolResults(VkCommandBuffer handle, V
 	for (uint32_t i = 0; i < count; i++)
 		left_alone[i] = known_reset(cb, p, first + i);
 	icd_queries_flush(cb);
-	icd_analyse_read(cb, ICD_FROM(icd_buffer, p->buffer), (VkDeviceSize)first * ICD_QUERY_BYTES,
-		(VkDeviceSize)count * ICD_QUERY_BYTES);
+	icd_analyse_read(cb, ICD_FROM(icd_buffer, p->buffer), first * bytes, count * bytes);
 	for (uint32_t i = 0; i < count; i++) {
-		const VkDeviceSize from = (VkDeviceSize)(first + i) * ICD_QUERY_BYTES, to = offset + i * stride;
-		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), to, availability ? 2 * word : word);
+		const VkDeviceSize from = (first + i) * bytes, to = offset + i * stride;
+		icd_analyse_write(cb, ICD_FROM(icd_buffer, target), to, (p->values + availability) * word);
 		if (!left_alone[i])
-			regions[made++] = (VkBufferCopy){ from, to, word };
+			made = put_regions(regions, made, from, to, p->values, wide);
 		if (availability)
-			regions[made++] = (VkBufferCopy){ from + 8, to + word, word };
-		if (made + 2 > COPY_REGIONS)
+			made = put_regions(regions, made, from + 8u * p->values, to + p->values * word, 1, wide);
+		if (made + p->values + 1 > COPY_REGIONS)
 			copy_flush(cb, p->buffer, target, &made, regions);
 	}
 	copy_flush(cb, p->buffer, target, &made, regions);
@@ -304,14 +331,15 @@ VKAPI_ATTR void VKAPI_CALL icd_ResetQueryPool(VkDevice device, VkQueryPool pool,
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
 	pthread_mutex_lock(&d->mutex);
-	memset(ICD_FROM(icd_memory, p->memory)->map + (size_t)first * ICD_QUERY_BYTES, 0, (size_t)count * ICD_QUERY_BYTES);
+	memset(ICD_FROM(icd_memory, p->memory)->map + first * icd_query_bytes(p), 0, count * icd_query_bytes(p));
 	pthread_mutex_unlock(&d->mutex);
 }
 
-static bool available(const uint64_t *words, uint32_t count)
+/* The last word of each query. */
+static bool available(const uint64_t *words, uint32_t values, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (!words[2 * i + 1])
+		if (!words[i * (values + (size_t)1) + values])
 			return false;
 	return true;
 }
@@ -329,14 +357,15 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetQueryPoolResults(VkDevice device, VkQueryP
 {
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	const struct icd_query_pool *p = ICD_FROM(icd_query_pool, pool);
-	const uint64_t *words = (const uint64_t *)(void *)ICD_FROM(icd_memory, p->memory)->map + 2 * (size_t)first;
+	const uint64_t *words =
+		(const uint64_t *)(void *)ICD_FROM(icd_memory, p->memory)->map + first * (p->values + (size_t)1);
 	const bool wide = flags & VK_QUERY_RESULT_64_BIT;
 	const size_t word = wide ? 8 : 4;
 	pthread_mutex_lock(&d->mutex);
 	for (;;) {
 		uint32_t seen = ring_sequence(&d->stream.delivery);
 		icd_drain(d);
-		if (icd_lost(d) || !(flags & VK_QUERY_RESULT_WAIT_BIT) || available(words, count))
+		if (icd_lost(d) || !(flags & VK_QUERY_RESULT_WAIT_BIT) || available(words, p->values, count))
 			break;
 		pthread_mutex_unlock(&d->mutex);
 		icd_sleep(d, seen, UINT64_MAX);
@@ -345,14 +374,15 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetQueryPoolResults(VkDevice device, VkQueryP
 	bool all = true;
 	for (uint32_t i = 0; i < count && !icd_lost(d); i++) {
 		unsigned char *at = (unsigned char *)data + i * stride;
-		bool there = words[2 * i + 1];
+		const uint64_t *query = words + i * (p->values + (size_t)1);
+		bool there = query[p->values];
 		all = all && there;
-		if ((size_t)(at - (unsigned char *)data) + word > size)
+		if ((size_t)(at - (unsigned char *)data) + p->values * word > size)
 			break;
-		if (there || (flags & VK_QUERY_RESULT_PARTIAL_BIT))
-			put(at, words[2 * i], wide);
+		for (uint32_t v = 0; v < p->values && (there || (flags & VK_QUERY_RESULT_PARTIAL_BIT)); v++)
+			put(at + v * word, query[v], wide);
 		if (flags & VK_QUERY_RESULT_WITH_AVAILABILITY_BIT)
-			put(at + word, there, wide);
+			put(at + p->values * word, there, wide);
 	}
 	pthread_mutex_unlock(&d->mutex);
 	if (icd_lost(d))

@@ -1,19 +1,22 @@
-/* Query pools. What a query holds lives in a buffer of ours beside the real pool: two 64-bit words a query, its value and whether it
- * is available. Recordings copy what they wrote into it; from there it travels like any host-visible memory, so that it is in
+/* Query pools. What a query holds lives in a buffer of ours beside the real pool: the 64-bit words of a query, its values
+ * (one, or one for each pipeline statistic) and whether it is available. Recordings copy what they wrote into it; from there it travels like any host-visible memory, so that it is in
  * the checkpoint, and what a new executor's pool holds does not matter. */
 #ifndef TBMESH_MIGRATE_ICD_QUERY_H
 #define TBMESH_MIGRATE_ICD_QUERY_H
 
 #include "migrate/icd/command.h"
 
-#define ICD_QUERY_BYTES 16u
-
 struct icd_query_pool {
 	struct icd_object object;
-	uint32_t count;
-	VkBuffer buffer; /* owned, like its memory */
+	uint32_t count, values; /* values: of each query */
+	VkBuffer buffer;        /* owned, like its memory */
 	VkDeviceMemory memory;
 };
+
+static inline VkDeviceSize icd_query_bytes(const struct icd_query_pool *p)
+{
+	return 8u * (p->values + (VkDeviceSize)1);
+}
 
 /* What the recording at hand knows of one pool's queries. */
 enum icd_query_state {

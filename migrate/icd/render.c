@@ -54,11 +54,36 @@ static const void *clean_resolve(struct scratch *s, const void *chain)
 	return to;
 }
 
+/* The lower halves of the 64-bit masks are the old masks; what is only in the upper ones becomes all that a pass may have. */
+static void old_masks(const VkMemoryBarrier2 *newer, VkSubpassDependency2 *ret)
+{
+	const VkAccessFlags access = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+	const VkPipelineStageFlags inside = VK_PIPELINE_STAGE_ALL_GRAPHICS_BIT, outside = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+	ret->srcStageMask = (VkPipelineStageFlags)newer->srcStageMask;
+	ret->dstStageMask = (VkPipelineStageFlags)newer->dstStageMask;
+	if (newer->srcStageMask >> 32)
+		ret->srcStageMask = ret->srcSubpass == VK_SUBPASS_EXTERNAL ? outside : inside;
+	if (newer->dstStageMask >> 32)
+		ret->dstStageMask = ret->dstSubpass == VK_SUBPASS_EXTERNAL ? outside : inside;
+	ret->srcStageMask = ret->srcStageMask ? ret->srcStageMask : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT;
+	ret->dstStageMask = ret->dstStageMask ? ret->dstStageMask : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT;
+	ret->srcAccessMask = newer->srcAccessMask >> 32 ? access : (VkAccessFlags)newer->srcAccessMask;
+	ret->dstAccessMask = newer->dstAccessMask >> 32 ? access : (VkAccessFlags)newer->dstAccessMask;
+}
+
 static VkRenderPassCreateInfo2 clean(struct scratch *s, const VkRenderPassCreateInfo2 *info)
 {
 	VkRenderPassCreateInfo2 ret = *info;
 	VkAttachmentDescription2 *attachments = take(s, info->attachmentCount, sizeof(*attachments));
 	VkSubpassDescription2 *subpasses = take(s, info->subpassCount, sizeof(*subpasses));
+	VkSubpassDependency2 *dependencies = take(s, info->dependencyCount, sizeof(*dependencies));
+	for (uint32_t i = 0; dependencies && i < info->dependencyCount; i++) {
+		const VkMemoryBarrier2 *newer =
+			icd_chain_find(info->pDependencies[i].pNext, VK_STRUCTURE_TYPE_MEMORY_BARRIER_2);
+		dependencies[i] = info->pDependencies[i];
+		if (newer) /* in place of the masks that are there */
+			old_masks(newer, &dependencies[i]);
+	}
 	for (uint32_t i = 0; attachments && i < info->attachmentCount; i++) {
 		attachments[i] = info->pAttachments[i];
 		attachments[i].initialLayout = attachments[i].finalLayout = LAYOUT;
@@ -74,6 +99,7 @@ static VkRenderPassCreateInfo2 clean(struct scratch *s, const VkRenderPassCreate
 	}
 	ret.pAttachments = attachments;
 	ret.pSubpasses = subpasses;
+	ret.pDependencies = dependencies;
 	return ret;
 }
 
@@ -83,6 +109,14 @@ static bool has_any(const VkAttachmentReference2 *references, uint32_t count)
 		if (references[i].attachment != VK_ATTACHMENT_UNUSED)
 			return true;
 	return false;
+}
+
+void icd_need_views(struct icd_device *d, uint32_t view_mask)
+{
+	if (!view_mask)
+		return;
+	ICD_NEED_FEATURE(d, VULKAN_1_1_FEATURES, Vulkan11Features, multiview);
+	icd_need_limit(d, ICD_LIMIT_VIEWS, 32u - (unsigned)__builtin_clz(view_mask));
 }
 
 static struct icd_render_pass *pass_create(const VkRenderPassCreateInfo2 *info)
@@ -108,7 +142,7 @@ static struct icd_render_pass *pass_create(const VkRenderPassCreateInfo2 *info)
 	for (uint32_t i = 0; i < info->subpassCount; i++) {
 		const VkSubpassDescription2 *s = &info->pSubpasses[i];
 		p->subpasses[i] = (struct icd_subpass){ has_any(s->pColorAttachments, s->colorAttachmentCount),
-			has_any(s->pDepthStencilAttachment, 1) };
+			has_any(s->pDepthStencilAttachment, 1), s->viewMask };
 	}
 	return p;
 }
@@ -125,6 +159,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass2(
 	const VkRenderPassCreateInfo2 sent = clean(&s, info);
 	if (p && !s.failed) {
 		p->object.id = icd_new_id(d);
+		for (uint32_t i = 0; i < p->subpass_count; i++)
+			icd_need_views(d, p->subpasses[i].view_mask);
 		wire_encode_vkCreateRenderPass2(icd_record_begin(d), &sent, p->object.id);
 		result = icd_record_end(d, RECORD_CREATE, p->object.id, 0);
 	}
@@ -184,6 +220,20 @@ static void new_subpass(struct scratch *s, const VkRenderPassCreateInfo *info, u
 	};
 }
 
+/* The view masks of the newer form, for the older one's chain. */
+static void new_views(const VkRenderPassCreateInfo *info, VkSubpassDescription2 *subpasses,
+	VkSubpassDependency2 *dependencies, VkRenderPassCreateInfo2 *ret)
+{
+	const VkRenderPassMultiviewCreateInfo *views =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_RENDER_PASS_MULTIVIEW_CREATE_INFO);
+	for (uint32_t i = 0; views && i < views->subpassCount && i < info->subpassCount; i++)
+		subpasses[i].viewMask = views->pViewMasks[i];
+	for (uint32_t i = 0; views && i < views->dependencyCount && i < info->dependencyCount; i++)
+		dependencies[i].viewOffset = views->pViewOffsets[i];
+	ret->correlatedViewMaskCount = views ? views->correlationMaskCount : 0;
+	ret->pCorrelatedViewMasks = views ? views->pCorrelationMasks : NULL;
+}
+
 /* Travels as the newer form. */
 VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(
 	VkDevice device, const VkRenderPassCreateInfo *info, const VkAllocationCallbacks *allocator, VkRenderPass *ret_pass)
@@ -207,7 +257,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(
 			p->dstSubpass, p->srcStageMask, p->dstStageMask, p->srcAccessMask, p->dstAccessMask,
 			p->dependencyFlags, 0 };
 	}
-	const VkRenderPassCreateInfo2 newer = {
+	VkRenderPassCreateInfo2 newer = {
 		.sType = VK_STRUCTURE_TYPE_RENDER_PASS_CREATE_INFO_2,
 		.flags = info->flags,
 		.attachmentCount = info->attachmentCount,
@@ -217,8 +267,10 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateRenderPass(
 		.dependencyCount = info->dependencyCount,
 		.pDependencies = dependencies,
 	};
-	if (!s.failed)
+	if (!s.failed) {
+		new_views(info, subpasses, dependencies, &newer);
 		result = icd_CreateRenderPass2(device, &newer, allocator, ret_pass);
+	}
 	scratch_finish(&s);
 	return result;
 }
@@ -240,9 +292,9 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFramebuffer(VkDevice device, const VkFr
 	(void)allocator;
 	struct icd_device *d = ICD_FROM(icd_device, device);
 	*ret_framebuffer = VK_NULL_HANDLE;
-	if (info->flags) /* imageless: not offered */
-		return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-	struct icd_framebuffer *f = icd_object_create(sizeof(*f) + info->attachmentCount * sizeof(f->views[0]));
+	const bool imageless = info->flags & VK_FRAMEBUFFER_CREATE_IMAGELESS_BIT;
+	const uint32_t view_count = imageless ? 0 : info->attachmentCount;
+	struct icd_framebuffer *f = icd_object_create(sizeof(*f) + view_count * sizeof(f->views[0]));
 	if (!f)
 		return VK_ERROR_OUT_OF_HOST_MEMORY;
 	f->object.id = icd_new_id(d);
@@ -251,13 +303,15 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_CreateFramebuffer(VkDevice device, const VkFr
 	icd_need_limit(d, ICD_LIMIT_FRAMEBUFFER_WIDTH, info->width);
 	icd_need_limit(d, ICD_LIMIT_FRAMEBUFFER_HEIGHT, info->height);
 	icd_need_limit(d, ICD_LIMIT_FRAMEBUFFER_LAYERS, info->layers);
+	if (imageless)
+		ICD_NEED_FEATURE(d, VULKAN_1_2_FEATURES, Vulkan12Features, imagelessFramebuffer);
 	wire_encode_vkCreateFramebuffer(icd_record_begin(d), info, f->object.id);
 	VkResult result = icd_record_end(d, RECORD_CREATE, f->object.id, 0);
 	if (result != VK_SUCCESS) {
 		free(f);
 		return result;
 	}
-	for (; f->view_count < info->attachmentCount; f->view_count++) {
+	for (; f->view_count < view_count; f->view_count++) {
 		f->views[f->view_count] = ICD_FROM(icd_image_view, info->pAttachments[f->view_count]);
 		icd_image_view_ref(f->views[f->view_count]);
 	}
@@ -299,9 +353,14 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderPass(
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	const struct icd_render_pass *p = ICD_FROM(icd_render_pass, info->renderPass);
 	const struct icd_framebuffer *f = ICD_FROM(icd_framebuffer, info->framebuffer);
+	const VkRenderPassAttachmentBeginInfo *named =
+		icd_chain_find(info->pNext, VK_STRUCTURE_TYPE_RENDER_PASS_ATTACHMENT_BEGIN_INFO);
+	const uint32_t named_count = named ? named->attachmentCount : 0;
 	/* All count as written: what is not stored is undefined behind the pass. */
-	for (uint32_t i = 0; i < f->view_count && i < p->attachment_count; i++) {
-		const struct icd_image_view *v = f->views[i];
+	for (uint32_t i = 0; i < p->attachment_count; i++) {
+		const struct icd_image_view *v = i < f->view_count ? f->views[i]
+			: i < named_count                          ? ICD_FROM(icd_image_view, named->pAttachments[i])
+								   : NULL;
 		if (!v)
 			continue;
 		if (p->loads[i] || !covers(info, f, v))
@@ -309,18 +368,25 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderPass(
 		icd_analyse_image_write(cb, v->image, v->mip, v->mips, v->layer, v->layers);
 	}
 	cb->in_pass = true;
+	cb->pass = p;
+	cb->subpass = 0;
+	cb->view_mask = p->subpasses[0].view_mask;
 	wire_encode_vkCmdBeginRenderPass(&cb->writer, info, contents);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdNextSubpass(VkCommandBuffer handle, VkSubpassContents contents)
 {
-	wire_encode_vkCmdNextSubpass(&ICD_FROM(icd_command_buffer, handle)->writer, contents);
+	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
+	if (++cb->subpass < cb->pass->subpass_count)
+		cb->view_mask = cb->pass->subpasses[cb->subpass].view_mask;
+	wire_encode_vkCmdNextSubpass(&cb->writer, contents);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdEndRenderPass(VkCommandBuffer handle)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	cb->in_pass = false;
+	cb->view_mask = 0;
 	wire_encode_vkCmdEndRenderPass(&cb->writer);
 }
 

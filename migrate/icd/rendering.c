@@ -1,5 +1,6 @@
 /* Render passes without objects: VK_KHR_dynamic_rendering. */
 #include "migrate/icd/command.h"
+#include "migrate/icd/render.h"
 #include "migrate/icd/stream.h"
 
 #include <stdlib.h>
@@ -78,7 +79,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderingKHR(VkCommandBuffer handle, cons
 	}
 	icd_need_rendering(cb->device);
 	icd_need_limit(cb->device, ICD_LIMIT_COLOR_ATTACHMENTS, info->colorAttachmentCount);
+	icd_need_views(cb->device, info->viewMask);
 	cb->in_pass = true;
+	cb->view_mask = info->viewMask;
 	wire_encode_vkCmdBeginRendering(&cb->writer, &sent);
 	free(colours);
 }
@@ -87,6 +90,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdEndRenderingKHR(VkCommandBuffer handle)
 {
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	cb->in_pass = false;
+	cb->view_mask = 0;
 	wire_encode_vkCmdEndRendering(&cb->writer);
 }
 
@@ -105,4 +109,13 @@ void icd_take_inheritance(const VkCommandBufferInheritanceInfo *info, VkCommandB
 	ret->pNext = ret_rendering;
 	ret->subpass = 0;
 	ret->framebuffer = VK_NULL_HANDLE;
+}
+
+uint32_t icd_inherited_views(const VkCommandBufferInheritanceInfo *taken)
+{
+	const struct icd_render_pass *p = ICD_FROM(icd_render_pass, taken->renderPass);
+	const VkCommandBufferInheritanceRenderingInfo *rendering = taken->pNext;
+	if (p)
+		return taken->subpass < p->subpass_count ? p->subpasses[taken->subpass].view_mask : 0;
+	return rendering ? rendering->viewMask : 0;
 }

@@ -278,7 +278,18 @@ void case_device(void)
 	VkPhysicalDeviceDynamicRenderingFeatures rendering = {
 		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DYNAMIC_RENDERING_FEATURES, .pNext = &draw
 	};
-	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &rendering };
+	VkPhysicalDeviceMultiviewFeatures views = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_FEATURES,
+		.pNext = &rendering };
+	VkPhysicalDeviceExtendedDynamicStateFeaturesEXT states = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTENDED_DYNAMIC_STATE_FEATURES_EXT, .pNext = &views
+	};
+	VkPhysicalDeviceExtendedDynamicState2FeaturesEXT states2 = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT, .pNext = &states
+	};
+	VkPhysicalDevice4444FormatsFeaturesEXT formats = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_4444_FORMATS_FEATURES_EXT, .pNext = &states2
+	};
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &formats };
 	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
 	say("features: timeline %d, query reset %d, sync2 %d, maintenance4 %d, private data %d", v12.timelineSemaphore,
 		v12.hostQueryReset, sync2.synchronization2, maintenance4.maintenance4, private_data.privateData);
@@ -295,10 +306,19 @@ void case_device(void)
 		index.indexTypeUint8, terminate.shaderTerminateInvocation, demote.shaderDemoteToHelperInvocation,
 		draw.shaderDrawParameters, v12.separateDepthStencilLayouts);
 	w.rendering = rendering.dynamicRendering && offered(VK_KHR_DYNAMIC_RENDERING_EXTENSION_NAME);
+	say("features: views %d, framebuffers without images %d, dynamic states %d %d, statistics %d", views.multiview,
+		v12.imagelessFramebuffer, states.extendedDynamicState, states2.extendedDynamicState2,
+		all.features.pipelineStatisticsQuery);
+	views.multiviewGeometryShader = views.multiviewTessellationShader = VK_FALSE;
+	w.views = views.multiview && v12.imagelessFramebuffer;
+	w.dynamic_logic = states2.extendedDynamicState2LogicOp;
+	states2.extendedDynamicState2PatchControlPoints = VK_FALSE;
+	w.statistics = all.features.pipelineStatisticsQuery;
 	w.bytes_index = index.indexTypeUint8 && offered(VK_EXT_INDEX_TYPE_UINT8_EXTENSION_NAME);
 	v12 = (VkPhysicalDeviceVulkan12Features){ .sType = v12.sType,
 		.drawIndirectCount = v12.drawIndirectCount,
 		.separateDepthStencilLayouts = v12.separateDepthStencilLayouts,
+		.imagelessFramebuffer = v12.imagelessFramebuffer,
 		.timelineSemaphore = VK_TRUE,
 		.hostQueryReset = VK_TRUE,
 		.shaderInt8 = v12.shaderInt8,
@@ -320,6 +340,7 @@ void case_device(void)
 		.descriptorBindingVariableDescriptorCount = w.late,
 		.runtimeDescriptorArray = w.late };
 	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE,
+		.pipelineStatisticsQuery = w.statistics,
 		.shaderStorageBufferArrayDynamicIndexing = all.features.shaderStorageBufferArrayDynamicIndexing };
 	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &all,

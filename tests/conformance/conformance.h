@@ -50,11 +50,14 @@ struct buffer {
 struct world {
 	struct functions vk;
 	bool called[ENTRY_COUNT];
-	bool tbmesh;      /* the driver is ours: what it must do beyond what others must */
-	bool late;        /* descriptors in arrays of any length, updated after they are bound */
-	bool bytes_index; /* indices of one byte */
-	bool rendering;   /* passes without objects */
-	bool valid_only;  /* no call that the validation layers would complain about */
+	bool tbmesh;        /* the driver is ours: what it must do beyond what others must */
+	bool late;          /* descriptors in arrays of any length, updated after they are bound */
+	bool bytes_index;   /* indices of one byte */
+	bool rendering;     /* passes without objects */
+	bool views;         /* several in a pass, and framebuffers without images */
+	bool statistics;    /* pipeline statistics */
+	bool dynamic_logic; /* logic operations set while recording */
+	bool valid_only;    /* no call that the validation layers would complain about */
 	const char *offered[512];
 	uint32_t offered_count;
 	VkInstance instance;
@@ -126,6 +129,9 @@ void case_queries(void);
 void case_private_data(void);
 void case_images(void);
 void case_draws(void);
+void case_states(void);
+void case_later_formats(void);
+void case_statistics(void);
 void case_absent(void);
 void case_ends(void);
 

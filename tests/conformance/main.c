@@ -213,6 +213,9 @@ int main(int argc, char **argv)
 		case_private_data();
 		case_images();
 		case_draws();
+		case_states();
+		case_later_formats();
+		case_statistics();
 		case_absent();
 		case_ends();
 	}
