@@ -4,6 +4,7 @@
  * that it never undoes a later arrival. */
 #include "node/device/device.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libudev.h>
@@ -19,20 +20,31 @@
 #define MONITOR_BUFFER_BYTES (4 << 20)
 #define SWEEP_DELAY_MS 2500            /* behind the last event; more than DEVICE_RETURN_NS */
 #define SWEEP_LATEST_NS 10000000000ull /* behind the first, however many follow */
+#define WALK_GO_NS 2000000             /* of a walk over all devices, before others on the loop have their turn */
 #define BATCH 64                       /* events of one go: others on the loop have their turn in a storm */
+
+/* A look at everything: one subsystem after the other, so that enclosures are known before the GPUs in them, a few devices a go. */
+struct walk {
+	bool running, again; /* again: once more behind this one, something was lost meanwhile */
+	bool failed;         /* not all could be looked at: nothing follows from what was not seen */
+	size_t subsystem;    /* of walk_order */
+	char **names;        /* of its devices, owned; those from `next` on are to come */
+	size_t name_count, next;
+};
 
 struct linux_state {
 	struct udev *udev;
 	struct udev_monitor *monitor, *kernel_monitor; /* the second NULL: not to be had */
 	struct loop_io *io, *kernel_io;
-	struct loop_timer *sweep;
+	struct loop_timer *sweep, *walk_on;
+	struct walk walk;
 	struct udev_device *changes[32]; /* of Thunderbolt devices, put off; a reference each */
 	unsigned change_count;
 	uint64_t unswept_since_ns; /* 0: nothing has happened since the last look at everything */
 	struct device_model *model;
 };
 
-static const char *const subsystems[] = { "devlink", "pci", "thunderbolt", "drm", "hwmon", "net" };
+static const char *const walk_order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "net" };
 
 static const char *read_attribute(void *source, const char *name)
 {
@@ -71,39 +83,127 @@ static void feed(struct linux_state *s, struct udev_device *d, bool arrival, uin
 	device_model_update(s->model, &in, arrival, now_ns);
 }
 
-static void enumerate(struct linux_state *s)
+/* ---- looking at everything ---- */
+
+static void forget_names(struct walk *w)
 {
-	uint64_t now_ns = time_monotonic_ns();
-	device_model_sweep_begin(s->model);
-	/* One subsystem after the other: enclosures are known before the GPUs in them. */
-	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "net" };
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
-		struct udev_enumerate *e = udev_enumerate_new(s->udev);
-		if (!e)
-			return;
-		udev_enumerate_add_match_subsystem(e, order[i]);
-		if (udev_enumerate_scan_devices(e) < 0) {
-			udev_enumerate_unref(e);
-			return;
-		}
-		struct udev_list_entry *entry;
-		udev_list_entry_foreach(entry, udev_enumerate_get_list_entry(e))
-		{
-			struct udev_device *d = udev_device_new_from_syspath(s->udev, udev_list_entry_get_name(entry));
-			if (d)
-				feed(s, d, false, now_ns);
-			udev_device_unref(d);
-		}
-		udev_enumerate_unref(e);
+	for (size_t i = 0; i < w->name_count; i++)
+		free(w->names[i]);
+	free(w->names);
+	w->names = NULL;
+	w->name_count = w->next = 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool add_name(struct walk *w, const char *path)
+{
+	if ((w->name_count & (w->name_count - 1)) == 0) {
+		char **names = realloc(w->names, (w->name_count ? 2 * w->name_count : 1) * sizeof *names);
+		if (!names)
+			return false;
+		w->names = names;
 	}
-	device_model_sweep_end(s->model, time_monotonic_ns()); /* the walk takes its time; what is missing is noticed now */
+	w->names[w->name_count] = strdup(path);
+	return w->names[w->name_count] && ++w->name_count;
+}
+
+/* A bus or a class; the links in there are devices. False: there is none of that name. */
+static bool list_names(struct walk *w, const char *directory)
+{
+	DIR *d = opendir(directory);
+	if (!d) {
+		w->failed |= errno != ENOENT;
+		return errno != ENOENT;
+	}
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		char path[DEVICE_PATH_MAX];
+		if (e->d_name[0] != '.' && snprintf(path, sizeof path, "%s/%s", directory, e->d_name) < (int)sizeof path)
+			w->failed |= !add_name(w, path);
+	}
+	closedir(d);
+	if (w->name_count > 1)
+		qsort(w->names, w->name_count, sizeof *w->names, by_text);
+	return true;
+}
+
+static void list_subsystem(struct walk *w)
+{
+	char path[64];
+	forget_names(w);
+	snprintf(path, sizeof path, "/sys/bus/%s/devices", walk_order[w->subsystem]);
+	if (list_names(w, path))
+		return;
+	snprintf(path, sizeof path, "/sys/class/%s", walk_order[w->subsystem]);
+	(void)list_names(w, path);
+}
+
+static void walk_begin(struct linux_state *s)
+{
+	struct walk *w = &s->walk;
+	if (w->running) {
+		w->again = true;
+		return;
+	}
+	w->running = true;
+	w->again = w->failed = false;
+	w->subsystem = 0;
+	list_subsystem(w);
+	device_model_sweep_begin(s->model);
+	loop_timer_start(s->walk_on, 0, 0);
+}
+
+/* Goes on for so long; 0: to the end. True: the end was reached. */
+static bool walk_go(struct linux_state *s, uint64_t limit_ns)
+{
+	struct walk *w = &s->walk;
+	uint64_t began_ns = time_monotonic_ns();
+	while (limit_ns == 0 || time_monotonic_ns() - began_ns < limit_ns) {
+		if (w->next < w->name_count) {
+			struct udev_device *d = udev_device_new_from_syspath(s->udev, w->names[w->next++]);
+			if (d)
+				feed(s, d, false, time_monotonic_ns());
+			udev_device_unref(d);
+		} else if (++w->subsystem < ARRAY_SIZE(walk_order)) {
+			list_subsystem(w);
+		} else {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void walk_end(struct linux_state *s)
+{
+	bool again = s->walk.again;
+	forget_names(&s->walk);
+	s->walk.running = false;
+	if (!s->walk.failed)
+		device_model_sweep_end(s->model, time_monotonic_ns());
+	if (again)
+		walk_begin(s);
+}
+
+static void hear_the_kernel(struct linux_state *s);
+
+static void walk_on(void *ctx)
+{
+	struct linux_state *s = ctx;
+	hear_the_kernel(s); /* first: what is gone is not looked at */
+	if (walk_go(s, WALK_GO_NS))
+		walk_end(s);
+	else
+		loop_timer_start(s->walk_on, 1, 0);
 }
 
 static void sweep(void *ctx)
 {
 	struct linux_state *s = ctx;
 	s->unswept_since_ns = 0;
-	enumerate(s);
+	walk_begin(s);
 }
 
 static void sweep_soon(struct linux_state *s)
@@ -148,7 +248,7 @@ static struct udev_device *receive(struct linux_state *s, struct udev_monitor *m
 			return d;
 		if (errno == ENOBUFS) {
 			log_info("uevents were lost: looking at all devices");
-			enumerate(s);
+			walk_begin(s);
 		}
 	}
 }
@@ -245,6 +345,8 @@ static void linux_stop(struct device_watch *w)
 	if (!s)
 		return;
 	loop_timer_destroy(s->sweep);
+	loop_timer_destroy(s->walk_on);
+	forget_names(&s->walk);
 	loop_io_destroy(s->io);
 	loop_io_destroy(s->kernel_io);
 	while (s->change_count > 0)
@@ -261,8 +363,8 @@ static struct udev_monitor *listen_to(struct udev *udev, const char *source)
 {
 	struct udev_monitor *monitor = udev_monitor_new_from_netlink(udev, source);
 	int r = monitor ? 0 : -ENOMEM;
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subsystems); i++)
-		r = udev_monitor_filter_add_match_subsystem_devtype(monitor, subsystems[i], NULL);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(walk_order); i++)
+		r = udev_monitor_filter_add_match_subsystem_devtype(monitor, walk_order[i], NULL);
 	if (r == 0) {
 		/* Needs CAP_NET_ADMIN; lost events are noticed. */
 		(void)udev_monitor_set_receive_buffer_size(monitor, MONITOR_BUFFER_BYTES);
@@ -287,16 +389,20 @@ static int linux_start(struct device_watch *w, struct loop *l, struct device_mod
 	s->monitor = s->udev ? listen_to(s->udev, "udev") : NULL;
 	s->kernel_monitor = s->monitor ? listen_to(s->udev, "kernel") : NULL;
 	s->sweep = loop_timer_create(l, sweep, s);
+	s->walk_on = loop_timer_create(l, walk_on, s);
 	if (s->monitor)
 		s->io = loop_io_create(l, udev_monitor_get_fd(s->monitor), LOOP_READ, readable, s);
 	if (s->kernel_monitor)
 		s->kernel_io = loop_io_create(l, udev_monitor_get_fd(s->kernel_monitor), LOOP_READ, kernel_readable, s);
-	if (!s->sweep || !s->io || (s->kernel_monitor && !s->kernel_io)) {
+	if (!s->sweep || !s->walk_on || !s->io || (s->kernel_monitor && !s->kernel_io)) {
 		int r = s->udev && s->monitor ? -ENOMEM : -EIO;
 		linux_stop(w);
 		return r;
 	}
-	enumerate(s);
+	walk_begin(s);
+	loop_timer_stop(s->walk_on);
+	(void)walk_go(s, 0);
+	walk_end(s);
 	return 0;
 }
 

@@ -158,10 +158,14 @@ void device_model_update(struct device_model *m, const struct device_input *in, 
 		memcpy(r->name, name, sizeof r->name);
 	}
 	r->seen = true;
+	struct record before = *r;
 	if (!record_read(r, in) && fresh) {
 		free(fresh);
 		return;
 	}
+	/* Most looks tell nothing new. (An arrival is news in itself.) */
+	if (!fresh && !arrival && memcmp(&before, r, sizeof before) == 0)
+		return;
 	if (fresh)
 		list_append(&m->records, &r->link);
 	if (record_is_display(r)) {
