@@ -17,7 +17,6 @@ extern "C" {
 
 #define TBMESH_API __attribute__((visibility("default")))
 #define TBMESH_TEXT 128 /* bytes of a name, with its NUL; longer ones are cut */
-#define TBMESH_MAX_FIELDS 8
 #define TBMESH_MAX_TERMS 12
 
 struct tbmesh;
@@ -74,16 +73,40 @@ struct tbmesh_candidate {
 	struct tbmesh_term terms[TBMESH_MAX_TERMS];
 };
 struct tbmesh_field {
-	char name[32], value[TBMESH_TEXT];
+	const char *name, *value;
 };
+/* Strings and fields live during the callback. Later versions may put members behind these. `type`: PeerUp, Disconnected, … as
+ * `tbmesh events --help` lists them. node_id and number are the event's own name in the mesh. */
 struct tbmesh_event {
-	uint64_t number; /* grows, also over restarts of the node */
-	char type
-		[32]; /* PeerUp, PeerSuspect, PeerDown, LinkUp, LinkDown, PathDegraded, PathRestored, BridgeRing, Connected, … */
-	char subject[TBMESH_TEXT];
+	const char *type;
+	const char *subject;  /* the GPU, peer, link or workload that it is about */
+	const char *host;     /* name of the node that saw it */
+	const char *node_id;  /* of that node */
+	uint64_t number;      /* grows by one an event of that node, also over its restarts */
+	uint64_t incarnation; /* of that node: another one after each start */
 	uint64_t realtime_us;
 	size_t field_count;
-	struct tbmesh_field fields[TBMESH_MAX_FIELDS];
+	const struct tbmesh_field *fields;
+	uint64_t lost;  /* so many events of that node in front of this one are no longer kept; at most, when: */
+	bool restarted; /* … the node was started anew in between, and what it had seen before is gone with it */
+};
+struct tbmesh_position {
+	const char *node_id; /* of tbmesh_event */
+	uint64_t number;     /* events of that node with a larger one */
+};
+/* {.size = sizeof(struct tbmesh_filter)}: all events of this host. Later versions may put members behind these; size says which
+ * there are. about: only what is about that GPU (with or without its host, "NODE/"), peer, link or workload. */
+struct tbmesh_filter {
+	size_t size;
+	const char *const *types; /* only these */
+	size_t type_count;        /* 0: all */
+	const char *about;        /* NULL: anything */
+	const char *host;         /* NULL: this host, else a peer (name or id), numbered there */
+	bool all_hosts;           /* this host and all its peers, those that come later, too */
+	uint64_t since;           /* of one host: only larger numbers; 0: all that are kept */
+	/* The same with all_hosts. Of who is not in it: all that are kept. */
+	const struct tbmesh_position *positions;
+	size_t position_count;
 };
 
 /* root: the node's directory, NULL: $TBMESH_ROOT or the installed system's. -ECONNREFUSED or -ENOENT: no node runs there,
@@ -105,10 +128,12 @@ TBMESH_API int tbmesh_total(struct tbmesh *t, uint64_t *ret_up_bps, uint64_t *re
 TBMESH_API int tbmesh_active_peers(struct tbmesh *t, unsigned *ret);
 TBMESH_API int tbmesh_best_peer(struct tbmesh *t, const struct tbmesh_query *q, char ret[TBMESH_TEXT]);
 
-/* Events with a number larger than since (0: all that are kept) are handed to the callback by tbmesh_dispatch, in order,
- * each once; lost: how many before this one are no longer known. The callback may ask the node. -EALREADY: there is one. */
-typedef void tbmesh_event_fn(void *ctx, const struct tbmesh_event *e, uint64_t lost);
-TBMESH_API int tbmesh_watch(struct tbmesh *t, uint64_t since, tbmesh_event_fn *seen, void *ctx);
+/* Events that the filter (NULL: all of this host) lets through are handed to the callback by tbmesh_dispatch: each once, those
+ * of one host in order, those of peers as they come (nothing polls; what is lost on the way is asked for). While a peer is not
+ * reached its events wait there. To go on later, or in another process: since, or positions, of the last ones seen. The
+ * callback may ask the node. -EALREADY: there is a watch; -ENOENT: no such peer; -EINVAL: not a filter; else as tbmesh_status. */
+typedef void tbmesh_event_fn(void *ctx, const struct tbmesh_event *e);
+TBMESH_API int tbmesh_watch(struct tbmesh *t, const struct tbmesh_filter *f, tbmesh_event_fn *seen, void *ctx);
 /* Readable when tbmesh_dispatch has something to do: for poll, epoll or any loop, level-triggered. -EINVAL before
  * tbmesh_watch. */
 TBMESH_API int tbmesh_fd(const struct tbmesh *t);

@@ -1,5 +1,6 @@
-/* An example of libtbmesh: shows the peers and the best one for 4K60 frames, then events as they come, for some seconds.
- *   cc example.c $(pkg-config --cflags --libs tbmesh) && ./a.out [SECONDS] */
+/* An example of libtbmesh: shows the peers and the best one for 4K60 frames, then what happens on all hosts of the
+ * mesh, as it comes, for some seconds.
+ *   cc example.c $(pkg-config --cflags --libs tbmesh) && ./a.out [SECONDS [HOST [TYPE]]] */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,12 +9,16 @@
 
 #include <tbmesh/tbmesh.h>
 
-static void seen(void *ctx, const struct tbmesh_event *e, uint64_t lost)
+static void seen(void *ctx, const struct tbmesh_event *e)
 {
 	(void)ctx;
-	if (lost)
-		printf("%llu events are missing\n", (unsigned long long)lost);
-	printf("event %llu %s %s\n", (unsigned long long)e->number, e->type, e->subject);
+	if (e->lost)
+		printf("%s: %s%llu events are missing\n", e->host, e->restarted ? "started anew; at most " : "",
+			(unsigned long long)e->lost);
+	printf("event %s %llu %s %s", e->host, (unsigned long long)e->number, e->type, e->subject);
+	for (size_t i = 0; i < e->field_count; i++)
+		printf(" %s=%s", e->fields[i].name, e->fields[i].value);
+	putchar('\n');
 	fflush(stdout);
 }
 
@@ -50,7 +55,15 @@ int main(int argc, char **argv)
 		tbmesh_best_peer(t, &(struct tbmesh_query){ .criterion = TBMESH_FOR_LATENCY }, name) == 0)
 		printf("in all %.2f Gb/s up, %.2f down, %u active; nearest: %s\n", (double)up_bps / 1e9,
 			(double)down_bps / 1e9, peers_up, name);
-	r = tbmesh_watch(t, 0, seen, NULL);
+	const char *type = argc > 3 ? argv[3] : NULL;
+	struct tbmesh_filter wanted = {
+		.size = sizeof wanted, .all_hosts = argc < 3, .types = &type, .type_count = type != NULL
+	};
+	if (argc > 2)
+		wanted.host = argv[2];
+	r = tbmesh_watch(t, &wanted, seen, NULL);
+	if (r < 0)
+		fprintf(stderr, "no events of %s: %s\n", argc > 2 ? argv[2] : "the mesh", strerror(-r));
 	for (struct pollfd p = { .fd = tbmesh_fd(t), .events = POLLIN }; r == 0 && poll(&p, 1, seconds * 1000) > 0;)
 		tbmesh_dispatch(t);
 	tbmesh_close(t);

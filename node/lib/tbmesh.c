@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "node/client.h"
 #include "node/paths.h"
@@ -19,12 +20,19 @@
 #define TIMEOUT_MS 10000u
 #define FOLLOW_MS 25000u /* the node answers earlier, if only with nothing */
 #define RETRY_US 300000
-#define QUEUE_MAX 4096u /* events that nobody fetches: then the thread waits */
+#define FILTER_MAX_BYTES 4096 /* of a newer version's */
+#define QUEUE_MAX 4096u       /* events that nobody fetches: then the thread waits */
 
-struct waiting {
+struct waiting { /* its texts lie behind it */
 	struct list link;
 	struct tbmesh_event event;
-	uint64_t lost;
+};
+struct host { /* how far the watch is with it */
+	struct list link;
+	char id[TBMESH_TEXT], name[TBMESH_TEXT];
+	uint64_t number;
+	uint64_t lost; /* to be told with its next event */
+	bool restarted;
 };
 
 struct tbmesh {
@@ -42,8 +50,10 @@ struct tbmesh {
 	size_t queued;
 	bool ended;
 	struct client *follower; /* the thread's */
-	/* the thread's */
-	uint64_t since;
+	/* the thread's, set before it starts */
+	Tbmesh__EventsRequest *wanted; /* owned */
+	struct list hosts;             /* of struct host; of several, or of a peer */
+	struct host own;               /* of this host alone */
 };
 
 static void copy(char *to, size_t size, const char *from)
@@ -58,6 +68,7 @@ int tbmesh_connect(const char *root, struct tbmesh **ret)
 		return -ENOMEM;
 	t->fd = -1;
 	list_init(&t->queue);
+	list_init(&t->hosts);
 	int r = node_paths_init(&t->paths, root);
 	if (r == 0)
 		r = client_open(&t->paths, &t->client);
@@ -297,50 +308,148 @@ void tbmesh_free(void *list)
 
 /* ---- events ---- */
 
-static struct waiting *read_event(const Tbmesh__Event *e, uint64_t lost)
+static const char *put(char **at, const char *text)
 {
-	struct waiting *w = calloc(1, sizeof *w);
+	size_t size = strlen(text) + 1;
+	char *copied = *at;
+	memcpy(copied, text, size);
+	*at += size;
+	return copied;
+}
+
+static struct waiting *read_event(const Tbmesh__Event *e, struct host *h)
+{
+	size_t texts = strlen(e->type) + strlen(e->subject) + strlen(e->node) + strlen(e->node_id) + 4;
+	for (size_t i = 0; i < e->n_fields; i++)
+		texts += strlen(e->fields[i]->name) + strlen(e->fields[i]->value) + 2;
+	struct waiting *w = malloc(sizeof *w + e->n_fields * sizeof(struct tbmesh_field) + texts);
 	if (!w)
 		return NULL;
-	w->lost = lost;
-	w->event.number = e->number;
-	w->event.realtime_us = e->realtime_us;
-	copy(w->event.type, sizeof w->event.type, e->type);
-	copy(w->event.subject, sizeof w->event.subject, e->subject);
-	for (size_t i = 0; i < e->n_fields && i < TBMESH_MAX_FIELDS; i++) {
-		struct tbmesh_field *f = &w->event.fields[w->event.field_count++];
-		copy(f->name, sizeof f->name, e->fields[i]->name);
-		copy(f->value, sizeof f->value, e->fields[i]->value);
+	struct tbmesh_field *fields = (struct tbmesh_field *)(w + 1);
+	char *at = (char *)(fields + e->n_fields);
+	w->event = (struct tbmesh_event){ .type = put(&at, e->type),
+		.subject = put(&at, e->subject),
+		.host = put(&at, e->node),
+		.node_id = put(&at, e->node_id),
+		.number = e->number,
+		.incarnation = e->incarnation,
+		.realtime_us = e->realtime_us,
+		.field_count = e->n_fields,
+		.fields = fields };
+	for (size_t i = 0; i < e->n_fields; i++) {
+		fields[i].name = put(&at, e->fields[i]->name);
+		fields[i].value = put(&at, e->fields[i]->value);
+	}
+	if (h) {
+		w->event.lost = h->lost;
+		w->event.restarted = h->restarted;
+		h->lost = 0;
+		h->restarted = false;
 	}
 	return w;
+}
+
+static struct host *host_find(struct tbmesh *t, const char *id)
+{
+	list_for_each(h, &t->hosts, struct host, link)
+		if (strcmp(h->id, id) == 0)
+			return h;
+	return NULL;
+}
+
+static struct host *host_add(struct tbmesh *t, const char *id, const char *name, uint64_t number)
+{
+	struct host *h = calloc(1, sizeof *h);
+	if (!h)
+		return NULL;
+	copy(h->id, sizeof h->id, id);
+	copy(h->name, sizeof h->name, name);
+	h->number = number;
+	list_append(&t->hosts, &h->link);
+	return h;
+}
+
+/* How far the answer goes with each host. */
+static void take_positions(struct tbmesh *t, const Tbmesh__EventList *list)
+{
+	if (!list->n_at) {
+		uint64_t since = t->own.number;
+		t->own.lost += since ? list->lost : 0;
+		t->own.restarted |= since && list->lost && since + 1 < list->first;
+		t->own.number = list->last;
+	}
+	for (size_t i = 0; i < list->n_at; i++) {
+		const Tbmesh__EventsAt *at = list->at[i];
+		struct host *h = host_find(t, at->node_id);
+		if (!h)
+			h = host_add(t, at->node_id, at->name, 0);
+		if (!h)
+			continue;
+		h->number = at->number;
+		h->lost += at->lost;
+		h->restarted |= at->restarted;
+	}
 }
 
 /* With the mutex held. */
 static void hand_over(struct tbmesh *t, const Tbmesh__EventList *list)
 {
-	uint64_t lost = t->since ? list->lost : 0;
+	take_positions(t, list);
 	for (size_t i = 0; i < list->n_events && !t->ended; i++) {
 		while (t->queued >= QUEUE_MAX && !t->ended)
 			pthread_cond_wait(&t->changed, &t->mutex);
-		struct waiting *w = read_event(list->events[i], lost);
-		lost = 0;
-		if (!w)
+		struct host *h = list->n_at ? host_find(t, list->events[i]->node_id) : &t->own;
+		struct waiting *w = read_event(list->events[i], h);
+		if (!w) {
+			if (h)
+				h->lost++;
 			continue;
+		}
 		list_append(&t->queue, &w->link);
 		t->queued++;
 		ssize_t written = write(t->fd, &(uint64_t){ 1 }, sizeof(uint64_t));
 		(void)written; /* an eventfd takes it */
 	}
-	t->since = list->last;
+}
+
+/* The next question: behind what has come. */
+static int follow_ask(struct tbmesh *t, struct client *client, uint64_t token, Tbmesh__Reply **ret)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__EventsRequest body = *t->wanted;
+	size_t count = 0, i = 0;
+	list_for_each(h, &t->hosts, struct host, link)
+		count++;
+	Tbmesh__EventsAt *at = calloc(count + 1, sizeof *at), **pointers = calloc(count + 1, sizeof *pointers);
+	int r = at && pointers ? 0 : -ENOMEM;
+	if (r == 0) {
+		list_for_each(h, &t->hosts, struct host, link) {
+			tbmesh__events_at__init(&at[i]);
+			at[i].node_id = h->id;
+			at[i].name = h->name;
+			at[i].number = h->number;
+			pointers[i] = &at[i];
+			i++;
+		}
+		body.at = pointers;
+		body.n_at = count;
+		body.since = t->own.number;
+		body.token = token;
+		request.body_case = TBMESH__REQUEST__BODY_EVENTS;
+		request.events = &body;
+		r = client_request(client, &request, FOLLOW_MS, ret);
+	}
+	free(at);
+	free(pointers);
+	return r;
 }
 
 static void *follow(void *argument)
 {
 	struct tbmesh *t = argument;
 	struct client *client = NULL;
+	uint64_t token = 0;
 	for (;;) {
-		Tbmesh__Request request = TBMESH__REQUEST__INIT;
-		Tbmesh__EventsRequest body = TBMESH__EVENTS_REQUEST__INIT;
 		Tbmesh__Reply *reply = NULL;
 		int r = client ? 0 : client_open(&t->paths, &client);
 		pthread_mutex_lock(&t->mutex);
@@ -349,17 +458,15 @@ static void *follow(void *argument)
 		pthread_mutex_unlock(&t->mutex);
 		if (ended)
 			break;
-		body.since = t->since;
-		body.follow = true;
-		request.body_case = TBMESH__REQUEST__BODY_EVENTS;
-		request.events = &body;
 		if (r == 0)
-			r = client_request(client, &request, FOLLOW_MS, &reply);
+			r = follow_ask(t, client, token, &reply);
 		pthread_mutex_lock(&t->mutex);
-		if (r == 0 && reply->code == 0 && reply->body_case == TBMESH__REPLY__BODY_EVENTS)
+		if (r == 0 && reply->code == 0 && reply->body_case == TBMESH__REPLY__BODY_EVENTS) {
+			token = reply->events->token;
 			hand_over(t, reply->events);
-		else
+		} else {
 			t->follower = NULL;
+		}
 		bool failed = !t->follower;
 		ended = t->ended;
 		pthread_mutex_unlock(&t->mutex);
@@ -377,24 +484,96 @@ static void *follow(void *argument)
 	return NULL;
 }
 
-int tbmesh_watch(struct tbmesh *t, uint64_t since, tbmesh_event_fn *seen, void *ctx)
+/* What the filter says, as the node wants it; its own copy. */
+static int read_filter(struct tbmesh *t, const struct tbmesh_filter *filter)
+{
+	struct tbmesh_filter f = { 0 };
+	Tbmesh__EventsRequest body = TBMESH__EVENTS_REQUEST__INIT;
+	struct buf packed = { 0 };
+	if (filter && (filter->size < sizeof filter->size || filter->size > FILTER_MAX_BYTES))
+		return -EINVAL;
+	if (filter)
+		memcpy(&f, filter, filter->size < sizeof f ? filter->size : sizeof f);
+	bool peer = f.host && f.host[0];
+	if ((f.all_hosts && (peer || f.since)) || (!f.all_hosts && f.position_count))
+		return -EINVAL;
+	body.types = (char **)f.types;
+	body.n_types = f.type_count;
+	body.about = (char *)(f.about ? f.about : "");
+	body.host = (char *)(peer ? f.host : "");
+	body.all = f.all_hosts;
+	body.follow = true;
+	int r = message_pack(&body.base, &packed);
+	if (r == 0) {
+		t->wanted = tbmesh__events_request__unpack(NULL, packed.size, packed.data);
+		r = t->wanted ? 0 : -ENOMEM;
+	}
+	buf_finish(&packed);
+	for (size_t i = 0; r == 0 && i < f.position_count; i++)
+		if (!host_add(t, f.positions[i].node_id, "", f.positions[i].number))
+			r = -ENOMEM;
+	t->own.number = f.since;
+	return r == -EBADMSG ? -EINVAL : r;
+}
+
+/* Is there such a peer? One question, before the thread asks for ever. */
+static int try_filter(struct tbmesh *t)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__EventsRequest body = *t->wanted;
+	Tbmesh__Reply *reply;
+	body.follow = false;
+	body.max = 1;
+	body.since = t->own.number;
+	request.body_case = TBMESH__REQUEST__BODY_EVENTS;
+	request.events = &body;
+	int r = ask(t, &request, TBMESH__REPLY__BODY_EVENTS, &reply);
+	if (r < 0)
+		return r == -ETIMEDOUT && body.host[0] ? 0 : r; /* it is known, and not reached now */
+	message_free_reply(reply);
+	return 0;
+}
+
+static void forget_filter(struct tbmesh *t)
+{
+	list_for_each_safe(h, &t->hosts, struct host, link) {
+		list_remove(&h->link);
+		free(h);
+	}
+	if (t->wanted)
+		tbmesh__events_request__free_unpacked(t->wanted, NULL);
+	t->wanted = NULL;
+	t->own = (struct host){ 0 };
+}
+
+int tbmesh_watch(struct tbmesh *t, const struct tbmesh_filter *f, tbmesh_event_fn *seen, void *ctx)
 {
 	sigset_t all, before;
 	if (t->fd >= 0)
 		return -EALREADY;
+	int r = read_filter(t, f);
+	if (r == 0 && t->wanted->host[0])
+		r = try_filter(t);
+	if (r < 0) {
+		forget_filter(t);
+		return r;
+	}
 	t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->fd < 0)
-		return -errno;
-	t->since = since;
+	if (t->fd < 0) {
+		r = -errno;
+		forget_filter(t);
+		return r;
+	}
 	t->seen = seen;
 	t->ctx = ctx;
 	sigfillset(&all); /* signals are the program's own threads' */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = -pthread_create(&t->thread, NULL, follow, t);
+	r = -pthread_create(&t->thread, NULL, follow, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0) {
 		close(t->fd);
 		t->fd = -1;
+		forget_filter(t);
 	}
 	return r;
 }
@@ -423,7 +602,7 @@ int tbmesh_dispatch(struct tbmesh *t)
 		pthread_mutex_unlock(&t->mutex);
 		if (!w)
 			return count;
-		t->seen(t->ctx, &w->event, w->lost);
+		t->seen(t->ctx, &w->event);
 		free(w);
 		count++;
 	}
@@ -445,6 +624,7 @@ void tbmesh_close(struct tbmesh *t)
 	}
 	list_for_each_safe(w, &t->queue, struct waiting, link)
 		free(w);
+	forget_filter(t);
 	client_close(t->client);
 	pthread_cond_destroy(&t->changed);
 	pthread_mutex_destroy(&t->mutex);

@@ -3,13 +3,14 @@
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import threading
 import time
 import unittest
 
-from labtest import DIR, SKIP, LabCase, eventually, lab, main, on, start, tbmesh
+from labtest import BUILD, DIR, SKIP, LabCase, eventually, lab, main, on, start, tbmesh
 
 try:
     import zmq
@@ -18,6 +19,7 @@ except ImportError:
     raise SystemExit(SKIP) from None
 
 BURST = 2000  # events
+EXAMPLE = os.path.join(BUILD, "bin", "tbmesh-example")
 
 
 def field(number, value):
@@ -145,6 +147,37 @@ class Events(LabCase):
         known = {(e["node_id"], e["number"]) for e in document["events"]}
         later = tbmesh("beta", "events", "--all-hosts", *since)["events"]
         self.assertFalse(known & {(e["node_id"], e["number"]) for e in later})
+
+    def test_library(self):
+        """A program with libtbmesh hears all hosts, or one type of one, on its own loop."""
+        programs = [start("alpha", EXAMPLE, "60", *words) for words in ([], ["beta", "Plugged"])]
+        lines = [[], []]
+        for program, heard in zip(programs, lines):
+            thread = threading.Thread(target=lambda p=program, h=heard: h.extend(iter(p.stdout.readline, "")), daemon=True)
+            thread.start()
+
+            def end(p=program, t=thread):
+                p.kill()
+                p.wait()
+                t.join()
+                p.stdout.close()
+                p.stderr.close()
+            self.addCleanup(end)
+        before = newest("beta")
+        happen("beta")
+        happen("alpha")
+
+        def hears(heard, words):
+            return any(line.split()[:4] == words for line in heard)
+        for heard in lines:
+            eventually(lambda h=heard: hears(h, ["event", "beta", str(before + 2), "Plugged"]), 20, "the event of beta")
+        eventually(lambda: any(line.startswith("event alpha") and "Ejected" in line and "moved=0" in line for line in lines[0]), 20,
+                   "the event of alpha, with its fields")
+        events = [line for line in lines[1] if line.startswith("event")]
+        self.assertTrue(all(line.split()[1] == "beta" and line.split()[3] == "Plugged" for line in events))
+        nobody = on("alpha", EXAMPLE, "1", "nobody", check=False)
+        self.assertIn("no events of nobody: No such file", nobody.stderr)
+        self.assertEqual(nobody.returncode, 1)
 
     def test_cut_cable(self):
         follow = Follow(self, "alpha", "--host", "beta")
