@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION 2u
+#define IPC_VERSION 3u
 #define IPC_ENV_SESSION "TBMESH_SESSION" /* path of the session's socket, in the program's environment */
 
 #define RING_LOG_BYTES (256ull << 20)
@@ -15,11 +15,12 @@
 #define RING_RESULT_BYTES (64ull << 20)
 
 enum ipc_kind {
-	IPC_QUERY = 1,  /* ICD → session server: which GPU is offered? */
-	IPC_OFFER = 2,  /* answer: error, text; descriptor 0: memfd, sealed, a GPU description (gpu/description.h) */
-	IPC_OPEN = 3,   /* ICD → session: vkCreateDevice; descriptor 0: the log ring (made by the ICD) */
-	IPC_OPENED = 4, /* answer once an executor is READY: error, text; descriptor 0: the delivery ring */
-	IPC_ATTACH = 5, /* session → local executor: descriptors: log (read-only), feed (read-only), result */
+	IPC_QUERY = 1, /* ICD → session server: which GPU is offered? */
+	IPC_OFFER = 2, /* answer: error, text; descriptor 0: memfd, sealed, a GPU description (gpu/description.h) */
+	IPC_OPEN = 3,  /* ICD → session: vkCreateDevice; descriptor 0: the log ring (made by the ICD) */
+	IPC_OPENED =
+		4, /* answer once an executor is READY: error, text; descriptors: the delivery ring, the progress page (both read-only) */
+	IPC_ATTACH = 5, /* session → local executor: descriptors: log (read-only), feed (read-only), result, progress page */
 };
 
 #define IPC_RELAXED 1u /* the workload runs in relaxed mode */

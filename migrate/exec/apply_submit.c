@@ -150,6 +150,7 @@ static void submit_job(struct executor *x, struct job *job, uint64_t seq, uint64
 
 	job->seq = seq;
 	job->has_nonce = true;
+	job->brings_nothing = !returns;
 	begin_tail(x, job);
 	store_images(x, job, flags & SUBMIT_COMMIT, returns);
 	x->device.vk.vkCmdUpdateBuffer(job->tail, x->jobs.words.buffer,

@@ -75,11 +75,8 @@ static void *run(void *ctx)
 			nonce = job->words->nonce;
 		if (job->window)
 			report_window(j, job);
-		if (job->final) {
-			struct frame_header done = { .kind = FRAME_DONE, .a = job->seq, .b = nonce };
-
-			link_send(j->link, &done, NULL, 0);
-		}
+		if (job->final)
+			link_done(j->link, job->seq, nonce, job->brings_nothing);
 		jobs_finish(j, job);
 	}
 	return NULL;

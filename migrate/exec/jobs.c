@@ -113,7 +113,7 @@ struct job *jobs_take(struct jobs *j)
 	job->ticket = ++j->last_ticket;
 	job->seq = 0;
 	job->has_nonce = false;
-	job->final = false;
+	job->final = job->brings_nothing = false;
 	job->window = NULL;
 	job->set_count = 0;
 	/* Nothing that an earlier job left may pass for this one's. */
@@ -184,8 +184,8 @@ void jobs_submit(struct jobs *j, struct job *job, const VkCommandBuffer *buffers
 		j->working_seq = job->seq;
 	j->vitals.submitted += job->final;
 	list_append(&j->pending, &job->link);
-	pthread_cond_signal(&j->submitted);
 	pthread_mutex_unlock(&j->mutex);
+	pthread_cond_signal(&j->submitted); /* not before: who wakes wants the mutex */
 }
 
 void jobs_wait_ticket(struct jobs *j, uint64_t ticket)
@@ -274,6 +274,6 @@ void jobs_finish(struct jobs *j, struct job *job)
 	if (job->final)
 		j->done_seq = job->seq;
 	j->working_seq = list_empty(&j->pending) ? 0 : list_entry(j->pending.next, struct job, link)->seq;
-	pthread_cond_broadcast(&j->finished);
 	pthread_mutex_unlock(&j->mutex);
+	pthread_cond_broadcast(&j->finished);
 }

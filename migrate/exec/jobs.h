@@ -52,6 +52,7 @@ struct job {
 	bool final;            /* the last job of this seq */
 	uint64_t submitted_ns; /* CLOCK_MONOTONIC */
 	uint64_t done_ns;      /* its fence was seen */
+	bool brings_nothing;   /* that is neither COMMIT nor RETURN */
 	struct window *window; /* NULL: none */
 	struct list chunks;    /* staging that the uploads read */
 	/* main thread */

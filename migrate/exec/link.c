@@ -68,12 +68,13 @@ int link_listen_remote(struct link *l, const unsigned char secret[32], uint16_t 
 static int attach(struct link *l, int socket_fd)
 {
 	struct ipc_message message;
-	int fds[3] = { -1, -1, -1 };
+	int fds[4] = { -1, -1, -1, -1 };
 	size_t size = 0, count = 0;
 	int error = unix_recv(socket_fd, &message, sizeof(message), &size, fds, ARRAY_SIZE(fds), &count);
 
 	if (!error &&
-		(size != sizeof(message) || message.version != IPC_VERSION || message.kind != IPC_ATTACH || count != 3))
+		(size != sizeof(message) || message.version != IPC_VERSION || message.kind != IPC_ATTACH ||
+			count != ARRAY_SIZE(fds)))
 		error = -EBADMSG;
 	if (!error)
 		error = log_reader_attach(&l->log, fds[0]);
@@ -85,8 +86,12 @@ static int attach(struct link *l, int socket_fd)
 		fds[1] = -1;
 		error = ring_attach(&l->result, fds[2], RING_RESULT_BYTES, true);
 	}
-	if (!error)
+	if (!error) {
 		fds[2] = -1;
+		error = progress_attach(&l->progress, fds[3], true);
+	}
+	if (!error)
+		fds[3] = -1;
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close_fd(&fds[i]);
 	return error;
@@ -437,6 +442,18 @@ void link_send(struct link *l, struct frame_header *header, const void *payload,
 	header->size = (uint32_t)size;
 	if (channel_send(l->channel, header, &iov, size ? 1 : 0))
 		leave();
+}
+
+void link_done(struct link *l, uint64_t seq, uint64_t nonce, bool brings_nothing)
+{
+	struct frame_header done = { .kind = FRAME_DONE, .a = seq, .b = nonce };
+
+	if (l->path && brings_nothing) {
+		progress_say(&l->progress, seq);
+		link_send_first(l, &done, NULL, 0); /* what the session does with it can wait for the next heartbeat */
+	} else {
+		link_send(l, &done, NULL, 0);
+	}
 }
 
 void link_lost(struct link *l, VkResult result, const char *format, ...)

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "migrate/exec/log_reader.h"
 #include "migrate/stream/channel.h"
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 
 struct jobs;
@@ -32,6 +33,7 @@ struct link {
 	struct channel *channel;
 	struct log_reader log;
 	struct ring feed, result; /* local */
+	struct progress progress; /* local */
 	/* under mutex */
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -53,8 +55,11 @@ void link_wait(struct link *l);
 void link_set_jobs(struct link *l, struct jobs *j);
 
 /* Sends a frame; header->size is set here. Ends the process when the session is gone. */
-void link_send_first(struct link *l, struct frame_header *header, const void *payload, size_t size); /* another one follows */
+void link_send_first(
+	struct link *l, struct frame_header *header, const void *payload, size_t size); /* another one follows */
 void link_send(struct link *l, struct frame_header *header, const void *payload, size_t size);
+/* DONE. brings_nothing: it is neither COMMIT nor RETURN; then a program on this host is told directly. */
+void link_done(struct link *l, uint64_t seq, uint64_t nonce, bool brings_nothing);
 /* The next frame of the seed, until link_release_seed. */
 struct seed_frame *link_next_seed(struct link *l);
 void link_release_seed(struct link *l, struct seed_frame *frame);

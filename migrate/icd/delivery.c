@@ -18,7 +18,8 @@ void icd_lose(struct icd_device *d, const char *why)
 	if (atomic_exchange(&d->stream.lost, true))
 		return;
 	icd_say("the GPU is lost to this program: %s", why);
-	ring_nudge(&d->stream.delivery);
+	if (d->stream.progress.page)
+		progress_nudge(&d->stream.progress);
 }
 
 /* Only where the host has not written since its last capture: what it wrote there is newer. */
@@ -75,6 +76,38 @@ static void take_lost(struct icd_device *d, const struct delivery_header *head, 
 	icd_lose(d, text);
 }
 
+static void complete(struct icd_stream *s, uint64_t seq)
+{
+	if (seq <= atomic_load_explicit(&s->completed, memory_order_relaxed))
+		return;
+	if (seq >= s->commit_seq && !s->commit_cost_ns)
+		s->commit_cost_ns = time_monotonic_ns() - s->commit_time_ns;
+	atomic_store_explicit(&s->completed, seq, memory_order_release);
+}
+
+static void take_complete(struct icd_stream *s, uint64_t seq)
+{
+	const uint64_t *returning = (const uint64_t *)(const void *)s->returning.data;
+	size_t count = s->returning.size / sizeof(*returning), done = 0;
+	while (done < count && returning[done] <= seq)
+		done++;
+	if (done) {
+		memmove(s->returning.data, returning + done, (count - done) * sizeof(*returning));
+		s->returning.size -= done * sizeof(*returning);
+	}
+	complete(s, seq);
+}
+
+/* An executor's word counts up to the first submission that brings something: that comes from the session. */
+static void take_progress(struct icd_stream *s, uint64_t seq)
+{
+	uint64_t last = s->seq;
+	if (s->returning.size)
+		last = *(const uint64_t *)(const void *)s->returning.data - 1;
+	complete(s, seq < last ? seq : last);
+	atomic_store_explicit(&s->told, seq, memory_order_release);
+}
+
 static void take(struct icd_device *d, const struct delivery_header *head, const void *payload)
 {
 	struct icd_stream *s = &d->stream;
@@ -85,11 +118,8 @@ static void take(struct icd_device *d, const struct delivery_header *head, const
 	case DELIVERY_COMPLETE:
 		if (head->subject > s->seq)
 			icd_lose(d, "the session broke the protocol");
-		else if (head->subject > atomic_load_explicit(&s->completed, memory_order_relaxed)) {
-			if (head->subject >= s->commit_seq && !s->commit_cost_ns)
-				s->commit_cost_ns = time_monotonic_ns() - s->commit_time_ns;
-			atomic_store_explicit(&s->completed, head->subject, memory_order_release);
-		}
+		else
+			take_complete(s, head->subject);
 		return;
 	case DELIVERY_ALLOCATED:
 		icd_memory_answer(d, head->subject, (VkResult)(int32_t)(uint32_t)head->value);
@@ -105,6 +135,7 @@ void icd_drain(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
 	uint64_t at = atomic_load_explicit(&s->taken, memory_order_relaxed), start = at, end = 0;
+	uint64_t said = progress_seq(&s->progress);
 	if (icd_lost(d))
 		return;
 	if (ring_read_head(&s->delivery, at, &end) < 0) {
@@ -123,6 +154,8 @@ void icd_drain(struct icd_device *d)
 		take(d, &head, record + sizeof(head));
 		at += head.size;
 	}
+	if (!icd_lost(d))
+		take_progress(s, said);
 	if (at != start) {
 		atomic_store_explicit(&s->taken, at, memory_order_release);
 		/* A release wakes all who read the log: so only now and then. */
@@ -147,7 +180,8 @@ bool icd_poll(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
 	uint64_t head = 0;
-	if (ring_read_head(&s->delivery, atomic_load_explicit(&s->taken, memory_order_acquire), &head) < 0 ||
+	if (progress_seq(&s->progress) != atomic_load_explicit(&s->told, memory_order_acquire) ||
+		ring_read_head(&s->delivery, atomic_load_explicit(&s->taken, memory_order_acquire), &head) < 0 ||
 		head != atomic_load_explicit(&s->taken, memory_order_acquire)) {
 		pthread_mutex_lock(&d->mutex);
 		icd_drain(d);
@@ -164,7 +198,7 @@ void icd_sleep(struct icd_device *d, uint32_t seen, uint64_t deadline_ns)
 	if (now >= deadline_ns)
 		return;
 	uint64_t left_ms = (deadline_ns - now + 999999) / 1000000;
-	ring_wait(&d->stream.delivery, seen, left_ms < SLICE_MS ? (int)left_ms : SLICE_MS);
+	progress_wait(&d->stream.progress, seen, left_ms < SLICE_MS ? (int)left_ms : SLICE_MS);
 	if (time_monotonic_ns() - atomic_load_explicit(&d->stream.checked_ns, memory_order_relaxed) > CHECK_INTERVAL_NS)
 		check_session(d);
 }

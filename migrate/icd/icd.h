@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/util.h"
 #include "gpu/description.h"
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/ipc.h"
 #include "proto/record.h"
@@ -77,9 +78,10 @@ struct icd_queue {
 	struct icd_device *device;
 };
 
-/* The way to the session: log out, delivery in. All under icd_device.mutex but `completed` and `lost`. */
+/* The way to the session: log out, delivery in. All under icd_device.mutex but what is atomic. */
 struct icd_stream {
 	struct ring log, delivery;
+	struct progress progress;
 	int socket;
 	uint64_t head; /* of the log, with what is not yet published */
 	uint64_t published;
@@ -92,7 +94,9 @@ struct icd_stream {
 	uint64_t commit_head;   /* log position behind it */
 	uint64_t commit_time_ns;
 	uint64_t commit_cost_ns; /* how long the last one took; 0: not known */
-	_Atomic uint64_t completed;
+	struct buf returning;  /* uint64_t[], ascending: SUBMITs with COMMIT or RETURN that the session has not completed */
+	_Atomic uint64_t told; /* last word of the progress page that was looked at; written under the mutex */
+	_Atomic uint64_t completed; /* written under the mutex */
 	_Atomic bool lost;
 	_Atomic uint32_t *life;      /* 1; in a child of fork() 0: the workload is the parent's alone */
 	_Atomic uint64_t checked_ns; /* when the socket was last looked at */

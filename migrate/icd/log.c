@@ -71,7 +71,7 @@ static bool make_room(struct icd_device *d, uint64_t size)
 		if (room)
 			return true;
 		icd_publish(d);
-		uint32_t seen = ring_sequence(&s->delivery);
+		uint32_t seen = progress_sequence(&s->progress);
 		icd_drain(d);
 		read_tail(d);
 		if (!fits(s, size + LOG_RESERVE))
@@ -156,6 +156,11 @@ uint64_t icd_append_submit(struct icd_device *d, const uint64_t *deps, size_t de
 	if (!appended)
 		return 0;
 	s->seq++;
+	if (flags & (SUBMIT_COMMIT | SUBMIT_RETURN)) {
+		buf_append(&s->returning, &s->seq, sizeof(s->seq));
+		if (s->returning.failed)
+			icd_lose(d, "out of memory");
+	}
 	if (flags & SUBMIT_COMMIT) {
 		s->commit_seq = s->seq;
 		s->commit_head = s->head;

@@ -66,7 +66,7 @@ static VkResult allocate(struct icd_device *d, struct icd_memory *m)
 	icd_append(d, &head, NULL, &part, 1);
 	icd_publish(d);
 	while (!m->answered && !icd_lost(d)) {
-		uint32_t seen = ring_sequence(&d->stream.delivery);
+		uint32_t seen = progress_sequence(&d->stream.progress);
 		icd_drain(d);
 		if (m->answered || icd_lost(d))
 			break;

@@ -9,18 +9,18 @@
 #define LIFE_BYTES 4096u
 
 /* Sends IPC_OPEN with the log and waits until an executor stands ready. However long that takes: the session's end ends it. */
-static int exchange(int socket, const struct ring *log, struct ipc_message *ret_answer, int *ret_fd)
+static int exchange(int socket, const struct ring *log, struct ipc_message *ret_answer, int ret_fds[2])
 {
 	struct ipc_message message = { .version = IPC_VERSION, .kind = IPC_OPEN };
 	size_t size = 0, fd_count = 0;
 	int error = unix_send(socket, &message, sizeof(message), &log->fd, 1);
 	if (!error)
-		error = unix_recv(socket, ret_answer, sizeof(*ret_answer), &size, ret_fd, 1, &fd_count);
+		error = unix_recv(socket, ret_answer, sizeof(*ret_answer), &size, ret_fds, 2, &fd_count);
 	if (error)
 		return error;
 	if (size != sizeof(*ret_answer) || ret_answer->version != IPC_VERSION || ret_answer->kind != IPC_OPENED)
 		return -EBADMSG;
-	if (!ret_answer->error && fd_count != 1)
+	if (!ret_answer->error && fd_count != 2)
 		return -EBADMSG;
 	return 0;
 }
@@ -41,7 +41,7 @@ static int make_life(struct icd_stream *s)
 int icd_stream_make(struct icd_device *d)
 {
 	struct icd_stream *s = &d->stream;
-	s->socket = s->delivery.fd = s->log.fd = -1;
+	s->socket = s->delivery.fd = s->log.fd = s->progress.fd = -1;
 	int error = make_life(s);
 	if (!error)
 		error = ring_create(&s->log, "tbmesh-log", RING_LOG_BYTES);
@@ -65,8 +65,8 @@ int icd_stream_open(struct icd_device *d)
 		return socket;
 	}
 	struct ipc_message answer;
-	__attribute__((cleanup(close_fd))) int fd = -1;
-	int error = exchange(socket, &s->log, &answer, &fd);
+	int fds[2] = { -1, -1 };
+	int error = exchange(socket, &s->log, &answer, fds);
 	if (error) {
 		icd_say("the session does not answer: %s", strerror(-error));
 	} else if (answer.error) {
@@ -74,15 +74,22 @@ int icd_stream_open(struct icd_device *d)
 		error = answer.error;
 	} else {
 		s->relaxed = answer.flags & IPC_RELAXED;
-		error = ring_attach(&s->delivery, fd, RING_DELIVERY_BYTES, false);
-		if (error)
+		error = ring_attach(&s->delivery, fds[0], RING_DELIVERY_BYTES, false);
+		if (!error) {
+			fds[0] = -1;
+			error = progress_attach(&s->progress, fds[1], false);
+		} else {
+			s->delivery.fd = -1;
+		}
+		if (!error)
+			fds[1] = -1;
+		else
 			icd_say("the session's delivery ring is no good: %s", strerror(-error));
 	}
-	if (error) {
-		s->delivery.fd = -1;
+	close_fd(&fds[0]);
+	close_fd(&fds[1]);
+	if (error)
 		return error;
-	}
-	fd = -1; /* the ring's now */
 	s->socket = socket;
 	socket = -1;
 	return 0;
@@ -95,6 +102,8 @@ void icd_stream_close(struct icd_device *d)
 	buf_finish(&s->payload);
 	buf_finish(&s->deps);
 	ring_finish(&s->delivery);
+	progress_finish(&s->progress);
+	buf_finish(&s->returning);
 	ring_finish(&s->log);
 	close_fd(&s->socket);
 	if (s->life)

@@ -363,7 +363,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetQueryPoolResults(VkDevice device, VkQueryP
 	const size_t word = wide ? 8 : 4;
 	pthread_mutex_lock(&d->mutex);
 	for (;;) {
-		uint32_t seen = ring_sequence(&d->stream.delivery);
+		uint32_t seen = progress_sequence(&d->stream.progress);
 		icd_drain(d);
 		if (icd_lost(d) || !(flags & VK_QUERY_RESULT_WAIT_BIT) || available(words, p->values, count))
 			break;

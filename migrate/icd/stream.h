@@ -38,7 +38,7 @@ void icd_drain(struct icd_device *d); /* under the mutex */
 /* Takes what has come, if anything; cheap otherwise. false: lost. Not under the mutex. */
 bool icd_poll(struct icd_device *d);
 void icd_lose(struct icd_device *d, const char *why); /* any thread */
-/* Sleeps until something is delivered after `seen` (ring_sequence of the delivery ring) or until the deadline, at most half a second;
+/* Sleeps until something is delivered after `seen` (progress_sequence) or until the deadline, at most half a second;
  * looks after the session. Not under the mutex. */
 void icd_sleep(struct icd_device *d, uint32_t seen, uint64_t deadline_ns);
 /* Also in a child of the program that was forked: what it does here has no effect. */

@@ -112,7 +112,7 @@ static VkResult wait_until(struct icd_device *d, outlook_fn *look, const void *c
 {
 	uint64_t deadline = timeout_ns ? deadline_of(timeout_ns) : 0;
 	for (;;) {
-		uint32_t seen = ring_sequence(&d->stream.delivery);
+		uint32_t seen = progress_sequence(&d->stream.progress);
 		if (!icd_poll(d))
 			return VK_ERROR_DEVICE_LOST;
 		pthread_mutex_lock(&d->mutex);
@@ -223,7 +223,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_SignalSemaphore(VkDevice device, const VkSema
 	icd_flush_pending(d);
 	pthread_mutex_unlock(&d->mutex);
 	/* Who waits for a completion may be content with this already. */
-	ring_nudge(&d->stream.delivery);
+	progress_nudge(&d->stream.progress);
 	return icd_lost(d) ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
 }
 

@@ -272,7 +272,7 @@ static void settle(struct session_core *c, bool is_commit)
 void core_done(struct session_core *c, uint64_t now_ns, const struct frame_header *h)
 {
 	struct submission *s = next_submission(c, now_ns, h->a);
-	bool is_commit, left;
+	bool is_commit, brings_nothing, left;
 	int error = 0;
 
 	if (!s)
@@ -290,6 +290,7 @@ void core_done(struct session_core *c, uint64_t now_ns, const struct frame_heade
 		return;
 	}
 	is_commit = s->commit;
+	brings_nothing = !is_commit && !s->returns;
 	left = s == &c->leave_submission;
 	if (c->telling) { /* what the host has written since matters, too */
 		error = core_scan(c);
@@ -306,7 +307,7 @@ void core_done(struct session_core *c, uint64_t now_ns, const struct frame_heade
 	settle(c, is_commit);
 	c->begun = false;
 	if (!left)
-		core_progress(c, now_ns, h->a);
+		core_progress(c, now_ns, h->a, brings_nothing);
 	if (is_commit) {
 		c->ops->trim(c->ctx, c->position);
 		c->ops->report(c->ctx, SESSION_EVENT_CHECKPOINT);

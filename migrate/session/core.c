@@ -230,7 +230,7 @@ static void resumed(struct session_core *c, uint64_t now_ns)
 	}
 }
 
-void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq)
+void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq, bool brings_nothing)
 {
 	c->done_seq = seq;
 	c->progress_ns = now_ns;
@@ -238,7 +238,7 @@ void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq)
 		c->completed_seq = seq;
 		c->losses_in_row = 0;
 		forgive(c);
-		c->ops->deliver_complete(c->ctx, seq);
+		c->ops->deliver_complete(c->ctx, seq, brings_nothing);
 	}
 	resumed(c, now_ns);
 }

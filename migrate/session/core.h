@@ -135,7 +135,7 @@ struct session_core_ops {
 	 * only where the host has not written since its last capture. */
 	void (*deliver_delta)(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count,
 		uint64_t byte_count, const unsigned char *base, bool gently);
-	void (*deliver_complete)(void *ctx, uint64_t seq);
+	void (*deliver_complete)(void *ctx, uint64_t seq, bool brings_nothing); /* brings_nothing: no bytes, no checkpoint */
 	void (*deliver_allocated)(void *ctx, uint64_t memory, int32_t result);
 	void (*deliver_lost)(void *ctx);
 	void (*trim)(void *ctx, uint64_t position); /* the log before this is not needed any more */

@@ -123,7 +123,8 @@ void core_scan_finish(struct session_core *c);
 /* core.c */
 void core_give_up(struct session_core *c, uint64_t now_ns, const char *why);
 void core_lose(struct session_core *c, uint64_t now_ns, enum session_loss loss, const char *text);
-void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq); /* seq is done in this epoch */
+/* seq is done in this epoch. brings_nothing: it is neither COMMIT nor RETURN. */
+void core_progress(struct session_core *c, uint64_t now_ns, uint64_t seq, bool brings_nothing);
 
 /* core.c: the checkpoint that an executor leaves behind is there. */
 void core_left(struct session_core *c, uint64_t now_ns);

@@ -57,22 +57,22 @@ static bool set_channel(struct epoch *e, struct channel *channel, struct ring *r
 	return !closed;
 }
 
-/* Descriptors of an attached executor: it may read log and feed, and write the result ring, which is its alone. */
+/* Descriptors of an attached executor: it may read log and feed, and write the result ring, which is its alone, and the progress page. */
 static int send_rings(struct epoch *e, int socket, const struct ring *feed, const struct ring *result)
 {
 	struct ipc_message message = {
 		.version = IPC_VERSION, .kind = IPC_ATTACH, .epoch = e->number, .workload = e->host->workload
 	};
-	int fds[3] = { ring_reopen_read_only(e->host->log), ring_reopen_read_only(feed),
-		fcntl(result->fd, F_DUPFD_CLOEXEC, 0) };
+	int fds[4] = { ring_reopen_read_only(e->host->log), ring_reopen_read_only(feed),
+		fcntl(result->fd, F_DUPFD_CLOEXEC, 0), fcntl(e->host->outbox->progress.fd, F_DUPFD_CLOEXEC, 0) };
 	int error = 0;
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (fds[i] < 0)
 			error = -EMFILE;
 	if (!error)
-		error = unix_send(socket, &message, sizeof(message), fds, 3);
-	for (int i = 0; i < 3; i++)
+		error = unix_send(socket, &message, sizeof(message), fds, 4);
+	for (int i = 0; i < 4; i++)
 		close_fd(&fds[i]);
 	return error;
 }

@@ -12,8 +12,10 @@
 
 static void show(struct outbox *o)
 {
-	if (ring_head(&o->ring) != o->head)
-		ring_publish(&o->ring, o->head);
+	if (ring_head(&o->ring) == o->head)
+		return;
+	ring_set_head(&o->ring, o->head);
+	progress_wake(&o->progress);
 }
 
 static bool room(struct outbox *o, uint64_t size)
@@ -98,15 +100,21 @@ int outbox_init(struct outbox *o, const struct ring *log)
 {
 	int error;
 
-	*o = (struct outbox){ .log = log };
+	*o = (struct outbox){ .log = log, .progress.fd = -1 };
 	error = ring_create(&o->ring, "tbmesh-delivery", RING_DELIVERY_BYTES);
 	if (error < 0)
 		return error;
+	error = progress_create(&o->progress);
+	if (error < 0) {
+		ring_finish(&o->ring);
+		return error;
+	}
 	pthread_mutex_init(&o->mutex, NULL);
 	pthread_cond_init(&o->changed, NULL);
 	error = pthread_create(&o->mover, NULL, move, o);
 	if (error) {
 		ring_finish(&o->ring);
+		progress_finish(&o->progress);
 		return -error;
 	}
 	return 0;
@@ -123,6 +131,7 @@ void outbox_finish(struct outbox *o)
 	pthread_cond_destroy(&o->changed);
 	buf_finish(&o->aside);
 	ring_finish(&o->ring);
+	progress_finish(&o->progress);
 }
 
 void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
@@ -151,6 +160,21 @@ void outbox_put(struct outbox *o, enum delivery_kind kind, uint64_t subject, uin
 	pthread_mutex_unlock(&o->mutex);
 }
 
+void outbox_complete(struct outbox *o, uint64_t seq, bool brings_nothing)
+{
+	unsigned char *at;
+
+	pthread_mutex_lock(&o->mutex);
+	at = take_place(o, sizeof(struct delivery_header));
+	if (at)
+		delivery_put(at, DELIVERY_COMPLETE, seq, 0);
+	if (brings_nothing && progress_seq(&o->progress) >= seq)
+		ring_set_head(&o->ring, o->head);
+	else
+		show(o);
+	pthread_mutex_unlock(&o->mutex);
+}
+
 void outbox_lost(struct outbox *o, const char *why)
 {
 	uint32_t length = (uint32_t)strlen(why), size = (length + 7) & ~7u;
@@ -176,7 +200,8 @@ void outbox_lost(struct outbox *o, const char *why)
 void outbox_trim(struct outbox *o, uint64_t log_position)
 {
 	pthread_mutex_lock(&o->mutex);
-	ring_release(&o->ring, log_position);
+	ring_set_tail(&o->ring, log_position);
+	progress_wake(&o->progress);
 	pthread_mutex_unlock(&o->mutex);
 }
 

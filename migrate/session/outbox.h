@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/delivery.h"
 #include "proto/ipc.h"
@@ -15,8 +16,9 @@
 
 struct outbox {
 	/* set at creation */
-	struct ring ring;       /* the delivery ring */
-	const struct ring *log; /* its page says how far the program has read */
+	struct ring ring;         /* the delivery ring */
+	struct progress progress; /* what the program sleeps on */
+	const struct ring *log;   /* its page says how far the program has read */
 	pthread_t mover;
 	/* under mutex */
 	pthread_mutex_t mutex;
@@ -33,6 +35,8 @@ void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *ru
 	const unsigned char *base, bool gently);
 void outbox_put(
 	struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
+/* All up to seq is complete. brings_nothing: an executor on this host may have told the program already. */
+void outbox_complete(struct outbox *o, uint64_t seq, bool brings_nothing);
 void outbox_lost(struct outbox *o, const char *why);       /* the end; why: to the program's user */
 void outbox_trim(struct outbox *o, uint64_t log_position); /* the program may write over the log before this */
 /* Much is waiting for the program to read: whoever makes more should wait a while. */

@@ -156,9 +156,9 @@ static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *r
 	outbox_delta(&((struct workload *)ctx)->outbox, memory, runs, run_count, byte_count, base, gently);
 }
 
-static void deliver_complete(void *ctx, uint64_t seq)
+static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)
 {
-	outbox_put(&((struct workload *)ctx)->outbox, DELIVERY_COMPLETE, seq, 0);
+	outbox_complete(&((struct workload *)ctx)->outbox, seq, brings_nothing);
 }
 
 static void deliver_allocated(void *ctx, uint64_t memory, int32_t result)
@@ -352,13 +352,16 @@ static void answer_open(struct workload *w, int error, const char *text)
 		.error = error,
 		.flags = w->options->relaxed ? IPC_RELAXED : 0,
 		.workload = w->host.workload };
-	__attribute__((cleanup(close_fd))) int fd = error ? -1 : ring_reopen_read_only(&w->outbox.ring);
+	int fds[2] = { error ? -1 : ring_reopen_read_only(&w->outbox.ring),
+		error ? -1 : progress_reopen_read_only(&w->outbox.progress) };
 
 	w->opened = true;
 	snprintf(message.text, sizeof(message.text), "%s", text);
-	if (!error && fd < 0)
-		message.error = fd;
-	error = unix_send(w->program_fd, &message, sizeof(message), &fd, fd >= 0 ? 1 : 0);
+	if (!error)
+		message.error = fds[0] < 0 ? fds[0] : fds[1] < 0 ? fds[1] : 0;
+	error = unix_send(w->program_fd, &message, sizeof(message), fds, message.error ? 0 : 2);
+	for (int i = 0; i < 2; i++)
+		close_fd(&fds[i]);
 	if (error < 0)
 		log_debug("the driver did not take its answer: %s", strerror(-error));
 }

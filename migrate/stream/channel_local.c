@@ -18,6 +18,8 @@
 
 #define FRAME_ALIGN 8u
 #define NUDGE_US 500
+/* Small frames that have come together are copied out together. */
+#define AHEAD_BYTES (16u << 10)
 /* Up to this part of a ring is read and not released yet; a frame fits into the rest. */
 #define RELEASE_PART 8u
 /* The writer of a result ring may cut it, and nobody can be woken there any more. */
@@ -37,7 +39,11 @@ struct channel_local {
 	/* the receiver's thread */
 	uint64_t position;
 	uint64_t released;      /* as the other side knows it */
+	uint64_t known_head;    /* of in, as last read */
 	unsigned char *payload; /* FRAME_MAX_PAYLOAD */
+	unsigned char *ahead;   /* AHEAD_BYTES: a copy of what stands at ahead_start */
+	uint64_t ahead_start;
+	uint32_t ahead_size;
 	/* any thread */
 	atomic_int end; /* 0, -EPIPE: the other side is gone; -ESHUTDOWN */
 	atomic_int sleepers;
@@ -131,36 +137,63 @@ static int local_send(
 	return r;
 }
 
-static int local_recv(struct channel *base, struct frame_header *ret_header, const void **ret_payload)
+/* Waits until there is something at the position. */
+static int wait_for_frame(struct channel_local *c)
 {
-	struct channel_local *c = (struct channel_local *)base;
-	uint64_t head;
-	for (;;) {
+	while (c->known_head == c->position) {
 		/* In this order: what was published before the other side went away is still delivered. */
 		int end = atomic_load(&c->end);
 		if (end == -ESHUTDOWN)
 			return end;
 		uint32_t seen = ring_sequence(&c->in);
-		int r = ring_read_head(&c->in, c->position, &head);
+		int r = ring_read_head(&c->in, c->position, &c->known_head);
 		if (r < 0)
 			return r;
-		if (head != c->position)
+		if (c->known_head % FRAME_ALIGN)
+			return -EBADMSG;
+		if (c->known_head != c->position)
 			break;
 		if (end)
 			return end;
 		wait_for_other(c, seen);
 	}
+	return atomic_load(&c->end) == -ESHUTDOWN ? -ESHUTDOWN : 0;
+}
 
-	/* Checks and hands out copies only: the other side may change its ring at any moment. */
+/* size bytes at the position, if they are in the copy. */
+static const unsigned char *find_ahead(const struct channel_local *c, uint64_t size)
+{
+	uint64_t offset = c->position - c->ahead_start;
+	return offset <= c->ahead_size && size <= c->ahead_size - offset ? c->ahead + offset : NULL;
+}
+
+static int read_ahead(struct channel_local *c)
+{
+	uint64_t available = c->known_head - c->position;
+	c->ahead_start = c->position;
+	c->ahead_size = (uint32_t)(available < AHEAD_BYTES ? available : AHEAD_BYTES);
+	return ring_copy(&c->in, c->position, c->ahead, c->ahead_size) < 0 ? -EPIPE : 0;
+}
+
+/* Checks and hands out copies only: the other side may change its ring at any moment. */
+static int local_recv(struct channel *base, struct frame_header *ret_header, const void **ret_payload)
+{
+	struct channel_local *c = (struct channel_local *)base;
 	struct frame_header header;
-	uint64_t available = head - c->position;
-	if (available < sizeof(header) || head % FRAME_ALIGN)
+	int r = wait_for_frame(c);
+	if (r == 0 && c->known_head - c->position < sizeof(header))
+		r = -EBADMSG;
+	if (r == 0 && !find_ahead(c, sizeof(header)))
+		r = read_ahead(c);
+	if (r < 0)
+		return r;
+	memcpy(&header, find_ahead(c, sizeof(header)), sizeof(header));
+	if (header.size > FRAME_MAX_PAYLOAD || frame_bytes(header.size) > c->known_head - c->position)
 		return -EBADMSG;
-	if (ring_copy(&c->in, c->position, &header, sizeof(header)) < 0)
-		return -EPIPE;
-	if (header.size > FRAME_MAX_PAYLOAD || frame_bytes(header.size) > available)
-		return -EBADMSG;
-	if (ring_copy(&c->in, c->position + sizeof(header), c->payload, header.size) < 0)
+	const unsigned char *frame = find_ahead(c, frame_bytes(header.size)), *payload = c->payload;
+	if (frame)
+		payload = frame + sizeof(header);
+	else if (ring_copy(&c->in, c->position + sizeof(header), c->payload, header.size) < 0)
 		return -EPIPE;
 	c->position += frame_bytes(header.size);
 	/* Each release wakes the other side: so only now and then. */
@@ -169,7 +202,7 @@ static int local_recv(struct channel *base, struct frame_header *ret_header, con
 		c->released = c->position;
 	}
 	*ret_header = header;
-	*ret_payload = c->payload;
+	*ret_payload = payload;
 	return 0;
 }
 
@@ -198,6 +231,7 @@ static void local_free(struct channel_local *c)
 	ring_finish(&c->in);
 	pthread_mutex_destroy(&c->send_mutex);
 	free(c->payload);
+	free(c->ahead);
 	free(c);
 }
 
@@ -216,7 +250,7 @@ struct channel *channel_create_local(struct ring *out, struct ring *in, int sock
 {
 	assert(out->writer && !in->writer);
 	struct channel_local *c = calloc(1, sizeof(*c));
-	unsigned char *payload = malloc(FRAME_MAX_PAYLOAD);
+	unsigned char *payload = malloc(FRAME_MAX_PAYLOAD), *ahead = malloc(AHEAD_BYTES);
 	int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c)
 		*c = (struct channel_local){ .base.kind = &local_kind,
@@ -224,8 +258,9 @@ struct channel *channel_create_local(struct ring *out, struct ring *in, int sock
 			.in = *in,
 			.socket = socket,
 			.stop_fd = stop_fd,
-			.payload = payload };
-	bool good = c && payload && stop_fd >= 0;
+			.payload = payload,
+			.ahead = ahead };
+	bool good = c && payload && ahead && stop_fd >= 0;
 	if (good) {
 		pthread_mutex_init(&c->send_mutex, NULL);
 		/* The watcher is nobody's idea of a thread that handles signals. */
@@ -240,6 +275,7 @@ struct channel *channel_create_local(struct ring *out, struct ring *in, int sock
 	if (!good) {
 		close_fd(&stop_fd);
 		free(payload);
+		free(ahead);
 		free(c);
 		return NULL;
 	}

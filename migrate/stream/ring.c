@@ -3,22 +3,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "migrate/stream/futex.h"
 
 #define PAGE_BYTES 4096u
 #define MIN_RING_BYTES (64u << 10)
-#define SPIN_NS 5000u
 
 /* Written by the ring's writer alone. */
 struct ring_page {
@@ -26,12 +22,6 @@ struct ring_page {
 	_Atomic uint64_t tail;     /* bytes of the ring that runs the other way that were read */
 	_Atomic uint32_t sequence; /* counts changes of both; futex */
 };
-
-static int futex(const _Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
-{
-	/* Not private: the word is shared with other processes. */
-	return (int)syscall(SYS_futex, word, operation, value, timeout, NULL, 0);
-}
 
 static int ring_map(struct ring *r, bool map_data)
 {
@@ -154,25 +144,35 @@ void ring_wake(struct ring *r)
 {
 	assert(r->writer);
 	atomic_fetch_add(&r->page->sequence, 1);
-	futex(&r->page->sequence, FUTEX_WAKE, INT_MAX, NULL);
+	futex_wake(&r->page->sequence);
 }
 
 void ring_nudge(const struct ring *r)
 {
-	futex(&r->page->sequence, FUTEX_WAKE, INT_MAX, NULL);
+	futex_wake(&r->page->sequence);
+}
+
+void ring_set_head(struct ring *r, uint64_t new_head)
+{
+	assert(r->writer);
+	atomic_store_explicit(&r->page->head, new_head, memory_order_release);
 }
 
 void ring_publish(struct ring *r, uint64_t new_head)
 {
-	assert(r->writer);
-	atomic_store_explicit(&r->page->head, new_head, memory_order_release);
+	ring_set_head(r, new_head);
 	ring_wake(r);
+}
+
+void ring_set_tail(struct ring *own, uint64_t tail_of_other)
+{
+	assert(own->writer);
+	atomic_store_explicit(&own->page->tail, tail_of_other, memory_order_release);
 }
 
 void ring_release(struct ring *own, uint64_t tail_of_other)
 {
-	assert(own->writer);
-	atomic_store_explicit(&own->page->tail, tail_of_other, memory_order_release);
+	ring_set_tail(own, tail_of_other);
 	ring_wake(own);
 }
 
@@ -258,53 +258,10 @@ uint32_t ring_sequence(const struct ring *r)
 	return sequence;
 }
 
-/* With a second CPU the other side may be about to publish: a short look is cheaper than a sleep. Each thread looks only while that
- * has paid off lately. */
-static bool spin(const struct ring *r, uint32_t seen)
-{
-	static _Thread_local int luck = 4;
-	static atomic_int cpus;
-	int count = atomic_load_explicit(&cpus, memory_order_relaxed);
-	if (!count) {
-		count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-		atomic_store_explicit(&cpus, count, memory_order_relaxed);
-	}
-	if (count < 2)
-		return false;
-	static _Thread_local unsigned turn;
-	if (luck <= 0 && ++turn % 16)
-		return false;
-	uint64_t end = time_monotonic_ns() + SPIN_NS;
-	do {
-		for (int i = 0; i < 32; i++) {
-			if (atomic_load(&r->page->sequence) != seen) {
-				luck = luck < 8 ? luck + 1 : luck;
-				return true;
-			}
-		}
-	} while (time_monotonic_ns() < end);
-	luck = luck > 0 ? luck - 1 : 0;
-	return false;
-}
-
 int ring_wait(const struct ring *r, uint32_t seen, int timeout_ms)
 {
-	if (r->data && spin(r, seen))
+	if (r->data && futex_spin(&r->page->sequence, seen))
 		return 0;
-	uint64_t end = timeout_ms < 0 ? 0 : time_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
-	for (;;) {
-		struct timespec left = { 0 };
-		if (timeout_ms >= 0) {
-			uint64_t now = time_monotonic_ns();
-			if (now >= end)
-				return ring_sequence(r) != seen ? 0 : -ETIMEDOUT;
-			left = (struct timespec){ .tv_sec = (time_t)((end - now) / 1000000000u),
-				.tv_nsec = (long)((end - now) % 1000000000u) };
-		}
-		if (futex(&r->page->sequence, FUTEX_WAIT, seen, timeout_ms < 0 ? NULL : &left) == 0)
-			return 0;
-		/* EAGAIN: changed already. EFAULT: cut, and the next read says so. */
-		if (errno != EINTR && errno != ETIMEDOUT)
-			return 0;
-	}
+	int error = futex_sleep(&r->page->sequence, seen, timeout_ms);
+	return error == 0 || ring_sequence(r) != seen ? 0 : error;
 }

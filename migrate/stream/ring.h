@@ -47,6 +47,9 @@ uint64_t ring_head(const struct ring *r);
 unsigned char *ring_at(const struct ring *r, uint64_t position); /* size bytes are contiguous from here; needs data */
 void ring_publish(struct ring *r, uint64_t new_head);            /* release store + futex wake */
 void ring_release(struct ring *own, uint64_t tail_of_other); /* says in own header how far the other ring was read; wakes */
+/* The same for a reader who sleeps on something else. */
+void ring_set_head(struct ring *r, uint64_t new_head);
+void ring_set_tail(struct ring *own, uint64_t tail_of_other);
 
 /* Consumer. Both give the other side's word if it can be true: head in [position, position + size], tail in [own_head - own_size,
  * own_head]. 0, -EBADMSG if it lies, -EPIPE if the file was cut. */

@@ -25,6 +25,7 @@
 #include "base/util.h"
 #include "gpu/instance.h"
 #include "migrate/stream/channel.h"
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/ipc.h"
 #include "proto/record.h"
@@ -324,8 +325,9 @@ static int start_executor(struct player *p, const char *socket)
 	int ready[2], fd;
 	char fd_text[16], line[64] = "";
 	struct ring feed, result;
+	struct progress progress = { .fd = -1 };
 	struct ipc_message attach = { .version = IPC_VERSION, .kind = IPC_ATTACH, .epoch = 1 };
-	int fds[3];
+	int fds[4];
 
 	if (pipe(ready) < 0)
 		return -errno;
@@ -341,15 +343,18 @@ static int start_executor(struct player *p, const char *socket)
 	close(ready[0]);
 	if (fd < 0)
 		return fd;
-	if (ring_create(&feed, "feed", RING_FEED_BYTES) || ring_create_result(&result, "result", RING_RESULT_BYTES))
+	if (ring_create(&feed, "feed", RING_FEED_BYTES) || ring_create_result(&result, "result", RING_RESULT_BYTES) ||
+		progress_create(&progress))
 		return -ENOMEM;
 	fds[0] = ring_reopen_read_only(&p->log);
 	fds[1] = ring_reopen_read_only(&feed);
 	fds[2] = result.fd;
-	if (unix_send(fd, &attach, sizeof(attach), fds, 3) < 0)
+	fds[3] = progress.fd;
+	if (unix_send(fd, &attach, sizeof(attach), fds, 4) < 0)
 		return -EIO;
 	close(fds[0]);
 	close(fds[1]);
+	progress_finish(&progress);
 	p->channel = channel_create_local(&feed, &result, fd);
 	return p->channel ? 0 : -ENOMEM;
 }

@@ -68,8 +68,9 @@ static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *r
 	(void)readable;
 }
 
-static void deliver_complete(void *ctx, uint64_t seq)
+static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)
 {
+	(void)brings_nothing;
 	(void)ctx;
 	(void)seq;
 }

@@ -130,8 +130,9 @@ static void deliver(struct world *w, enum delivery_kind kind, uint64_t subject, 
 	delivery_put(buf_extend(&w->delivery, sizeof(struct delivery_header)), kind, subject, value);
 }
 
-static void deliver_complete(void *ctx, uint64_t seq)
+static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)
 {
+	(void)brings_nothing;
 	struct world *w = ctx;
 
 	if (w->lie)

@@ -74,7 +74,7 @@ static void connect_local(struct player *p)
 {
 	struct ipc_message attach = { .version = IPC_VERSION, .kind = IPC_ATTACH, .epoch = 1 };
 	struct ring feed, result;
-	int fds[3];
+	int fds[4];
 	int fd = unix_connect(p->socket);
 
 	assert_true(fd >= 0);
@@ -83,7 +83,9 @@ static void connect_local(struct player *p)
 	fds[0] = ring_reopen_read_only(&p->log);
 	fds[1] = ring_reopen_read_only(&feed);
 	fds[2] = result.fd;
-	assert_int_equal(unix_send(fd, &attach, sizeof(attach), fds, 3), 0);
+	assert_int_equal(progress_create(&p->progress), 0);
+	fds[3] = p->progress.fd;
+	assert_int_equal(unix_send(fd, &attach, sizeof(attach), fds, 4), 0);
 	close(fds[0]);
 	close(fds[1]);
 	p->channel = channel_create_local(&feed, &result, fd);
@@ -201,6 +203,7 @@ bool player_stop(struct player *p)
 	}
 	channel_destroy(p->channel);
 	ring_finish(&p->log);
+	progress_finish(&p->progress);
 	unlink(p->socket);
 	rmdir(p->directory);
 	return gone;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "migrate/stream/channel.h"
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/record.h"
 #include "proto/vk/wire_gen.h"
@@ -19,8 +20,9 @@ struct player {
 	bool remote;
 	struct channel *channel;
 	struct ring log;
-	uint64_t position; /* of the log's end */
-	uint64_t sent;     /* remote: of the log, as frames */
+	struct progress progress; /* local */
+	uint64_t position;        /* of the log's end */
+	uint64_t sent;            /* remote: of the log, as frames */
 	char directory[64], socket[96];
 };
 

@@ -62,6 +62,7 @@ static void run_cells(struct player *p, struct script *s, unsigned char *got)
 	player_log(p, &s->records);
 	expect_allocated(p, CELLS_MEMORY, VK_SUCCESS);
 	expect_done(p, 1, NONCE);
+	assert_int_equal(p->remote ? 1 : progress_seq(&p->progress), 1); /* not the COMMIT behind it */
 	memcpy(got, model, CELLS_MEMORY_BYTES);
 	player_take_commit(p, 2, NONCE + 100, CELLS_MEMORY, got, CELLS_MEMORY_BYTES, &bytes);
 	assert_int_equal(bytes, CELLS_COUNT * 4);

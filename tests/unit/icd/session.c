@@ -109,7 +109,8 @@ static void deliver(
 	if (size)
 		memcpy(at + sizeof(head), payload, size);
 	p->delivered += head.size;
-	ring_publish(&p->delivery, p->delivered);
+	ring_set_head(&p->delivery, p->delivered);
+	progress_wake(&p->progress);
 }
 
 struct delta_out {
@@ -360,7 +361,9 @@ static void serve(struct play *p, int log_fd)
 	must(p, ring_attach(&p->log, log_fd, RING_LOG_BYTES, false) == 0, "cannot attach the log");
 	must(p, ring_create(&p->delivery, "play-delivery", RING_DELIVERY_BYTES) == 0, "cannot make the delivery ring");
 	p->position = p->delivered = 0;
-	must(p, unix_send(p->socket, &m, sizeof(m), &p->delivery.fd, 1) == 0, "cannot send OPENED");
+	must(p, progress_create(&p->progress) == 0, "cannot make the progress page");
+	const int fds[2] = { p->delivery.fd, p->progress.fd };
+	must(p, unix_send(p->socket, &m, sizeof(m), fds, 2) == 0, "cannot send OPENED");
 	for (;;) {
 		struct pollfd ended = { .fd = p->socket, .events = POLLIN };
 		uint32_t seen = ring_sequence(&p->log);
@@ -374,6 +377,7 @@ static void serve(struct play *p, int log_fd)
 	}
 	ring_finish(&p->log);
 	ring_finish(&p->delivery);
+	progress_finish(&p->progress);
 }
 
 static void *play_main(void *ctx)
@@ -445,4 +449,11 @@ struct play_seen play_seen(struct play *p)
 	struct play_seen seen = p->seen;
 	pthread_mutex_unlock(&p->mutex);
 	return seen;
+}
+
+void play_say_progress(struct play *p, uint64_t seq)
+{
+	pthread_mutex_lock(&p->mutex);
+	progress_say(&p->progress, seq);
+	pthread_mutex_unlock(&p->mutex);
 }

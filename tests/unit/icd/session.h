@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/record.h"
 
@@ -45,6 +46,7 @@ struct play {
 	int listen_fd, socket;
 	pthread_t thread;
 	struct ring log, delivery;
+	struct progress progress;
 	uint64_t position, delivered, seq;
 	struct play_object objects[PLAY_MAX_OBJECTS];
 	pthread_mutex_t mutex;
@@ -62,5 +64,7 @@ void play_stop(struct play *p);
 void play_set_hold(struct play *p, bool hold);
 /* What was seen so far. */
 struct play_seen play_seen(struct play *p);
+/* An executor says that all up to seq is complete. After the VkDevice was made. */
+void play_say_progress(struct play *p, uint64_t seq);
 
 #endif

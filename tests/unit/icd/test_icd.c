@@ -373,6 +373,37 @@ static void test_fences(void **state)
 	drop_buffer(&b);
 }
 
+/* An executor's own word completes what brings nothing back, up to the first submission that does, whatever it says. */
+static void test_progress(void **state)
+{
+	(void)state;
+	struct buffer local = make_buffer(4096, 0), down = make_buffer(4096, 2);
+	VkFence fences[] = { make_fence(0), make_fence(0), make_fence(0) };
+	VkCommandBuffer fill = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY), back = begin(VK_COMMAND_BUFFER_LEVEL_PRIMARY);
+	DEVICE(CmdFillBuffer)(fill, local.buffer, 0, VK_WHOLE_SIZE, 0x11111111);
+	copy(back, &local, 0, &down, 0, 4096);
+	OK(DEVICE(EndCommandBuffer)(fill));
+	OK(DEVICE(EndCommandBuffer)(back));
+	play_set_hold(&play, true);
+	submit(fill, fences[0]);
+	assert_int_equal(DEVICE(WaitForFences)(device, 1, &fences[0], VK_TRUE, 1000000), VK_TIMEOUT);
+	submit(back, fences[1]);
+	submit(fill, fences[2]);
+	play_say_progress(&play, UINT64_MAX);
+	OK(DEVICE(WaitForFences)(device, 1, &fences[0], VK_TRUE, 5000000000));
+	assert_int_equal(DEVICE(WaitForFences)(device, 1, &fences[1], VK_TRUE, 1000000), VK_TIMEOUT);
+	assert_int_equal(DEVICE(GetFenceStatus)(device, fences[2]), VK_NOT_READY);
+	assert_int_equal(down.map[0], 0);
+	play_set_hold(&play, false);
+	OK(DEVICE(WaitForFences)(device, 3, fences, VK_TRUE, UINT64_MAX));
+	assert_int_equal(down.map[4095], 0x11);
+	play_say_progress(&play, 0);
+	for (unsigned i = 0; i < 3; i++)
+		DEVICE(DestroyFence)(device, fences[i], NULL);
+	drop_buffer(&local);
+	drop_buffer(&down);
+}
+
 static VkSemaphore make_timeline(uint64_t value)
 {
 	const VkSemaphoreTypeCreateInfo type = { .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
@@ -823,6 +854,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_neighbours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fences, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_secondary, setup, teardown),

@@ -69,8 +69,9 @@ static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *r
 	((struct world *)ctx)->deltas += byte_count;
 }
 
-static void deliver_complete(void *ctx, uint64_t seq)
+static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)
 {
+	(void)brings_nothing;
 	((struct world *)ctx)->complete = seq;
 }
 
