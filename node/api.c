@@ -19,6 +19,7 @@
 #include "node/eject.h"
 #include "node/event_watch.h"
 #include "node/node.h"
+#include "node/peer_list.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/view.h"
@@ -164,10 +165,14 @@ static Tbmesh__EventsRequest *clone(const Tbmesh__EventsRequest *r)
 	return copy;
 }
 
+static bool is_own(const struct node *n, const char *host)
+{
+	return !host[0] || strcmp(host, n->config.name) == 0 || strcmp(host, n->identity.id) == 0;
+}
+
 static void handle_events(struct api *c, const struct api_route *from, uint64_t id, const Tbmesh__EventsRequest *r)
 {
-	bool own = !r->host[0] || strcmp(r->host, c->node->config.name) == 0 || strcmp(r->host, c->node->identity.id) == 0;
-	if (r->all || !own) {
+	if (r->all || !is_own(c->node, r->host)) {
 		event_watches_start(c->node->watches, from, id, r);
 		return;
 	}
@@ -269,6 +274,17 @@ static void handle_view(struct api *c, const struct api_route *from, const Tbmes
 	arena_finish(&a);
 }
 
+static void handle_list(struct api *c, const struct api_route *from, const Tbmesh__Request *request)
+{
+	bool thunderbolt = request->body_case == TBMESH__REQUEST__BODY_THUNDERBOLT;
+	const char *host = thunderbolt ? request->thunderbolt->host : request->gpus->host;
+	if (is_own(c->node, host))
+		handle_view(c, from, request);
+	else
+		peer_lists_start(
+			c->node->lists, from, request->id, thunderbolt ? PEER_LIST_THUNDERBOLT : PEER_LIST_GPUS, host);
+}
+
 static void received(void *ctx, const struct zpart *parts, size_t count, const char *peer)
 {
 	struct api *c = ctx;
@@ -288,13 +304,15 @@ static void received(void *ctx, const struct zpart *parts, size_t count, const c
 	case TBMESH__REQUEST__BODY_STATUS:
 	case TBMESH__REQUEST__BODY_PEERS:
 	case TBMESH__REQUEST__BODY_LINKS:
-	case TBMESH__REQUEST__BODY_GPUS:
-	case TBMESH__REQUEST__BODY_THUNDERBOLT:
 	case TBMESH__REQUEST__BODY_WORKLOADS:
 	case TBMESH__REQUEST__BODY_BEST:
 	case TBMESH__REQUEST__BODY_TOPOLOGY:
 	case TBMESH__REQUEST__BODY_DOCTOR:
 		handle_view(c, &from, request);
+		break;
+	case TBMESH__REQUEST__BODY_GPUS:
+	case TBMESH__REQUEST__BODY_THUNDERBOLT:
+		handle_list(c, &from, request);
 		break;
 	case TBMESH__REQUEST__BODY_BENCH:
 		bench_start(c->node, &from, request->id, request->bench);

@@ -20,6 +20,7 @@
 #include "node/health_watch.h"
 #include "node/interface.h"
 #include "node/peer.h"
+#include "node/peer_list.h"
 #include "node/ping.h"
 #include "node/placement.h"
 #include "node/session_files.h"
@@ -511,6 +512,7 @@ static int create_parts(struct node *n)
 	n->interfaces = interfaces_create();
 	n->peers = peers_create();
 	n->pings = pings_create();
+	n->lists = peer_lists_create(n);
 	n->watches = n->loop ? event_watches_create(n) : NULL;
 	n->events = event_log_create(n->paths.event_number, event_added, n);
 	n->inventory = inventory_create(n->config.name, &inventory_callbacks, n);
@@ -518,8 +520,8 @@ static int create_parts(struct node *n)
 	n->placement = placement_create(n);
 	n->ejects = ejects_create(n);
 	n->ejected = ejected_create(n->paths.ejected, NULL);
-	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->watches || !n->events || !n->inventory ||
-		!n->workloads || !n->placement || !n->ejects || !n->ejected)
+	if (!n->loop || !n->zmq || !n->interfaces || !n->peers || !n->pings || !n->watches || !n->lists || !n->events ||
+		!n->inventory || !n->workloads || !n->placement || !n->ejects || !n->ejected)
 		return -ENOMEM;
 	n->executors = executors_create(n->loop, &n->paths, n->config.max_executors, executors_changed, n);
 	n->health = health_watch_create(n);
@@ -605,6 +607,7 @@ void node_finish(struct node *n)
 	device_watch_finish(&n->devices);
 	ejects_destroy(n->ejects);
 	event_watches_destroy(n->watches);
+	peer_lists_destroy(n->lists);
 	placement_destroy(n->placement);
 	gpu_probe_destroy(n->probe);
 	health_watch_destroy(n->health);

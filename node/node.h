@@ -23,6 +23,7 @@ struct ejects;
 struct event_watches;
 struct health_watch;
 struct interfaces;
+struct peer_lists;
 struct peers;
 struct pings;
 struct placement;
@@ -50,6 +51,7 @@ struct node {
 	struct interfaces *interfaces; /* Thunderbolt network devices */
 	struct peers *peers;
 	struct event_watches *watches; /* who follows those of peers */
+	struct peer_lists *lists;      /* who asks for those of peers */
 	struct pings *pings;           /* who waits for an echo */
 	struct workloads *workloads;
 	struct placement *placement;

@@ -11,6 +11,7 @@
 #include "node/eject.h"
 #include "node/event_watch.h"
 #include "node/node.h"
+#include "node/peer_list.h"
 #include "node/placement.h"
 #include "proto/limits.h"
 #include "proto/messages.h"
@@ -306,6 +307,12 @@ void peer_message(struct node *n, const char *peer, const Tbmesh__PeerMessage *m
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENTS_ANSWER:
 		event_watches_answered(n->watches, peer, m->events_answer);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_LIST_ASK:
+		peer_lists_asked(n, peer, m->list_ask);
+		break;
+	case TBMESH__PEER_MESSAGE__BODY_LIST_ANSWER:
+		peer_lists_answered(n->lists, peer, m->list_answer);
 		break;
 	case TBMESH__PEER_MESSAGE__BODY_EVENT:         /* published, never sent */
 	case TBMESH__PEER_MESSAGE__BODY_PROBE_REQUEST: /* the mesh's own */

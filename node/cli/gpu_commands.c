@@ -1,4 +1,4 @@
-/* gpus, gpu, thunderbolt: the devices of the mesh and of this host. */
+/* gpus, gpu, thunderbolt: the devices of the mesh, of one host and of a peer. */
 #include "node/cli/cli.h"
 
 #include <string.h>
@@ -97,6 +97,23 @@ static void look_among(struct found *f, Tbmesh__Gpu *const *gpus, size_t count, 
 	}
 }
 
+/* All that its own node knows, which is more than it tells the mesh. NULL: it does not say. */
+static Tbmesh__Reply *ask_its_host(struct cli *c, const struct found *f)
+{
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__ListRequest body = TBMESH__LIST_REQUEST__INIT;
+	Tbmesh__Reply *reply;
+	body.host = (char *)f->host;
+	request.body_case = TBMESH__REQUEST__BODY_GPUS;
+	request.gpus = &body;
+	if (client_ask_quietly(c, &request, CLIENT_TIMEOUT_MS, &reply) < 0)
+		return NULL;
+	if (reply->code == 0 && reply->body_case == TBMESH__REPLY__BODY_GPUS)
+		return reply;
+	message_free_reply(reply);
+	return NULL;
+}
+
 static int show_found(struct cli *c, const struct found *f)
 {
 	if (f->count == 0)
@@ -104,10 +121,21 @@ static int show_found(struct cli *c, const struct found *f)
 			"no GPU \"%s\"; `tbmesh gpus` lists them: give HOST/GPU, or GPU for one of this host", f->wanted);
 	if (f->count > 1)
 		return cli_fail(c, EXIT_NOT_FOUND, "\"%s\" is one of several GPUs; say which: %s", f->wanted, f->keys);
-	if (c->json)
-		return cli_print_json(document_gpu(f->gpu, f->host, f->local));
-	show_gpu(f->gpu, f->host, stdout);
-	return EXIT_OK;
+	const Tbmesh__Gpu *gpu = f->gpu;
+	Tbmesh__Reply *told = f->local ? NULL : ask_its_host(c, f);
+	for (size_t i = 0; told && i < told->gpus->n_gpus; i++)
+		if (strcmp(told->gpus->gpus[i]->id, f->gpu->id) == 0)
+			gpu = told->gpus->gpus[i];
+	int r = EXIT_OK;
+	if (c->json) {
+		r = cli_print_json(document_gpu(gpu, f->host, f->local));
+	} else {
+		show_gpu(gpu, f->host, stdout);
+		if (gpu == f->gpu && !f->local)
+			fprintf(stderr, "tbmesh: %s does not answer; this is what it said before\n", f->host);
+	}
+	message_free_reply(told);
+	return r;
 }
 
 static int run_gpu(struct cli *c, int argc, char **argv)
@@ -130,12 +158,27 @@ static int run_gpu(struct cli *c, int argc, char **argv)
 
 static int run_thunderbolt(struct cli *c, int argc, char **argv)
 {
+	Tbmesh__Request request = TBMESH__REQUEST__INIT;
+	Tbmesh__ListRequest body = TBMESH__LIST_REQUEST__INIT;
 	Tbmesh__Reply *reply;
-	int r = cli_ask_list(c, &command_thunderbolt, argc, argv, TBMESH__REQUEST__BODY_THUNDERBOLT,
-		TBMESH__REPLY__BODY_THUNDERBOLT, &reply);
+	if (argc > 1 && strcmp(argv[1], "--host") == 0) {
+		if (argc == 2 || !argv[2][0])
+			return cli_usage(c, &command_thunderbolt, "--host needs a value");
+		body.host = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
+	int r = cli_no_arguments(c, &command_thunderbolt, argc, argv);
+	if (r >= 0)
+		return r;
+	request.body_case = TBMESH__REQUEST__BODY_THUNDERBOLT;
+	request.thunderbolt = &body;
+	r = client_ask(c, &request, CLIENT_TIMEOUT_MS, &reply);
 	if (r != EXIT_OK)
 		return r;
-	if (c->json)
+	if (reply->body_case != TBMESH__REPLY__BODY_THUNDERBOLT)
+		r = cli_fail(c, EXIT_ERROR, "the node answered something else");
+	else if (c->json)
 		r = cli_print_json(document_thunderbolt(reply->thunderbolt));
 	else
 		show_thunderbolt(reply->thunderbolt, stdout);
@@ -150,7 +193,8 @@ const struct command command_gpus = {
 	.usage = "Usage: tbmesh gpus [--watch]\n"
 		 "Lists the GPUs of this host and of its peers. STATE: active (a program runs on it), idle, suspended "
 		 "(asleep),\n"
-		 "ejected, gone, or no driver. TB is what an eGPU's enclosure is, LINK what its link is as fast as. `tbmesh gpu` "
+		 "ejected, gone, or no driver. TB is what an eGPU's enclosure is, LINK what its link is as fast as. `tbmesh "
+		 "gpu` "
 		 "tells all.\n"
 		 "\n"
 		 "  --watch  each second anew, until ctrl-c; with --json one document a line\n",
@@ -167,10 +211,11 @@ const struct command command_gpu = {
 };
 const struct command command_thunderbolt = {
 	.name = "thunderbolt",
-	.summary = "what hangs on this host's Thunderbolt",
+	.summary = "what hangs on a host's Thunderbolt",
 	.run = run_thunderbolt,
-	.usage = "Usage: tbmesh thunderbolt\n"
-		 "Shows this host's Thunderbolt and USB4 domains with their security, and below them routers (enclosures, "
+	.usage = "Usage: tbmesh thunderbolt [--host NODE]\n"
+		 "Shows this host's, or a peer's, Thunderbolt and USB4 domains with their security, and below them routers "
+		 "(enclosures, "
 		 "docks, hubs),\n"
 		 "retimers and other computers, each with its port and link.\n",
 };

@@ -118,7 +118,7 @@ json_t *document_gpu(const Tbmesh__Gpu *g, const char *host, bool local)
 {
 	json_t *o = document_create("tbmesh.gpu/1");
 	fill_gpu(o, g, host, local);
-	if (g->health && local)
+	if (g->health)
 		set_history(o, g->health);
 	return o;
 }

@@ -283,7 +283,7 @@ static void describe(const Tbmesh__ThunderboltNode *n, char *text, size_t size)
 		append(text, size, "%s%s%s", n->vendor, n->vendor[0] && n->device[0] ? " " : "",
 			n->vendor[0] || n->device[0] ? n->device : "without a name");
 	if (strcmp(n->kind, "host") == 0)
-		append(text, size, " (this host)");
+		append(text, size, " (the host)");
 	if (n->version[0])
 		append(text, size, ", %s", n->version);
 	if (n->port[0])

@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, start, tbmesh
+from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, start, state, tbmesh
 
 
 def links(host):
@@ -64,6 +64,25 @@ class Mesh(LabCase):
         self.assertNotIn(told[0]["number"], [e["number"] for e in later])
         with self.assertRaisesRegex(CommandFailed, "no peer is called"):
             on("alpha", "tbmesh", "events", "--host", "gamma")
+
+    def test_devices_of_a_peer(self):
+        """Asked for there: the same as on the spot."""
+        self.wait_whole()
+        self.assertEqual(tbmesh("alpha", "thunderbolt", "--host", "beta"), tbmesh("beta", "thunderbolt"))
+        self.assertEqual(on("alpha", "tbmesh", "thunderbolt", "--host", "beta"), on("beta", "tbmesh", "thunderbolt"))
+        self.assertNotEqual(tbmesh("alpha", "thunderbolt"), tbmesh("beta", "thunderbolt"))
+        key = gpu_key("beta", "egpu" if any(g["kind"] == "egpu" for g in state()["hosts"]["beta"]["gpus"]) else "card")
+
+        def same():
+            there, here = tbmesh("alpha", "gpu", key), tbmesh("beta", "gpu", key)
+            for gpu in (there, here):
+                for moving in ("local", "memory_age_ms", "memory_free_bytes"):
+                    gpu.pop(moving)
+                (gpu["health"] or {}).pop("history", None)
+            return there == here
+        eventually(same, 20, "alpha shows of beta's card what beta shows")
+        for words in (["thunderbolt", "--host", "gamma"], ["gpu", "gamma/cpu-llvmpipe"]):
+            self.assertEqual(on("alpha", "tbmesh", *words, check=False).returncode, 4)
 
     def test_ping(self):
         lines = [json.loads(line) for line in
