@@ -112,7 +112,9 @@ def format_lines(root, core, place):
             yield f"\t{place.format(element.get('name'))}{{ {size}, 1, 1, {aspects} }},"
             continue
         bits = [c.get("bits") for c in components]
-        exact = element.get("compressed") or sum(int(b) for b in bits) == 8 * size
+        # Of packed floats the registry leaves out an exponent that they share, and has told a wrong width.
+        packed = all(c.get("numericFormat") == "UFLOAT" for c in components)
+        exact = element.get("compressed") or packed or sum(int(b) for b in bits) == 8 * size
         if (element.get("name") not in core or not exact or size & (size - 1) or element.get("chroma")
                 or element.get("compressed") == "PVRTC" or any(c.get("name") in "DS" for c in components)):
             continue

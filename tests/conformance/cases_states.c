@@ -440,6 +440,98 @@ void case_later_formats(void)
 	}
 }
 
+/* The colour formats that every device must have images of, and the bytes of a texel. */
+static const struct {
+	VkFormat format;
+	uint32_t bytes;
+} must_have[] = {
+	{ VK_FORMAT_B4G4R4A4_UNORM_PACK16, 2 },
+	{ VK_FORMAT_R5G6B5_UNORM_PACK16, 2 },
+	{ VK_FORMAT_A1R5G5B5_UNORM_PACK16, 2 },
+	{ VK_FORMAT_R8_UNORM, 1 },
+	{ VK_FORMAT_R8_SNORM, 1 },
+	{ VK_FORMAT_R8_UINT, 1 },
+	{ VK_FORMAT_R8_SINT, 1 },
+	{ VK_FORMAT_R8G8_UNORM, 2 },
+	{ VK_FORMAT_R8G8_SNORM, 2 },
+	{ VK_FORMAT_R8G8_UINT, 2 },
+	{ VK_FORMAT_R8G8_SINT, 2 },
+	{ VK_FORMAT_R8G8B8A8_UNORM, 4 },
+	{ VK_FORMAT_R8G8B8A8_SNORM, 4 },
+	{ VK_FORMAT_R8G8B8A8_UINT, 4 },
+	{ VK_FORMAT_R8G8B8A8_SINT, 4 },
+	{ VK_FORMAT_R8G8B8A8_SRGB, 4 },
+	{ VK_FORMAT_B8G8R8A8_UNORM, 4 },
+	{ VK_FORMAT_B8G8R8A8_SRGB, 4 },
+	{ VK_FORMAT_A8B8G8R8_UNORM_PACK32, 4 },
+	{ VK_FORMAT_A8B8G8R8_SNORM_PACK32, 4 },
+	{ VK_FORMAT_A8B8G8R8_UINT_PACK32, 4 },
+	{ VK_FORMAT_A8B8G8R8_SINT_PACK32, 4 },
+	{ VK_FORMAT_A8B8G8R8_SRGB_PACK32, 4 },
+	{ VK_FORMAT_A2B10G10R10_UNORM_PACK32, 4 },
+	{ VK_FORMAT_A2B10G10R10_UINT_PACK32, 4 },
+	{ VK_FORMAT_R16_UINT, 2 },
+	{ VK_FORMAT_R16_SINT, 2 },
+	{ VK_FORMAT_R16_SFLOAT, 2 },
+	{ VK_FORMAT_R16G16_UINT, 4 },
+	{ VK_FORMAT_R16G16_SINT, 4 },
+	{ VK_FORMAT_R16G16_SFLOAT, 4 },
+	{ VK_FORMAT_R16G16B16A16_UINT, 8 },
+	{ VK_FORMAT_R16G16B16A16_SINT, 8 },
+	{ VK_FORMAT_R16G16B16A16_SFLOAT, 8 },
+	{ VK_FORMAT_R32_UINT, 4 },
+	{ VK_FORMAT_R32_SINT, 4 },
+	{ VK_FORMAT_R32_SFLOAT, 4 },
+	{ VK_FORMAT_R32G32_UINT, 8 },
+	{ VK_FORMAT_R32G32_SINT, 8 },
+	{ VK_FORMAT_R32G32_SFLOAT, 8 },
+	{ VK_FORMAT_R32G32B32A32_UINT, 16 },
+	{ VK_FORMAT_R32G32B32A32_SINT, 16 },
+	{ VK_FORMAT_R32G32B32A32_SFLOAT, 16 },
+	{ VK_FORMAT_B10G11R11_UFLOAT_PACK32, 4 },
+	{ VK_FORMAT_E5B9G9R9_UFLOAT_PACK32, 4 },
+};
+#define MUST_HAVE (sizeof(must_have) / sizeof(must_have[0]))
+
+/* Bits of all kinds go into an image of each and come out as they were. */
+void case_formats(void)
+{
+	enum { MOST = LAYERS * SIDE * SIDE * 16 };
+	const VkImageUsageFlags usage = VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+	struct buffer in = make_buffer(MOST, true, VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
+	VkImage made[MUST_HAVE];
+	VkDeviceMemory behind[MUST_HAVE];
+	uint32_t features = 0, same = 0;
+	back = make_buffer(MOST * MUST_HAVE, true, VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+	for (uint32_t i = 0; i < MOST / 4; i++)
+		in.map[i] = (i + 1) * 2654435761u;
+	VkCommandBuffer c = begin();
+	for (uint32_t i = 0; i < MUST_HAVE; i++) {
+		const VkBufferImageCopy copy = { .imageSubresource = { VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, LAYERS },
+			.imageExtent = { SIDE, SIDE, 1 } };
+		VkBufferImageCopy out = copy;
+		VkFormatProperties has;
+		VK(GetPhysicalDeviceFormatProperties)(w.physical, must_have[i].format, &has);
+		features = features * 31 + has.optimalTilingFeatures;
+		made[i] = make_image(must_have[i].format, usage, &behind[i]);
+		out.bufferOffset = i * MOST;
+		to_general(c, made[i], whole(0));
+		VK(CmdCopyBufferToImage)(c, in.buffer, made[i], VK_IMAGE_LAYOUT_GENERAL, 1, &copy);
+		full_barrier(c);
+		VK(CmdCopyImageToBuffer)(c, made[i], VK_IMAGE_LAYOUT_GENERAL, back.buffer, 1, &out);
+	}
+	full_barrier(c);
+	run(c);
+	for (uint32_t i = 0; i < MUST_HAVE; i++) {
+		same += memcmp(in.map, (char *)back.map + i * MOST, (size_t)LAYERS * SIDE * SIDE * must_have[i].bytes) == 0;
+		VK(DestroyImage)(w.device, made[i], NULL);
+		VK(FreeMemory)(w.device, behind[i], NULL);
+	}
+	say("formats: images %08x, byte by byte %u of %u", features, same, (unsigned)MUST_HAVE);
+	drop_buffer(&in);
+	drop_buffer(&back);
+}
+
 /* How often shaders ran, as values of both widths, at the host and in a buffer. */
 void case_statistics(void)
 {

@@ -131,6 +131,7 @@ void case_images(void);
 void case_draws(void);
 void case_states(void);
 void case_later_formats(void);
+void case_formats(void);
 void case_statistics(void);
 void case_absent(void);
 void case_ends(void);

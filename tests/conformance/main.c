@@ -215,6 +215,7 @@ int main(int argc, char **argv)
 		case_draws();
 		case_states();
 		case_later_formats();
+		case_formats();
 		case_statistics();
 		case_absent();
 		case_ends();
