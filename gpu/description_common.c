@@ -94,6 +94,7 @@ static bool narrow_struct(char *own, size_t size, VkStructureType type, const st
 		any = true;
 	}
 	return any || type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES ||
+		type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_POINT_CLIPPING_PROPERTIES ||
 		type == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
 }
 

@@ -122,6 +122,65 @@ static void compare_old_and_new(void)
 		VK(GetPhysicalDeviceFormatProperties2KHR)(w.physical, VK_FORMAT_R32_UINT, &format2);
 }
 
+/* What Vulkan 1.1 and 1.2 tell in structs of their own, too. */
+static void ask_for_parts(void)
+{
+	VkPhysicalDeviceVulkan11Properties v11 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES };
+	VkPhysicalDeviceVulkan12Properties v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+		.pNext = &v11 };
+	VkPhysicalDeviceDepthStencilResolveProperties resolve = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DEPTH_STENCIL_RESOLVE_PROPERTIES, .pNext = &v12
+	};
+	VkPhysicalDevicePointClippingProperties clipping = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_POINT_CLIPPING_PROPERTIES,
+		.pNext = &resolve,
+		.pointClippingBehavior = -1
+	};
+	VkPhysicalDeviceMultiviewProperties views = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MULTIVIEW_PROPERTIES,
+		.pNext = &clipping };
+	VkPhysicalDeviceSubgroupProperties subgroup = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+		.pNext = &views };
+	VkPhysicalDeviceMaintenance3Properties limits = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &subgroup
+	};
+	VkPhysicalDeviceFloatControlsProperties floats = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES, .pNext = &limits
+	};
+	VkPhysicalDeviceSamplerFilterMinmaxProperties minmax = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SAMPLER_FILTER_MINMAX_PROPERTIES, .pNext = &floats
+	};
+	VkPhysicalDeviceProperties2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &minmax };
+	VK(GetPhysicalDeviceProperties2)(w.physical, &all);
+	say("properties: resolve modes %x %x, independent %d, clipping %d, views %u, instances %u",
+		v12.supportedDepthResolveModes, v12.supportedStencilResolveModes, v12.independentResolve,
+		v11.pointClippingBehavior, v11.maxMultiviewViewCount, v11.maxMultiviewInstanceIndex);
+	say("properties: told alike: %d %d %d %d %d %d %d",
+		resolve.supportedDepthResolveModes == v12.supportedDepthResolveModes &&
+			resolve.supportedStencilResolveModes == v12.supportedStencilResolveModes,
+		clipping.pointClippingBehavior == v11.pointClippingBehavior,
+		views.maxMultiviewViewCount == v11.maxMultiviewViewCount,
+		subgroup.subgroupSize == v11.subgroupSize &&
+			subgroup.supportedOperations == v11.subgroupSupportedOperations &&
+			subgroup.supportedStages == v11.subgroupSupportedStages,
+		limits.maxMemoryAllocationSize == v11.maxMemoryAllocationSize &&
+			limits.maxPerSetDescriptors == v11.maxPerSetDescriptors,
+		floats.denormBehaviorIndependence == v12.denormBehaviorIndependence,
+		minmax.filterMinmaxSingleComponentFormats == v12.filterMinmaxSingleComponentFormats);
+}
+
+/* What every device of Vulkan 1.2 must have (chapter "Features"). */
+static void ask_for_required(void)
+{
+	VkPhysicalDeviceVulkan11Features v11 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES };
+	VkPhysicalDeviceVulkan12Features v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+		.pNext = &v11 };
+	VkPhysicalDeviceFeatures2 all = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v12 };
+	VK(GetPhysicalDeviceFeatures2)(w.physical, &all);
+	say("features: what 1.2 asks for: %d%d%d%d%d%d%d%d%d", all.features.robustBufferAccess, v11.multiview,
+		v12.imagelessFramebuffer, v12.uniformBufferStandardLayout, v12.shaderSubgroupExtendedTypes,
+		v12.separateDepthStencilLayouts, v12.hostQueryReset, v12.timelineSemaphore, v12.subgroupBroadcastDynamicId);
+}
+
 /* Of a format that no driver here has, and of none that is sparse. */
 static void ask_for_images(void)
 {
@@ -207,6 +266,8 @@ void case_physical(void)
 	w.tbmesh = strncmp(properties.deviceName, "tbmesh:", 7) == 0;
 	list_extensions();
 	compare_old_and_new();
+	ask_for_parts();
+	ask_for_required();
 	ask_for_images();
 	ask_for_external();
 
