@@ -112,6 +112,7 @@ void say_target(const char *what);
 /* The cases, in their order. */
 void case_instance(void);
 void case_physical(void);
+void case_rules(void);
 void case_device(void);
 void case_memory(void);
 void case_layouts(void);

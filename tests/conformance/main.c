@@ -194,6 +194,7 @@ int main(int argc, char **argv)
 	case_instance();
 	load_instance();
 	case_physical();
+	case_rules();
 	for (unsigned round = 0; round < rounds; round++) {
 		case_device();
 		load_device();

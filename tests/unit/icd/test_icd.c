@@ -181,6 +181,14 @@ static void test_negotiation(void **state)
 	version = 99;
 	OK(negotiate(&version));
 	assert_int_equal(version, 7);
+	/* What needs an instance is not there without one, and the other way round. */
+	assert_null((void *)get_instance_proc(NULL, "vkDestroyInstance"));
+	assert_null((void *)get_instance_proc(NULL, NULL));
+	assert_non_null((void *)get_instance_proc(NULL, "vkCreateInstance"));
+	make_instance();
+	assert_null((void *)get_instance_proc(instance, "vkCreateInstance"));
+	assert_non_null((void *)get_instance_proc(instance, "vkCmdDispatch"));
+	INSTANCE(DestroyInstance)(instance, NULL);
 }
 
 static void test_offer(void **state)
