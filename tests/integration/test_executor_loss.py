@@ -48,7 +48,7 @@ class Node:
     def executor(self, program_pid):
         """Pid of the program's executor, if it has one now."""
         for w in json.loads(self.tbmesh("ps", "--json"))["workloads"]:
-            if w["pid"] == program_pid and w["executor_pid"]:
+            if w["pid"] == program_pid and w["executor_pid"] and w["state"] != "finished":
                 return w["executor_pid"]
         return None
 
