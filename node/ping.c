@@ -54,6 +54,14 @@ static struct ping *new_waiting(struct node *n, const struct api_route *from, ui
 	return e;
 }
 
+static void no_peer(struct node *n, const struct api_route *from, uint64_t request, const char *name)
+{
+	if (strcmp(name, n->config.name) == 0)
+		api_fail(n->api, from, request, 4, "%s is this host itself; see `tbmesh peers`", name);
+	else
+		api_fail(n->api, from, request, 4, "no peer is called \"%s\"; see `tbmesh peers`", name);
+}
+
 void ping_start(struct node *n, const struct api_route *from, uint64_t request, const Tbmesh__PingRequest *r)
 {
 	struct ping *e = new_waiting(n, from, request);
@@ -61,10 +69,12 @@ void ping_start(struct node *n, const struct api_route *from, uint64_t request, 
 		return;
 	int error = mesh_ping(n->mesh, r->peer, r->link[0] ? r->link : NULL, e->token, &e->info);
 	if (error < 0) {
+		struct mesh_peer_info known;
 		free(e);
-		if (error == -ENOENT)
-			api_fail(n->api, from, request, 4, "no peer is called \"%s\"%s%s%s; see `tbmesh links`", r->peer,
-				r->link[0] ? ", or it has no link \"" : "", r->link, r->link[0] ? "\"" : "");
+		if (error == -ENOENT && mesh_peer(n->mesh, r->peer, &known) == 0)
+			api_fail(n->api, from, request, 4, "%s has no link \"%s\"; see `tbmesh links`", r->peer, r->link);
+		else if (error == -ENOENT)
+			no_peer(n, from, request, r->peer);
 		else
 			api_fail(n->api, from, request, 5, "%s cannot be reached: %s", r->peer,
 				error == -EHOSTUNREACH ? "no link to it is up" : strerror(-error));
@@ -125,13 +135,13 @@ void bench_start(struct node *n, const struct api_route *from, uint64_t request,
 	if (!e)
 		return;
 	if (error == -ENOENT)
-		api_fail(n->api, from, request, 4, "no peer is called \"%s\"; see `tbmesh peers`", r->peer);
+		no_peer(n, from, request, r->peer);
 	else if (error == -EINVAL)
 		api_fail(n->api, from, request, 2, "at most %u streams on a link", MESH_BENCH_STREAMS);
 	else if (error == -EBUSY)
 		api_fail(n->api, from, request, 5, "another measurement is under way");
 	else
-		api_fail(n->api, from, request, 1, "%s cannot be measured: it is not up", r->peer);
+		api_fail(n->api, from, request, 5, "%s cannot be reached: no link to it is up", r->peer);
 	forget(n, e);
 }
 

@@ -205,8 +205,9 @@ void show_doctor(const Tbmesh__DoctorReply *d, FILE *out, bool color)
 			: c->result[0] == 'o' ? "\033[32m"
 			: c->result[0] == 'w' ? "\033[33m"
 					      : "\033[31m";
-		fprintf(out, "%s%-4s%s  %-18s  %s%s%s\n", paint, c->result, color ? "\033[0m" : "", c->id, c->subject,
-			c->subject[0] ? ": " : "", c->what);
+		bool said = strncmp(c->what, c->subject, strlen(c->subject)) == 0;
+		fprintf(out, "%s%-4s%s  %-18s  %s%s%s\n", paint, c->result, color ? "\033[0m" : "", c->id,
+			said ? "" : c->subject, said ? "" : ": ", c->what);
 		if (c->fix[0])
 			fprintf(out, "      %-18s  fix: %s\n", "", c->fix);
 	}

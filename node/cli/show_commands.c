@@ -142,6 +142,7 @@ static bool parse_format(const char *text, uint32_t *ret_bits)
 
 static int parse_best(struct cli *c, int argc, char **argv, Tbmesh__BestRequest *body, bool *ret_explain)
 {
+	const char *criterion = NULL, *of_frames = NULL;
 	for (int i = 1; i < argc; i++) {
 		const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 		uint64_t number;
@@ -149,28 +150,40 @@ static int parse_best(struct cli *c, int argc, char **argv, Tbmesh__BestRequest 
 			*ret_explain = true;
 			continue;
 		}
-		if (!value)
-			return cli_usage(c, &command_best, "\"%s\" is not expected here, or needs a value", option);
+		if (option[0] != '-') {
+			if (criterion)
+				return cli_usage(c, &command_best, "one criterion at a time, not \"%s\" and \"%s\"",
+					criterion, option);
+			criterion = option;
+			continue;
+		}
+		bool known = strcmp(option, "--for") == 0 || strcmp(option, "--size") == 0 || strcmp(option, "--fps") == 0 ||
+			strcmp(option, "--format") == 0;
+		if (!known || !value)
+			return cli_usage(c, &command_best, known ? "%s needs a value" : "unknown option \"%s\"", option);
 		i++;
 		if (strcmp(option, "--for") == 0) {
-			body->criterion = (char *)value;
-		} else if (strcmp(option, "--size") == 0) {
+			criterion = value;
+			continue;
+		}
+		of_frames = option;
+		if (strcmp(option, "--size") == 0) {
 			if (!parse_size(value, &body->width, &body->height))
 				return cli_usage(c, &command_best, "--size must be like 3840x2160, not \"%s\"", value);
 		} else if (strcmp(option, "--fps") == 0) {
 			if (!cli_number(value, 1000, &number) || number == 0)
-				return cli_usage(c, &command_best, "--fps must be from 1 to 1000, not \"%s\"", value);
+				return cli_usage(
+					c, &command_best, "--fps must be a whole number from 1 to 1000, not \"%s\"", value);
 			body->fps = (uint32_t)number;
-		} else if (strcmp(option, "--format") == 0) {
-			if (!parse_format(value, &body->bits_per_pixel))
-				return cli_usage(c, &command_best,
-					"--format must be rgba8, rgb8, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not "
-					"\"%s\"",
-					value);
-		} else {
-			return cli_usage(c, &command_best, "unknown option \"%s\"", option);
+		} else if (!parse_format(value, &body->bits_per_pixel)) {
+			return cli_usage(c, &command_best,
+				"--format must be rgba8, rgb8, rgba16f, p010, nv12, yuv420, yuv422 or yuv444, not \"%s\"",
+				value);
 		}
 	}
+	if (of_frames && criterion && strcmp(criterion, "frames") != 0)
+		return cli_usage(c, &command_best, "%s is of frames, not of %s", of_frames, criterion);
+	body->criterion = (char *)(criterion ? criterion : of_frames ? "frames" : "latency");
 	return EXIT_OK;
 }
 
@@ -180,7 +193,6 @@ static int run_best(struct cli *c, int argc, char **argv)
 	Tbmesh__BestRequest body = TBMESH__BEST_REQUEST__INIT;
 	Tbmesh__Reply *reply;
 	bool explain = false;
-	body.criterion = (char *)"latency";
 	int r = parse_best(c, argc, argv, &body, &explain);
 	if (r != EXIT_OK)
 		return r;
@@ -248,11 +260,11 @@ const struct command command_best = {
 	.name = "best",
 	.summary = "which peer is best for what, and why",
 	.run = run_best,
-	.usage = "Usage: tbmesh best [--for CRITERION] [--size WxH] [--fps N] [--format F] [--explain]\n"
+	.usage = "Usage: tbmesh best [CRITERION] [--size WxH] [--fps N] [--format F] [--explain]\n"
 		 "Ranks the peers. Exit code 4 when none is good enough.\n"
 		 "\n"
-		 "  --for CRITERION  latency (default), frames, offload or checkpoint\n"
-		 "  --size, --fps    of the frames (default 3840x2160 at 60)\n"
-		 "  --format F       rgba8 (default), rgb8, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
+		 "  CRITERION        latency (default), frames, offload or checkpoint; --for CRITERION is the same\n"
+		 "  --size, --fps    of frames that are sent to the peer (default 3840x2160 at 60)\n"
+		 "  --format F       of frames: rgba8 (default), rgb8, rgba16f, p010, nv12, yuv420, yuv422, yuv444\n"
 		 "  --explain        show every term of the score\n",
 };

@@ -150,8 +150,8 @@ void show_topology(const Tbmesh__Topology *t, FILE *out)
 		const Tbmesh__TopologyNode *n = t->nodes[i];
 		if (n->reached)
 			continue;
-		fprintf(out, "%s%s (%s), last heard of %s ago\n", any ? "" : "\nNot reached by any way:\n", n->name,
-			n->node_id, format_age(n->age_ms, text));
+		fprintf(out, "%s%s (%s), what it said last is of %s ago\n", any ? "" : "\nNot reached by any way:\n",
+			n->name, n->node_id, format_age(n->age_ms, text));
 		any = true;
 	}
 }

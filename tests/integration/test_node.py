@@ -193,7 +193,12 @@ class Control(unittest.TestCase):
 
     def test_exit_codes(self):
         for code, words in [(USAGE, []), (USAGE, ["bogus"]), (USAGE, ["--bogus"]), (USAGE, ["peers", "x"]), (USAGE, ["events", "--since", "x"]),
-                            (USAGE, ["best", "--size", "4K"]), (USAGE, ["best", "--for", "beauty"]), (USAGE, ["wait"]), (USAGE, ["run"]),
+                            (USAGE, ["best", "--size", "4K"]), (USAGE, ["best", "--for", "beauty"]),
+                            (USAGE, ["best", "beauty"]), (USAGE, ["best", "latency", "frames"]), (USAGE, ["best", "latency", "--fps", "60"]),
+                            (USAGE, ["best", "--format"]), (USAGE, ["best", "--fps", "59.94"]), (USAGE, ["best", "--size", "0x10"]),
+                            (NOT_FOUND, ["best", "frames", "--size", "3841x2161"]), (NOT_FOUND, ["ping", "-c", "1", "alpha"]),
+                            (NOT_FOUND, ["ping", "-c", "1", "nobody"]), (NOT_FOUND, ["bench", "nobody"]), (USAGE, ["bench"]),
+                            (USAGE, ["bench", "--dir", "sideways", "beta"]), (USAGE, ["topo", "--tree"]), (USAGE, ["wait"]), (USAGE, ["run"]),
                             (USAGE, ["run", "--gpu"]), (USAGE, ["run", "--bogus", "true"]), (NOT_FOUND, ["best"]),
                             (NOT_FOUND, ["wait", "no-such-workload", "--timeout", "1"]), (TIMED_OUT, ["wait", "--peers", "1", "--timeout", "0.3"]),
                             (NOT_FOUND, ["run", "--gpu", "no-such-gpu", "true"]), (127, ["run", "no-such-program-here"]),
