@@ -38,8 +38,9 @@ struct mesh_port {
 	struct in6_addr address; /* the one in use while running */
 	bool running;
 	uint64_t running_ns; /* since then */
-	uint64_t up_asked_ns;
-	bool mtu_asked, address_asked;
+	uint64_t up_asked_ns, address_asked_ns;
+	bool mtu_asked;
+	bool warned; /* that the kernel refused something */
 	struct mesh_net_port *port; /* NULL while not present */
 	uint64_t traffic_at_ns, rx_bytes, tx_bytes;
 };

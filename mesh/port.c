@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "mesh/mesh_private.h"
 
-#define SET_UP_AGAIN_NS (2 * CORE_SECOND)
+#define ASK_AGAIN_NS (2 * CORE_SECOND)
 #define TRAFFIC_PERIOD_NS (250 * CORE_MS)
 
 struct mesh_port *mesh_port_find(struct mesh *m, unsigned ifindex)
@@ -72,12 +72,12 @@ static void manage(struct mesh_port *i)
 		i->mtu_asked = true;
 		mesh_netlink_set_mtu(m->netlink, i->ifindex, MESH_MTU);
 	}
-	if (!i->up && (!i->up_asked_ns || now - i->up_asked_ns > SET_UP_AGAIN_NS)) {
+	if (!i->up && (!i->up_asked_ns || now - i->up_asked_ns > ASK_AGAIN_NS)) {
 		i->up_asked_ns = now;
 		mesh_netlink_set_up(m->netlink, i->ifindex);
 	}
-	if (i->up && !i->address_asked && !usable_address(i)) {
-		i->address_asked = true;
+	if (i->up && !usable_address(i) && (!i->address_asked_ns || now - i->address_asked_ns > ASK_AGAIN_NS)) {
+		i->address_asked_ns = now;
 		mesh_netlink_add_address(m->netlink, i->ifindex, &i->own);
 	}
 }
@@ -105,6 +105,10 @@ static void evaluate(struct mesh_port *i)
 		: !a                  ? "no link-local address"
 				      : NULL;
 	bool running = !why && open_port(i);
+	if (running && i->warned && !wants_mtu(i)) { /* somebody has done what was asked for */
+		i->warned = false;
+		mesh_warn(m, i->name, "%s", "");
+	}
 	bool changed = running != i->running || (running && memcmp(&a->ip, &i->address, sizeof a->ip) != 0);
 	if (!changed)
 		return;
@@ -138,9 +142,9 @@ static void device_gone(struct mesh_port *i, const char *why)
 	if (!i->present)
 		return;
 	i->present = i->up = i->carrier = i->running = false;
-	i->mtu_asked = i->address_asked = false;
+	i->mtu_asked = false;
 	i->address_count = 0;
-	i->up_asked_ns = i->traffic_at_ns = 0;
+	i->up_asked_ns = i->address_asked_ns = i->traffic_at_ns = 0;
 	mesh_net_port_destroy(i->port);
 	i->port = NULL;
 	mesh_core_interface_remove(m->core, time_monotonic_ns(), i->ifindex, why);
@@ -236,7 +240,7 @@ static void on_link(void *ctx, const struct mesh_netlink_link *l)
 	if (appeared)
 		mesh_netlink_read_all(i->mesh->netlink); /* its addresses */
 	if (!i->up)
-		i->address_asked = false; /* the kernel takes link-local addresses away with IFF_UP */
+		i->address_asked_ns = 0; /* the kernel takes link-local addresses away with IFF_UP */
 	evaluate(i);
 	count_traffic(i, l);
 }
@@ -253,7 +257,7 @@ static void on_address(void *ctx, const struct mesh_netlink_address *change)
 		if (a < i->address_count)
 			i->addresses[a] = i->addresses[--i->address_count];
 		if (memcmp(&change->ip, &i->own, sizeof change->ip) == 0)
-			i->address_asked = false;
+			i->address_asked_ns = 0;
 	} else {
 		if (a == INTERFACE_MAX_ADDRESSES)
 			return;
@@ -296,6 +300,7 @@ static void on_answered(void *ctx, enum mesh_netlink_request what, unsigned ifin
 	struct mesh_port *i = mesh_port_find(m, ifindex);
 	if (!i || result == 0 || result == -ENODEV)
 		return;
+	i->warned = result != -EEXIST;
 	switch (what) {
 	case NETLINK_SET_UP:
 		if (result == -EPERM || result == -EACCES)

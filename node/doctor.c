@@ -45,8 +45,8 @@ void doctor_say(struct doctor *d, enum doctor_result result, const char *id, con
 static void check_warnings(struct node *n, struct doctor *d)
 {
 	for (size_t i = 0; i < n->warning_count; i++)
-		doctor_say(
-			d, DOCTOR_WARN, "node.warning", "", "do what it says, then restart tbmeshd", "%s", n->warnings[i]);
+		doctor_say(d, DOCTOR_WARN, "node.warning", "", "do what it says; if it stays, restart tbmeshd", "%s",
+			n->warnings[i]);
 	if (n->warning_count == 0)
 		doctor_say(d, DOCTOR_OK, "node.warning", "", "", "the node has nothing to complain of");
 }

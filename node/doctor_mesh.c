@@ -26,9 +26,8 @@ static void check_interface(struct doctor *d, const struct mesh_port_info *i)
 			i->name);
 		doctor_say(d, DOCTOR_WARN, "link.carrier", i->name, fix, "%s has no carrier", i->name);
 	} else if (!i->has_address) {
-		snprintf(fix, sizeof fix,
-			"sysctl -w net.ipv6.conf.%.63s.disable_ipv6=0 && ip link set %.63s addrgenmode eui64", i->name,
-			i->name);
+		snprintf(fix, sizeof fix, "sysctl -w net.ipv6.conf.%.63s.disable_ipv6=0 net.ipv6.conf.%.63s.addr_gen_mode=0",
+			i->name, i->name);
 		doctor_say(
 			d, DOCTOR_FAIL, "link.address", i->name, fix, "%s has no usable link-local IPv6 address", i->name);
 	}

@@ -50,6 +50,18 @@ void node_warn(struct node *n, const char *subject, const char *text)
 		memcpy(n->warnings[n->warning_count++], line, sizeof line);
 }
 
+static void node_warn_no_more(struct node *n, const char *subject)
+{
+	size_t size = strlen(subject), kept = 0;
+	for (size_t i = 0; i < n->warning_count; i++) {
+		if (strncmp(n->warnings[i], subject, size) == 0 && n->warnings[i][size] == ':')
+			log_info("over: %s", n->warnings[i]);
+		else
+			memmove(n->warnings[kept++], n->warnings[i], sizeof n->warnings[i]);
+	}
+	n->warning_count = kept;
+}
+
 void node_state_changed(struct node *n)
 {
 	if (n->state_dirty)
@@ -303,7 +315,10 @@ static void mesh_subscribed(void *ctx, const char *peer_id)
 
 static void mesh_warning(void *ctx, const char *subject, const char *text)
 {
-	node_warn(ctx, subject, text);
+	if (text[0])
+		node_warn(ctx, subject, text);
+	else
+		node_warn_no_more(ctx, subject);
 }
 
 static void mesh_pinged(void *ctx, uint64_t token, double rtt_us)

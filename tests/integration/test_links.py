@@ -20,9 +20,9 @@ def ids(host, name=None):
     return sorted(k["id"] for k in links(host, name))
 
 
-def doctor(host, check):
+def doctor(host, check, subject=None):
     done = on(host, "tbmesh", "--json", "doctor", check=False)  # its exit tells of warnings
-    return next(c for c in json.loads(done.stdout)["checks"] if c["id"] == check)
+    return next((c for c in json.loads(done.stdout)["checks"] if c["id"] == check and subject in (None, c["subject"])), None)
 
 
 class Links(LabCase):
@@ -82,6 +82,16 @@ class Links(LabCase):
         eventually(lambda: ids("alpha", "beta") == before and ids("beta", "alpha") == before_beta(before), 45, "one link, as before")
         everything = [k["id"] for k in tbmesh("alpha", "links")["links"] if k["peer_name"] == "beta" and k["interface"] != "late0"]
         self.assertEqual(sorted(set(everything)), sorted(everything))
+
+    def test_no_ipv6(self):
+        before = ids("gamma")
+        on("gamma", "sysctl", "-qw", "net.ipv6.conf.thunderbolt0.disable_ipv6=1")
+        told = eventually(lambda: doctor("gamma", "link.address", "thunderbolt0"), 20, "it is told")
+        eventually(lambda: "thunderbolt0" in "".join(tbmesh("gamma", "status")["warnings"]), 20, "the status warns")
+        on("gamma", "sh", "-c", told["fix"])  # as a person would type it
+        eventually(lambda: ids("gamma") == before, 30, "the link is back")
+        eventually(lambda: not tbmesh("gamma", "status")["warnings"], 20, "nothing to warn of any more")
+        self.assertEqual(doctor("gamma", "link.up", "thunderbolt0")["result"], "ok")
 
     def test_rings_of_bridges(self):
         self.assertEqual(doctor("alpha", "mesh.ring")["result"], "ok")
