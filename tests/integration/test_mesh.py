@@ -93,13 +93,17 @@ class Mesh(LabCase):
         self.assertLess(lines[-1]["p50_us"], 20000)
 
     def test_bench(self):
-        bench = json.loads(on("alpha", "tbmesh", "--json", "bench", "--time", "1", "beta"))
-        found = {(r["link"], r["way"]): r for r in bench["results"]}
-        self.assertEqual(set(found), {(link, way) for link in [k["id"] for k in links("alpha")] + ["all at once"]
-                                      for way in ("up", "down")})
-        for (link, _), rate in found.items():
-            self.assertGreater(rate["most_bps"], 10**8)  # the others may have met a busy machine
-            self.assertLess(rate["median_bps"], (12 if link == "all at once" else 6) * 10**9)  # shaped to 4 Gb/s each
+        most = {}
+
+        def all_measured():  # a run may meet a busy machine
+            for r in json.loads(on("alpha", "tbmesh", "--json", "bench", "--time", "1", "beta"))["results"]:
+                key = (r["link"], r["way"])
+                most[key] = max(most.get(key, 0), r["most_bps"])
+                self.assertLess(r["median_bps"], (12 if r["link"] == "all at once" else 6) * 10**9)  # shaped to 4 Gb/s each
+            return min(most.values()) > 10**8
+        eventually(all_measured, 45, "each link and way has its rate")
+        self.assertEqual(set(most), {(link, way) for link in [k["id"] for k in links("alpha")] + ["all at once"]
+                                     for way in ("up", "down")})
         one_way = json.loads(on("alpha", "tbmesh", "--json", "bench", "--dir", "down", "--streams", "2", "--time", "1", "beta"))
         self.assertEqual({r["way"] for r in one_way["results"]}, {"down"})
         self.assertEqual(len(one_way["results"]), 3)
@@ -114,7 +118,7 @@ class Mesh(LabCase):
         self.wait_whole()
         last = events("alpha", "LinkUp")[-1]["number"]
         text = ""
-        while f"event {last} LinkUp beta:" not in text:
+        while f"event alpha {last} LinkUp beta:" not in text:
             line = follower.stdout.readline()
             self.assertTrue(line, text)  # it has not ended
             text += line
