@@ -214,6 +214,7 @@ static void join_device(struct inventory_gpu *g, const struct device_gpu *d)
 	memcpy(g->tb_port, d->tb_port, sizeof g->tb_port);
 	memcpy(g->tb_link_version, d->tb_link_version, sizeof g->tb_link_version);
 	g->enclosure_watts = d->enclosure_watts;
+	g->power_delivery_mw = d->power_delivery_mw;
 	g->expected_bytes_per_s = d->expected_bytes_per_s;
 	memcpy(g->displays, d->displays, sizeof g->displays);
 	g->display_count = d->display_count;
@@ -556,6 +557,7 @@ static void take_peer_gpu(struct inventory_gpu *g, const Tbmesh__Gpu *m)
 	g->expected_bytes_per_s = m->expected_bytes_per_s;
 	copy(g->power, sizeof g->power, m->power_state);
 	g->enclosure_watts = m->enclosure_watts;
+	g->power_delivery_mw = m->power_delivery_mw;
 	g->display_count = 0;
 	for (size_t n = 0; n < m->n_displays && g->display_count < DEVICE_DISPLAYS_MAX; n++) {
 		struct device_display *d = &g->displays[g->display_count++];
@@ -740,6 +742,7 @@ void inventory_fill(const struct inventory_gpu *g, uint32_t load, Tbmesh__Gpu *o
 	out->expected_bytes_per_s = g->expected_bytes_per_s;
 	out->power_state = arena_text(a, power_state(g, load));
 	out->enclosure_watts = g->enclosure_watts;
+	out->power_delivery_mw = g->power_delivery_mw;
 	fill_displays(g, out, a);
 	fill_health(g, out, a);
 	out->state = arena_text(a, inventory_state_name(g->state));

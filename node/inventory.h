@@ -55,6 +55,7 @@ struct inventory_gpu {
 	char egpu_reason[DEVICE_TEXT_MAX], enclosure[DEVICE_TEXT_MAX], enclosure_uuid[64], tb_version[8], tb_link[64];
 	char enclosure_vendor[64], enclosure_name[64], tb_port[DEVICE_WORD_MAX], tb_link_version[8];
 	uint32_t enclosure_watts;
+	uint64_t power_delivery_mw;
 	uint64_t expected_bytes_per_s;
 	char power[DEVICE_WORD_MAX];    /* a peer's word: power_state of Tbmesh__Gpu */
 	enum device_power device_power; /* of this host's */

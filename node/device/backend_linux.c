@@ -44,10 +44,27 @@ struct linux_state {
 	struct device_model *model;
 };
 
-static const char *const walk_order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "net" };
+static const char *const walk_order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "usb_power_delivery", "net" };
+
+/* A link is what it leads to; libudev does not tell of most. */
+static const char *read_link(struct udev_device *d, const char *name)
+{
+	static char target[DEVICE_PATH_MAX]; /* until the next call */
+	char path[DEVICE_PATH_MAX + 32];
+	const char *slash;
+	snprintf(path, sizeof path, "%s/%s", udev_device_get_syspath(d), name);
+	ssize_t length = readlink(path, target, sizeof target - 1);
+	if (length < 0)
+		return NULL;
+	target[length] = '\0';
+	slash = strrchr(target, '/');
+	return slash ? slash + 1 : target;
+}
 
 static const char *read_attribute(void *source, const char *name)
 {
+	if (strcmp(name, "connector") == 0)
+		return read_link(source, name);
 	return udev_device_get_sysattr_value(source, name);
 }
 

@@ -38,7 +38,8 @@ struct device_gpu {
 	char enclosure_uuid[64];
 	char enclosure_path[DEVICE_PATH_MAX]; /* its router, "" unless exactly one fits */
 	char enclosure_vendor[64], enclosure_name[64];
-	uint32_t enclosure_watts;            /* of its power supply, 0 unknown */
+	uint32_t enclosure_watts;            /* of its power supply, by its model; 0 unknown */
+	uint64_t power_delivery_mw;          /* the most that it offers this host through the cable, by sysfs; 0 unknown */
 	char tb_port[DEVICE_WORD_MAX];       /* of this host: "domain0 port 1", "" unknown */
 	char tb_version[8];                  /* of the enclosure: "TB4", "" unknown */
 	char tb_link[64];                    /* "2 x 20.0 Gb/s", "" unknown */

@@ -120,6 +120,7 @@ static void clear_enclosure(struct device_gpu *p)
 	p->enclosure[0] = p->enclosure_vendor[0] = p->enclosure_name[0] = p->enclosure_uuid[0] = p->enclosure_path[0] =
 		p->tb_version[0] = p->tb_link[0] = p->tb_link_version[0] = p->tb_port[0] = '\0';
 	p->enclosure_watts = 0;
+	p->power_delivery_mw = 0;
 	p->expected_bytes_per_s = 0;
 }
 
@@ -127,6 +128,26 @@ static void make_ambiguous(struct device_gpu *p)
 {
 	clear_enclosure(p);
 	snprintf(p->enclosure, sizeof p->enclosure, "ambiguous");
+}
+
+/* The cable's power contract is its Type-C connector's: the host's port, the connector that the kernel links to it, and what the partner at
+ * that connector offers as a source. Linux drivers/thunderbolt/usb4_port.c, drivers/usb/typec/pd.c */
+static uint64_t power_delivery(const struct device_model *m, const struct record *router, unsigned port)
+{
+	char name[DEVICE_WORD_MAX], partner[DEVICE_WORD_MAX + 16] = "";
+	uint64_t most_mw = 0;
+	snprintf(name, sizeof name, "usb4_port%u", port);
+	list_for_each(r, &m->records, struct record, link) {
+		const char *slash = strrchr(r->path, '/');
+		if (r->kind == THUNDERBOLT_PORT && strcmp(r->name, name) == 0 && slash &&
+			strncmp(router->path, r->path, (size_t)(slash - r->path) + 1) == 0)
+			snprintf(partner, sizeof partner, "%s-partner", r->connector);
+	}
+	list_for_each(r, &m->records, struct record, link)
+		if (partner[0] && r->subsystem == RECORD_POWER_DELIVERY && path_has_component(r->path, partner) &&
+			r->offers_mw > most_mw)
+			most_mw = r->offers_mw;
+	return most_mw;
 }
 
 static void name_enclosure(const struct device_model *m, struct device_gpu *p, const struct record *router, bool hub)
@@ -147,6 +168,9 @@ static void name_enclosure(const struct device_model *m, struct device_gpu *p, c
 	struct thunderbolt_route route;
 	if (thunderbolt_route_parse(router->name, &route))
 		snprintf(p->tb_port, sizeof p->tb_port, "domain%u port %u", route.domain, route.port);
+	/* One further down a chain is not at this end of the cable. */
+	if (p->tb_port[0] && route.depth == 1)
+		p->power_delivery_mw = power_delivery(m, router, route.port);
 }
 
 static void join_enclosure(const struct device_model *m, struct gpu *g, const struct thunderbolt_view *v)
@@ -171,7 +195,8 @@ static void join_enclosure(const struct device_model *m, struct gpu *g, const st
 		snprintf(p->egpu_reason, sizeof p->egpu_reason, "below Thunderbolt bridge %s (%04x:%04x)", v->bridge->name,
 			v->bridge->vendor, v->bridge->device);
 	else if (v->removable)
-		snprintf(p->egpu_reason, sizeof p->egpu_reason, "inside: removable, but no Thunderbolt device leads to it");
+		snprintf(p->egpu_reason, sizeof p->egpu_reason,
+			"removable, but no Thunderbolt device leads to it: it is inside, or on another kind of cable");
 	else
 		p->egpu_reason[0] = '\0';
 	if (!p->is_egpu || c.count == 0)

@@ -13,7 +13,8 @@ static const char *const subsystem_names[] = { [RECORD_PCI] = "pci",
 	[RECORD_DRM] = "drm",
 	[RECORD_NET] = "net",
 	[RECORD_DEVLINK] = "devlink",
-	[RECORD_HWMON] = "hwmon" };
+	[RECORD_HWMON] = "hwmon",
+	[RECORD_POWER_DELIVERY] = "usb_power_delivery" };
 
 #define CLASS_DISPLAY 0x03u
 #define CLASS_BRIDGE 0x0604u
@@ -133,12 +134,15 @@ static bool read_thunderbolt(struct record *r, const struct device_input *in)
 		{ "thunderbolt_retimer", THUNDERBOLT_RETIMER },
 		{ "thunderbolt_xdomain", THUNDERBOLT_XDOMAIN },
 		{ "thunderbolt_service", THUNDERBOLT_SERVICE },
+		{ "usb4_port", THUNDERBOLT_PORT },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (in->devtype && strcmp(in->devtype, kinds[i].devtype) == 0)
 			r->kind = kinds[i].kind;
 	if (r->kind == THUNDERBOLT_OTHER)
 		return false;
+	if (r->kind == THUNDERBOLT_PORT)
+		return copy_text(r->connector, sizeof r->connector, read_attribute(in, "connector"));
 	/* Router names are DOMAIN-ROUTE; the host's own has route 0. */
 	const char *route = strchr(r->name, '-');
 	r->below_host = route && strspn(route + 1, "0") != strlen(route + 1);
@@ -194,6 +198,35 @@ static bool read_devlink(struct record *r)
 	return device_pci_address(r->controller) && device_pci_address(r->port);
 }
 
+/* "20000mV", "5000mA", "100000mW" */
+static uint64_t read_milli(
+	const struct device_input *in, unsigned position, const char *kind, const char *name, const char *unit)
+{
+	char attribute[96], word[16], *end;
+	snprintf(attribute, sizeof attribute, "source-capabilities/%u:%s/%s", position, kind, name);
+	if (!device_parse_text(read_attribute(in, attribute), word, sizeof word) || word[0] < '0' || word[0] > '9')
+		return 0;
+	unsigned long value = strtoul(word, &end, 10);
+	return strcmp(end, unit) == 0 && value <= 1000000 ? value : 0;
+}
+
+/* Power supplies of fixed voltage, and batteries, at positions 1 to 11 (USB PD 3.1): what the others reach is limited elsewhere. Linux
+ * Documentation/ABI/testing/sysfs-class-usb_power_delivery. */
+static bool read_power_delivery(struct record *r, const struct device_input *in)
+{
+	r->offers_mw = 0;
+	for (unsigned position = 1; position <= 11; position++) {
+		uint64_t volts = read_milli(in, position, "fixed_supply", "voltage", "mV"),
+			 amperes = read_milli(in, position, "fixed_supply", "maximum_current", "mA"),
+			 watts = read_milli(in, position, "battery", "maximum_power", "mW");
+		if (volts * amperes / 1000 > watts)
+			watts = volts * amperes / 1000;
+		if (watts > r->offers_mw)
+			r->offers_mw = watts;
+	}
+	return true;
+}
+
 bool record_read(struct record *r, const struct device_input *in)
 {
 	copy_text(r->driver, sizeof r->driver, in->driver);
@@ -212,6 +245,8 @@ bool record_read(struct record *r, const struct device_input *in)
 		return read_devlink(r);
 	case RECORD_HWMON:
 		return true;
+	case RECORD_POWER_DELIVERY:
+		return read_power_delivery(r, in);
 	}
 	return false;
 }

@@ -5,7 +5,15 @@
 #include "base/list.h"
 #include "node/device/device.h"
 
-enum record_subsystem { RECORD_PCI, RECORD_THUNDERBOLT, RECORD_DRM, RECORD_NET, RECORD_DEVLINK, RECORD_HWMON };
+enum record_subsystem {
+	RECORD_PCI,
+	RECORD_THUNDERBOLT,
+	RECORD_DRM,
+	RECORD_NET,
+	RECORD_DEVLINK,
+	RECORD_HWMON,
+	RECORD_POWER_DELIVERY,
+};
 enum thunderbolt_kind {
 	THUNDERBOLT_OTHER,
 	THUNDERBOLT_DOMAIN,
@@ -13,6 +21,7 @@ enum thunderbolt_kind {
 	THUNDERBOLT_RETIMER,
 	THUNDERBOLT_XDOMAIN,
 	THUNDERBOLT_SERVICE,
+	THUNDERBOLT_PORT, /* of a router: "usb4_port1" */
 };
 
 struct lanes {
@@ -43,6 +52,9 @@ struct record {
 	char security[DEVICE_WORD_MAX];        /* domain */
 	enum device_tristate iommu_protection; /* domain */
 	uint64_t since_ns;
+	char connector[DEVICE_WORD_MAX]; /* port: the USB Type-C connector that it leads to, "port0" */
+	/* usb_power_delivery: the most that it offers as a source, 0 none */
+	uint64_t offers_mw;
 	/* drm: a node, or a connector */
 	char node[DEVICE_WORD_MAX];
 	struct device_display display; /* connector "" of what is none */

@@ -84,7 +84,8 @@ uint32_t thunderbolt_enclosure_watts(const char *vendor, const char *name)
 	static const struct {
 		const char *vendor, *name;
 		uint32_t watts;
-	} known[] = { /* the first that fits; makers' data sheets */
+	} known[] = {                        /* the first that fits; makers' data sheets */
+		{ "Razer", "Core X V2", 0 }, /* takes its owner's */
 		{ "Razer", "Core X Chroma", 700 }, { "Razer", "Core X", 650 }, { "Sonnet", "Breakaway", 550 },
 		{ "Mantiz", "Saturn Pro", 550 }, { "ASUS", "XG Station Pro", 330 }
 	};
@@ -206,7 +207,7 @@ static void fill(const struct device_model *m, const struct record *r, struct de
 
 static bool shown(const struct record *r)
 {
-	return r->subsystem == RECORD_THUNDERBOLT && r->kind != THUNDERBOLT_SERVICE;
+	return r->subsystem == RECORD_THUNDERBOLT && r->kind != THUNDERBOLT_SERVICE && r->kind != THUNDERBOLT_PORT;
 }
 
 /* '/' sorts first, so that what hangs on a device follows it before its neighbours. */

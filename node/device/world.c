@@ -164,6 +164,8 @@ static int read_line(struct world_device *d, char *line)
 		return replace(&d->node, value);
 	if (kind == 'L' && strcmp(name, "driver") == 0)
 		return replace(&d->driver, strrchr(value, '/') ? strrchr(value, '/') + 1 : value);
+	if (kind == 'L') /* as a backend tells it: what it leads to */
+		return set_attribute(d, name, strrchr(value, '/') ? strrchr(value, '/') + 1 : value);
 	if (kind == 'A') {
 		unescape(value);
 		return set_attribute(d, name, value);
@@ -290,7 +292,7 @@ void world_tell(const struct world *w, const struct world_device *d, struct devi
 
 void world_sweep(const struct world *w, struct device_model *m, uint64_t now_ns)
 {
-	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "net" };
+	static const char *const order[] = { "devlink", "thunderbolt", "pci", "drm", "hwmon", "usb_power_delivery", "net" };
 	device_model_sweep_begin(m);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		list_for_each(d, &w->devices, struct world_device, link)

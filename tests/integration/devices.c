@@ -187,6 +187,16 @@ static void test_there_at_start(void **state)
 {
 	struct scene *s = *state;
 	add_tree(s, "lab/aorus5090.tree");
+	assert_true(umockdev_testbed_add_from_string(s->bed,
+		"P: /devices/pci0000:00/0000:00:0d.2/domain0/0-0/usb4_port1\nE: SUBSYSTEM=thunderbolt\nE: "
+		"DEVTYPE=usb4_port\n"
+		"L: connector=../../../../../platform/USBC000:00/typec/port0\n\n",
+		NULL));
+	assert_true(umockdev_testbed_add_from_string(s->bed,
+		"P: /devices/platform/USBC000:00/typec/port0/port0-partner/pd1\nE: SUBSYSTEM=usb_power_delivery\n"
+		"A: source-capabilities/1:fixed_supply/voltage=20000mV\\n\n"
+		"A: source-capabilities/1:fixed_supply/maximum_current=5000mA\\n\n\n",
+		NULL));
 	start_watch(s);
 	expect(s, "+0000:04:00.0 ");
 	const struct device_gpu *g = device_model_find_gpu(s->watch.model, "0000:04:00.0");
@@ -195,6 +205,7 @@ static void test_there_at_start(void **state)
 	assert_string_equal(g->tb_version, "TB5");
 	assert_string_equal(g->tb_link, "2 x 20.0 Gb/s");
 	assert_int_equal(g->drm_count, 2);
+	assert_int_equal(g->power_delivery_mw, 100000);
 }
 
 /* Retimer, router, then DRM and PCI from the bottom up: told once, at the router, in a few milliseconds. Then plugged in

@@ -121,6 +121,8 @@ static void show_gpu(FILE *out, const struct device_gpu *g)
 		fprintf(out, "  %-16s %.1f GB/s\n", "expected", (double)g->expected_bytes_per_s / 1e9);
 	if (g->enclosure_watts)
 		fprintf(out, "  %-16s %" PRIu32 " W\n", "supply", g->enclosure_watts);
+	if (g->power_delivery_mw)
+		fprintf(out, "  %-16s %.1f W\n", "charges with", (double)g->power_delivery_mw / 1000);
 	line(out, "power", powers[g->power]);
 	if (g->memory_total_bytes)
 		fprintf(out, "  %-16s %" PRIu64 " of %" PRIu64 " MiB free\n", "memory", g->memory_free_bytes >> 20,
