@@ -184,6 +184,17 @@ static void refuse(struct eject *j, uint32_t code, const char *why)
 	job_free(j);
 }
 
+/* Its user has thought better of it. */
+static void call_off(struct eject *j)
+{
+	struct node *n = j->owner->node;
+	(void)inventory_set_ejected(n->inventory, j->id, false);
+	(void)ejected_remove(n->ejected, kept_as(j->id, j->pci_address));
+	api_fail(n->api, &j->from, j->request, 1,
+		"%s stays: `tbmesh plug` called it off; what has left it stays where it is", j->key);
+	job_free(j);
+}
+
 /* ---- the way there ---- */
 
 static size_t leave_here(struct eject *j, size_t *ret_refused, char *why, size_t why_size)
@@ -328,13 +339,14 @@ static const struct inventory_gpu *find_gpu(
 	return found;
 }
 
-static void plug(struct node *n, const struct api_route *from, uint64_t request, const struct inventory_gpu *g)
+static void plug(
+	struct node *n, const struct api_route *from, uint64_t request, const struct inventory_gpu *g, bool was_ejected)
 {
 	Tbmesh__EjectReply body = TBMESH__EJECT_REPLY__INIT;
 	Tbmesh__Reply reply = TBMESH__REPLY__INIT;
 	body.gpu = (char *)g->key;
-	body.was = !g->ejected;
-	if (g->ejected) {
+	body.was = !was_ejected;
+	if (was_ejected) {
 		struct node_event e;
 		(void)inventory_set_ejected(n->inventory, g->id, false);
 		(void)ejected_remove(n->ejected, kept_as(g->id, g->pci_address));
@@ -347,12 +359,13 @@ static void plug(struct node *n, const struct api_route *from, uint64_t request,
 	api_reply(n->api, from, &reply);
 }
 
-static bool ask_again(struct ejects *e, const char *id)
+/* The one that is under way for this GPU, under whichever driver of it. */
+static struct eject *under_way(struct ejects *e, const struct inventory_gpu *g)
 {
 	list_for_each(j, &e->list, struct eject, link)
-		if (!j->peer[0] && strcmp(j->id, id) == 0)
-			return true;
-	return false;
+		if (!j->peer[0] && is_ours(j, g))
+			return j;
+	return NULL;
 }
 
 void eject_start(struct ejects *e, const struct api_route *from, uint64_t request, const Tbmesh__EjectRequest *r)
@@ -362,12 +375,17 @@ void eject_start(struct ejects *e, const struct api_route *from, uint64_t reques
 	char why[WHY_MAX];
 	if (!g)
 		return;
-	if (ask_again(e, g->id)) {
-		api_fail(n->api, from, request, 5, "%s is being ejected already", g->key);
+	struct eject *running = under_way(e, g);
+	if (r->plug) {
+		bool was_ejected = g->ejected;
+		if (running)
+			call_off(running);
+		plug(n, from, request, g, was_ejected);
 		return;
 	}
-	if (r->plug) {
-		plug(n, from, request, g);
+	if (running) {
+		api_fail(n->api, from, request, 5, "%s is being ejected already; `tbmesh plug %s` calls that off", g->key,
+			g->id);
 		return;
 	}
 	if (g->state == GPU_GONE) {

@@ -95,7 +95,10 @@ const struct command command_eject = {
 		 "and says\n"
 		 "that it is safe to unplug. The programs go on elsewhere and notice nothing but a pause. When one can't go "
 		 "anywhere\n"
-		 "else, nothing is ejected. GPU is an id, or (part of) a name, as `tbmesh gpus` shows them.\n"
+		 "else, nothing is ejected. The node does all that: interrupting this command stops nothing, `tbmesh plug` "
+		 "calls it "
+		 "off.\n"
+		 "GPU is an id, or (part of) a name, as `tbmesh gpus` shows them.\n"
 		 "\n"
 		 "  --force      programs that can't go lose the GPU; they get another if one comes within "
 		 "migration_timeout\n"
@@ -106,6 +109,7 @@ const struct command command_plug = {
 	.summary = "bring an ejected GPU back into use",
 	.run = run_plug,
 	.usage = "Usage: tbmesh plug GPU\n"
-		 "Ends an eject: programs may be placed on the GPU again. One that was unplugged and comes back needs no "
+		 "Ends an eject, or calls off one that is under way: programs may be placed on the GPU again. One that was "
+		 "unplugged and comes back needs no "
 		 "plug.\n",
 };

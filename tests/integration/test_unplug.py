@@ -3,10 +3,11 @@
 
 import json
 import os
+import signal
 import unittest
 
 import inotify
-from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, state, tbmesh
+from labtest import CommandFailed, LabCase, eventually, events, gpu_key, lab, main, on, start, state, tbmesh
 
 GPU = "/sys/devices/pci0000:00/0000:00:07.0/0000:02:00.0/0000:03:00.0/0000:04:00.0"
 ROUTER = "/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1"
@@ -94,6 +95,44 @@ class Unplug(LabCase):
             lab("plug", "alpha", "egpu", check=False)
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
         self.assertNotIn("ejected", on("alpha", "tbmesh", "gpus"))
+
+    def test_eject_under_way(self):
+        """A program that takes its time: a second eject is told so, ctrl-c stops the question only, plug calls it off; a program that ends
+        meanwhile has left."""
+        key = gpu_key("alpha", "egpu")
+        with self.assertRaisesRegex(CommandFailed, "no GPU of this host is called"):
+            on("alpha", "tbmesh", "eject", "no-such-gpu")
+        self.assertTrue(tbmesh("alpha", "plug", key)["already"])
+        run = self.run_on_mesh("alpha", "xorshift", "--rounds", "200000", "--words", "32768")
+        workload = run.reach_mid_run()
+        before = len(events("alpha", "Ejected"))
+        os.kill(workload["session_pid"], signal.SIGSTOP)  # it cannot hear that it shall leave
+        try:
+            first = start("alpha", "tbmesh", "eject", key)
+            eventually(lambda: tbmesh("alpha", "gpu", key)["state"] == "ejected", 10, "it is being ejected")
+            with self.assertRaisesRegex(CommandFailed, "being ejected already"):
+                on("alpha", "tbmesh", "eject", key)
+            first.send_signal(signal.SIGINT)
+            first.communicate(timeout=10)
+            self.assertNotEqual(first.returncode, 0)
+            self.assertEqual(tbmesh("alpha", "gpu", key)["state"], "ejected")
+            self.assertFalse(tbmesh("alpha", "plug", key)["already"])
+            self.assertEqual(tbmesh("alpha", "gpu", key)["state"], "active")
+            second = start("alpha", "tbmesh", "eject", key)
+            eventually(lambda: tbmesh("alpha", "gpu", key)["state"] == "ejected", 10, "it is being ejected again")
+            on("alpha", "tbmesh", "plug", key)
+            self.assertIn("called it off", second.communicate(timeout=10)[1])
+            self.assertEqual(second.returncode, 1)
+            third = start("alpha", "tbmesh", "eject", key)
+            eventually(lambda: tbmesh("alpha", "gpu", key)["state"] == "ejected", 10, "it is being ejected a third time")
+            run.stop()
+            os.kill(workload["session_pid"], signal.SIGKILL)
+            _, errors = third.communicate(timeout=30)
+            self.assertEqual(third.returncode, 0, errors)
+            self.assertEqual(len(events("alpha", "Ejected")), before + 1)
+        finally:
+            run.stop()
+            on("alpha", "tbmesh", "plug", key)
 
     def test_fatal_errors_on_its_slot(self):
         """The kernel counts fatal PCIe errors: the GPU's health falls, programs go elsewhere; one that is plugged in anew is well."""
