@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 enum delivery_kind {
-	DELIVERY_DELTA = 1,     /* subject = memory; payload as struct record_write: runs + bytes the device changed;
+	DELIVERY_DELTA = 1, /* subject = memory; payload: what the device changed, spans with masks (migrate/stream/delta.h);
 	                         * value = 1: only where the host has not written since its last capture */
 	DELIVERY_COMPLETE = 2,  /* subject = seq: it and all before are complete */
 	DELIVERY_ALLOCATED = 3, /* subject = memory id; value = VkResult as int32 in the low half */

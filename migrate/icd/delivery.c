@@ -10,7 +10,6 @@
 #include "proto/delivery.h"
 
 #define SLICE_MS 500
-#define APPLY_STEP_BYTES (16u << 10)
 #define CHECK_INTERVAL_NS 100000000ull
 
 void icd_lose(struct icd_device *d, const char *why)
@@ -23,28 +22,30 @@ void icd_lose(struct icd_device *d, const char *why)
 }
 
 /* Only where the host has not written since its last capture: what it wrote there is newer. */
-static void apply_gently(struct icd_memory *m, const struct delta_view *view)
+static void apply_gently(uint64_t mask, const unsigned char *bytes, unsigned char *map, unsigned char *seen)
 {
-	const unsigned char *bytes = view->bytes;
-	for (uint32_t i = 0; i < view->run_count; i++) {
-		for (uint64_t at = view->runs[i].offset, end = at + view->runs[i].size; at < end; at++, bytes++) {
-			if (m->map[at] == m->seen[at])
-				m->map[at] = *bytes;
-			m->seen[at] = *bytes; /* so that what the host wrote is captured, whatever it is */
-		}
+	for (; mask; mask &= mask - 1) {
+		unsigned at = (unsigned)__builtin_ctzll(mask);
+		if (map[at] == seen[at])
+			map[at] = bytes[at];
+		seen[at] = bytes[at]; /* so that what the host wrote is captured, whatever it is */
 	}
 }
 
-/* In pieces that are still in the cache for the second copy. */
-static void apply_twice(const struct delta_view *view, unsigned char *map, unsigned char *seen)
+static void apply(struct icd_memory *m, const struct delta_spans *d, bool gently)
 {
-	const unsigned char *bytes = view->bytes;
-	for (uint32_t i = 0; i < view->run_count; i++) {
-		uint64_t at = view->runs[i].offset, left = view->runs[i].size;
-		for (uint64_t part; left; at += part, bytes += part, left -= part) {
-			part = left < APPLY_STEP_BYTES ? left : APPLY_STEP_BYTES;
-			memcpy(map + at, bytes, part);
-			memcpy(seen + at, bytes, part);
+	const unsigned char *bytes = d->bytes;
+	const uint64_t *mask = d->masks;
+	for (uint32_t i = 0; i < d->span_count; i++) {
+		uint64_t at = d->spans[i].offset, end = at + d->spans[i].size;
+		for (; at < end; at += DELTA_BLOCK_BYTES, mask++) {
+			if (gently) {
+				apply_gently(*mask, bytes, m->map + at, m->seen + at);
+			} else {
+				delta_apply_block(*mask, bytes, m->map + at);
+				delta_apply_block(*mask, bytes, m->seen + at);
+			}
+			bytes += end - at < DELTA_BLOCK_BYTES ? end - at : DELTA_BLOCK_BYTES;
 		}
 	}
 }
@@ -53,18 +54,14 @@ static void apply_twice(const struct delta_view *view, unsigned char *map, unsig
 static void take_delta(struct icd_device *d, const struct delivery_header *head, const void *payload)
 {
 	struct icd_memory *memory = icd_memory_find(d, head->subject);
-	struct delta_view view;
+	struct delta_spans delta;
 	if (!memory || !memory->map)
 		return; /* freed while it was on its way */
-	if (delta_parse(payload, head->size - sizeof(*head), memory->size, &view) < 0) {
+	if (delta_parse_spans(payload, head->size - sizeof(*head), memory->size, &delta) < 0) {
 		icd_lose(d, "the session broke the protocol");
 		return;
 	}
-	if (head->value) {
-		apply_gently(memory, &view);
-		return;
-	}
-	apply_twice(&view, memory->map, memory->seen);
+	apply(memory, &delta, head->value);
 }
 
 static void take_lost(struct icd_device *d, const struct delivery_header *head, const char *why)

@@ -133,52 +133,62 @@ void core_window(struct session_core *c, uint64_t now_ns, const struct frame_hea
 		window_begin(c, s, w.index + 1);
 }
 
-/* Gathers the runs of one changed range into deliveries of bounded size. */
+/* Gathers what changed in one range into deliveries of bounded size. */
 struct delivery {
 	struct session_core *core;
-	uint64_t memory;
-	const unsigned char *base;
-	uint64_t start; /* of the range in its memory */
-	bool gently;
-	uint32_t run_count;
-	uint64_t byte_count;
+	struct delivery_delta delta;
 };
 
 static void flush_delivery(struct delivery *d)
 {
-	struct session_core *c = d->core;
-
-	if (d->run_count)
-		c->ops->deliver_delta(c->ctx, d->memory, c->runs, d->run_count, d->byte_count, d->base, d->gently);
-	d->run_count = 0;
-	d->byte_count = 0;
+	if (d->delta.span_count)
+		d->core->ops->deliver_delta(d->core->ctx, &d->delta);
+	d->delta.span_count = d->delta.mask_count = 0;
+	d->delta.byte_count = 0;
 }
 
-static int deliver_run(void *ctx, uint64_t offset, uint64_t size)
+static void deliver_span(struct delivery *d, uint64_t offset, uint64_t size, const uint64_t *masks)
 {
-	struct delivery *d = ctx;
+	struct delivery_scratch *s = d->core->delivery;
+	uint64_t blocks = delta_blocks(size);
 
-	while (size) {
-		uint64_t part = RUN_BYTES_MAX - d->byte_count < size ? RUN_BYTES_MAX - d->byte_count : size;
-
-		d->core->runs[d->run_count++] = (struct record_run){ d->start + offset, part };
-		d->byte_count += part;
-		offset += part;
-		size -= part;
-		if (d->run_count == RUNS_MAX || d->byte_count == RUN_BYTES_MAX)
-			flush_delivery(d);
-	}
-	return 0;
+	if (d->delta.span_count == SPANS_MAX || d->delta.byte_count + size > SPAN_BYTES_MAX)
+		flush_delivery(d);
+	s->spans[d->delta.span_count++] = (struct record_run){ offset, size };
+	memcpy(s->masks + d->delta.mask_count, masks, blocks * sizeof(*masks));
+	d->delta.mask_count += (uint32_t)blocks;
+	d->delta.byte_count += size;
 }
 
 static int deliver_changes(void *ctx, const struct state_memory *m, uint64_t offset, const unsigned char *before,
 	const unsigned char *now, uint64_t size, bool gently)
 {
-	struct delivery d = { .core = ctx, .memory = m->id, .base = now - offset, .start = offset, .gently = gently };
-	int error = delta_walk(before, now, size, deliver_run, &d);
+	struct session_core *c = ctx;
+	uint64_t *masks = c->delivery->compared;
+	struct delivery d = { c,
+		{ .memory = m->id,
+			.spans = c->delivery->spans,
+			.masks = c->delivery->masks,
+			.base = now - offset,
+			.gently = gently } };
 
+	for (uint64_t at = 0, part; at < size; at += part) {
+		part = size - at < COMPARE_BYTES ? size - at : COMPARE_BYTES;
+		delta_masks(before + at, now + at, part, masks);
+		for (uint64_t first = 0, end, blocks = delta_blocks(part); first < blocks; first = end) {
+			for (end = first; end < blocks && masks[end]; end++)
+				continue;
+			if (end > first) {
+				uint64_t from = first * DELTA_BLOCK_BYTES, to = end * DELTA_BLOCK_BYTES;
+
+				deliver_span(&d, offset + at + from, (to < part ? to : part) - from, masks + first);
+			} else {
+				end++;
+			}
+		}
+	}
 	flush_delivery(&d);
-	return error;
+	return 0;
 }
 
 /* True when an ALLOCATE in front of `end` was never answered, though the executor must have passed it. */

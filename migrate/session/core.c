@@ -250,8 +250,8 @@ struct session_core *session_core_create(
 
 	if (!c)
 		return NULL;
-	c->runs = malloc(RUNS_MAX * sizeof(*c->runs));
-	if (!c->runs) {
+	c->delivery = malloc(sizeof(*c->delivery));
+	if (!c->delivery) {
 		free(c);
 		return NULL;
 	}
@@ -270,7 +270,7 @@ void session_core_destroy(struct session_core *c)
 	core_scan_finish(c);
 	graph_finish(&c->graph);
 	state_finish(&c->state);
-	free(c->runs);
+	free(c->delivery);
 	free(c);
 }
 

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "migrate/session/delivery.h"
 #include "migrate/session/graph.h"
 #include "migrate/session/state.h"
 #include "proto/frame.h"
@@ -131,10 +132,8 @@ struct session_core_ops {
 	void (*close)(void *ctx, uint64_t epoch);                 /* end its channel, let go of it */
 	void (*leave)(void *ctx, uint64_t epoch, uint64_t nonce); /* send it LEAVE, behind all LOG frames so far */
 
-	/* To the program, in this order. The bytes of the runs lie at base + run.offset and are valid during the call. gently:
-	 * only where the host has not written since its last capture. */
-	void (*deliver_delta)(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count,
-		uint64_t byte_count, const unsigned char *base, bool gently);
+	/* To the program, in this order. What the delta points at is valid during the call. */
+	void (*deliver_delta)(void *ctx, const struct delivery_delta *delta);
 	void (*deliver_complete)(void *ctx, uint64_t seq, bool brings_nothing); /* brings_nothing: no bytes, no checkpoint */
 	void (*deliver_allocated)(void *ctx, uint64_t memory, int32_t result);
 	void (*deliver_lost)(void *ctx);

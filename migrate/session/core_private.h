@@ -102,13 +102,21 @@ struct session_core {
 	bool graceful;                      /* the move under way, or the last one */
 	uint64_t replayed; /* DONEs that an executor said and that did not become a checkpoint, in the last move */
 
-	struct buf scratch;      /* private copy of one record */
-	struct record_run *runs; /* of one delivery; RUNS_MAX, allocated at creation */
+	struct buf scratch;                /* private copy of one record */
+	struct delivery_scratch *delivery; /* allocated at creation */
 };
 
-/* Largest number of runs in one DELTA: keeps it under DELIVERY_MAX_BYTES together with RUN_BYTES_MAX. */
-#define RUNS_MAX 32768u
-#define RUN_BYTES_MAX (1u << 20)
+/* Of one DELTA: keeps it under DELIVERY_MAX_BYTES. */
+#define SPANS_MAX 16384u
+#define SPAN_BYTES_MAX (1u << 20)
+/* Compared at a time. */
+#define COMPARE_BYTES (64u << 10)
+
+struct delivery_scratch {
+	struct record_run spans[SPANS_MAX];
+	uint64_t masks[SPAN_BYTES_MAX / DELTA_BLOCK_BYTES + SPANS_MAX];
+	uint64_t compared[COMPARE_BYTES / DELTA_BLOCK_BYTES];
+};
 
 /* scan.c. Both: 0, -EBADMSG (the log makes no sense) or -ENOMEM; both end the workload. */
 int core_scan(struct session_core *c);                /* reads the log up to its head */

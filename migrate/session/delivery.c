@@ -2,31 +2,32 @@
 
 #include <string.h>
 
-uint32_t delivery_delta_size(uint32_t run_count, uint64_t byte_count)
+uint32_t delivery_delta_size(const struct delivery_delta *d)
 {
-	uint64_t size = sizeof(struct delivery_header) + sizeof(struct record_write) +
-		run_count * sizeof(struct record_run) + byte_count;
+	uint64_t size = sizeof(struct delivery_header) + sizeof(struct record_write) + d->span_count * sizeof(*d->spans) +
+		d->mask_count * sizeof(*d->masks) + d->byte_count;
 
 	return (uint32_t)((size + RECORD_ALIGN - 1) & ~(uint64_t)(RECORD_ALIGN - 1));
 }
 
-void delivery_put_delta(unsigned char *out, uint64_t memory, const struct record_run *runs, uint32_t run_count,
-	uint64_t byte_count, const unsigned char *base, bool gently)
+static unsigned char *put(unsigned char *at, const void *bytes, size_t size)
 {
-	const struct delivery_header header = { delivery_delta_size(run_count, byte_count), DELIVERY_DELTA, memory, gently };
-	const struct record_write write = { .run_count = run_count, .byte_count = byte_count };
+	memcpy(at, bytes, size);
+	return at + size;
+}
+
+void delivery_put_delta(unsigned char *out, const struct delivery_delta *d)
+{
+	const struct delivery_header header = { delivery_delta_size(d), DELIVERY_DELTA, d->memory, d->gently };
+	const struct record_write write = { .run_count = d->span_count, .byte_count = d->byte_count };
 	unsigned char *at = out, *end = out + header.size;
 
-	memcpy(at, &header, sizeof(header));
-	at += sizeof(header);
-	memcpy(at, &write, sizeof(write));
-	at += sizeof(write);
-	memcpy(at, runs, run_count * sizeof(*runs));
-	at += run_count * sizeof(*runs);
-	for (uint32_t i = 0; i < run_count; i++) {
-		memcpy(at, base + runs[i].offset, runs[i].size);
-		at += runs[i].size;
-	}
+	at = put(at, &header, sizeof(header));
+	at = put(at, &write, sizeof(write));
+	at = put(at, d->spans, d->span_count * sizeof(*d->spans));
+	at = put(at, d->masks, d->mask_count * sizeof(*d->masks));
+	for (uint32_t i = 0; i < d->span_count; i++)
+		at = put(at, d->base + d->spans[i].offset, d->spans[i].size);
 	memset(at, 0, (size_t)(end - at));
 }
 

@@ -134,15 +134,14 @@ void outbox_finish(struct outbox *o)
 	progress_finish(&o->progress);
 }
 
-void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently)
+void outbox_delta(struct outbox *o, const struct delivery_delta *delta)
 {
 	unsigned char *at;
 
 	pthread_mutex_lock(&o->mutex);
-	at = take_place(o, delivery_delta_size(run_count, byte_count));
+	at = take_place(o, delivery_delta_size(delta));
 	if (at)
-		delivery_put_delta(at, memory, runs, run_count, byte_count, base, gently);
+		delivery_put_delta(at, delta);
 	if (o->head - ring_head(&o->ring) >= SHOW_BYTES)
 		show(o);
 	pthread_mutex_unlock(&o->mutex);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "migrate/session/delivery.h"
 #include "migrate/stream/progress.h"
 #include "migrate/stream/ring.h"
 #include "proto/delivery.h"
@@ -31,8 +32,7 @@ struct outbox {
 
 int outbox_init(struct outbox *o, const struct ring *log); /* 0 or -errno */
 void outbox_finish(struct outbox *o);
-void outbox_delta(struct outbox *o, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently);
+void outbox_delta(struct outbox *o, const struct delivery_delta *delta);
 void outbox_put(
 	struct outbox *o, enum delivery_kind kind, uint64_t subject, uint64_t value); /* shows all so far to the program */
 /* All up to seq is complete. brings_nothing: an executor on this host may have told the program already. */

@@ -150,10 +150,9 @@ static void leave(void *ctx, uint64_t number, uint64_t nonce)
 		epoch_leave(w->epoch, nonce);
 }
 
-static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently)
+static void deliver_delta(void *ctx, const struct delivery_delta *delta)
 {
-	outbox_delta(&((struct workload *)ctx)->outbox, memory, runs, run_count, byte_count, base, gently);
+	outbox_delta(&((struct workload *)ctx)->outbox, delta);
 }
 
 static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)

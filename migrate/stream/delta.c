@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define BLOCK_BYTES 512u
 #define WORD_BYTES sizeof(uint64_t)
@@ -96,5 +99,99 @@ void delta_apply(const struct delta_view *view, void *memory)
 	for (uint32_t i = 0; i < view->run_count; i++) {
 		memcpy((unsigned char *)memory + view->runs[i].offset, bytes, view->runs[i].size);
 		bytes += view->runs[i].size;
+	}
+}
+
+#ifdef __SSE2__
+static uint64_t quarter_mask(const unsigned char *before, const unsigned char *now)
+{
+	__m128i equal = _mm_cmpeq_epi8(
+		_mm_loadu_si128((const __m128i *)(const void *)before), _mm_loadu_si128((const __m128i *)(const void *)now));
+	return (uint16_t)~_mm_movemask_epi8(equal);
+}
+
+static uint64_t block_mask(const unsigned char *before, const unsigned char *now)
+{
+	return quarter_mask(before, now) | quarter_mask(before + 16, now + 16) << 16 |
+		quarter_mask(before + 32, now + 32) << 32 | quarter_mask(before + 48, now + 48) << 48;
+}
+#else
+static uint64_t block_mask(const unsigned char *before, const unsigned char *now)
+{
+	uint64_t mask = 0;
+	for (unsigned i = 0; i < DELTA_BLOCK_BYTES / WORD_BYTES; i++) {
+		uint64_t x = load_word(before + i * WORD_BYTES) ^ load_word(now + i * WORD_BYTES);
+		/* The high bit of each byte that is not zero; then these eight bits side by side. */
+		x = (((x & 0x7f7f7f7f7f7f7f7fu) + 0x7f7f7f7f7f7f7f7fu) | x) & 0x8080808080808080u;
+		mask |= ((x >> 7) * 0x0102040810204080u >> 56) << (8 * i);
+	}
+	return mask;
+}
+#endif
+
+void delta_masks(const void *before, const void *now, uint64_t size, uint64_t *ret_masks)
+{
+	const unsigned char *a = before, *b = now;
+	uint64_t whole = size / DELTA_BLOCK_BYTES;
+	for (uint64_t i = 0; i < whole; i++)
+		ret_masks[i] = block_mask(a + i * DELTA_BLOCK_BYTES, b + i * DELTA_BLOCK_BYTES);
+	if (size % DELTA_BLOCK_BYTES == 0)
+		return;
+	ret_masks[whole] = 0;
+	for (uint64_t at = whole * DELTA_BLOCK_BYTES; at < size; at++)
+		ret_masks[whole] |= (uint64_t)(a[at] != b[at]) << at % DELTA_BLOCK_BYTES;
+}
+
+int delta_parse_spans(const void *payload, uint64_t size, uint64_t memory_size, struct delta_spans *ret_spans)
+{
+	const struct record_write *write = payload;
+	if ((uintptr_t)payload % RECORD_ALIGN || size < sizeof(*write))
+		return -EBADMSG;
+	uint64_t left = size - sizeof(*write);
+	if (write->run_count > left / sizeof(struct record_run))
+		return -EBADMSG;
+	left -= write->run_count * sizeof(struct record_run);
+
+	const struct record_run *spans = (const struct record_run *)(write + 1);
+	const uint64_t *masks = (const uint64_t *)(spans + write->run_count);
+	uint64_t end = 0, sum = 0, blocks = 0;
+	for (uint32_t i = 0; i < write->run_count; i++) {
+		if (spans[i].size == 0 || spans[i].offset < end || spans[i].offset > memory_size ||
+			spans[i].size > memory_size - spans[i].offset || spans[i].size > left - sum)
+			return -EBADMSG;
+		end = spans[i].offset + spans[i].size;
+		sum += spans[i].size;
+		blocks += delta_blocks(spans[i].size);
+		if (blocks > (left - sum) / sizeof(*masks))
+			return -EBADMSG;
+		if (spans[i].size % DELTA_BLOCK_BYTES && masks[blocks - 1] >> spans[i].size % DELTA_BLOCK_BYTES)
+			return -EBADMSG;
+	}
+	if (sum != write->byte_count || left - sum - blocks * sizeof(*masks) >= RECORD_ALIGN)
+		return -EBADMSG;
+	*ret_spans = (struct delta_spans){
+		.spans = spans,
+		.span_count = write->run_count,
+		.masks = masks,
+		.bytes = (const unsigned char *)(masks + blocks),
+	};
+	return 0;
+}
+
+void delta_apply_block(uint64_t mask, const unsigned char *bytes, unsigned char *to)
+{
+	if (mask == UINT64_MAX) {
+		memcpy(to, bytes, DELTA_BLOCK_BYTES);
+		return;
+	}
+	while (mask) {
+		unsigned at = (unsigned)__builtin_ctzll(mask);
+		if (at % WORD_BYTES == 0 && (mask >> at & 0xff) == 0xff) {
+			memcpy(to + at, bytes + at, WORD_BYTES);
+			mask &= ~((uint64_t)0xff << at);
+		} else {
+			to[at] = bytes[at];
+			mask &= mask - 1;
+		}
 	}
 }

@@ -52,18 +52,14 @@ static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
 	(void)nonce;
 }
 
-static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently)
+static void deliver_delta(void *ctx, const struct delivery_delta *delta)
 {
 	volatile unsigned char readable;
 
 	(void)ctx;
-	(void)gently;
-	(void)memory;
-	(void)byte_count;
-	for (uint32_t i = 0; i < run_count; i++) {
-		readable = base[runs[i].offset];
-		readable = base[runs[i].offset + runs[i].size - 1];
+	for (uint32_t i = 0; i < delta->span_count; i++) {
+		readable = delta->base[delta->spans[i].offset];
+		readable = delta->base[delta->spans[i].offset + delta->spans[i].size - 1];
 	}
 	(void)readable;
 }

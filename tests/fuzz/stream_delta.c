@@ -12,6 +12,17 @@ static int touch_run(void *ctx, uint64_t offset, uint64_t size)
 	return 0;
 }
 
+static void apply_spans(const struct delta_spans *d, unsigned char *memory)
+{
+	const unsigned char *bytes = d->bytes;
+	const uint64_t *mask = d->masks;
+	for (uint32_t i = 0; i < d->span_count; i++) {
+		for (uint64_t k = 0; k < d->spans[i].size; k += DELTA_BLOCK_BYTES)
+			delta_apply_block(*mask++, bytes + k, memory + d->spans[i].offset + k);
+		bytes += d->spans[i].size;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t memory_size, sum = 0;
@@ -25,8 +36,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		      *before = calloc(1, memory_size + 1);
 	memcpy(payload, data, size);
 	struct delta_view view;
+	struct delta_spans spans;
 	if (delta_parse(payload, size, memory_size, &view) == 0)
 		delta_apply(&view, memory);
+	if (delta_parse_spans(payload, size, memory_size, &spans) == 0)
+		apply_spans(&spans, memory);
 	delta_walk(before, memory, memory_size, touch_run, &sum);
 	free(payload);
 	free(memory);

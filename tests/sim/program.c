@@ -313,39 +313,37 @@ static void release_queue(struct program *p, bool signal)
 
 /* --- what comes back --- */
 
-static void apply(struct memory *m, const struct delta_view *view)
+static void apply(struct memory *m, const struct delta_spans *d, bool gently)
 {
-	delta_apply(view, m->mapping);
-	delta_apply(view, m->seen);
-}
+	const unsigned char *bytes = d->bytes;
+	const uint64_t *masks = d->masks;
 
-static void apply_gently(struct memory *m, const struct delta_view *view)
-{
-	const unsigned char *bytes = view->bytes;
+	for (uint32_t i = 0; i < d->span_count; i++) {
+		for (uint64_t k = 0; k < d->spans[i].size; k++, bytes++) {
+			uint64_t at = d->spans[i].offset + k;
 
-	for (uint32_t i = 0; i < view->run_count; i++)
-		for (uint64_t k = view->runs[i].offset; k < view->runs[i].offset + view->runs[i].size; k++, bytes++) {
-			if (m->mapping[k] == m->seen[k])
-				m->mapping[k] = *bytes;
-			m->seen[k] = *bytes;
+			if (!(masks[k / DELTA_BLOCK_BYTES] >> k % DELTA_BLOCK_BYTES & 1))
+				continue;
+			if (!gently || m->mapping[at] == m->seen[at])
+				m->mapping[at] = *bytes;
+			m->seen[at] = *bytes;
 		}
+		masks += delta_blocks(d->spans[i].size);
+	}
 }
 
 static void handle_delta(struct program *p, const struct delivery_header *h)
 {
-	struct delta_view view;
+	struct delta_spans delta;
 
 	for (unsigned i = 0; i < MEMORIES; i++) {
 		struct memory *m = &p->memories[i];
 
 		if (m->id != h->subject)
 			continue;
-		if (!m->host_visible || delta_parse(h + 1, h->size - sizeof(*h), m->size, &view) < 0)
+		if (!m->host_visible || delta_parse_spans(h + 1, h->size - sizeof(*h), m->size, &delta) < 0)
 			world_fail(p->w, "program: a delta that makes no sense");
-		if (h->value)
-			apply_gently(m, &view);
-		else
-			apply(m, &view);
+		apply(m, &delta, h->value);
 	}
 }
 

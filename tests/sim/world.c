@@ -114,15 +114,13 @@ static void judge_loss(struct world *w, enum session_phase to)
 		world_fail(w, "core: blames an honest executor: %s", s.loss_text);
 }
 
-static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently)
+static void deliver_delta(void *ctx, const struct delivery_delta *delta)
 {
 	struct world *w = ctx;
-	uint32_t size = delivery_delta_size(run_count, byte_count);
 
-	if (gently && !w->diverging)
+	if (delta->gently && !w->diverging)
 		world_fail(w, "core: tells the program what it was told");
-	delivery_put_delta(buf_extend(&w->delivery, size), memory, runs, run_count, byte_count, base, gently);
+	delivery_put_delta(buf_extend(&w->delivery, delivery_delta_size(delta)), delta);
 }
 
 static void deliver(struct world *w, enum delivery_kind kind, uint64_t subject, uint64_t value)

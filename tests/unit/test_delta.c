@@ -141,6 +141,72 @@ static void test_parse_refuses(void **state)
 	assert_int_equal(delta_parse(&p, sizeof(p), 10, &view), -EBADMSG);
 }
 
+/* Against the obvious way: a mask's bits are the bytes that differ, and applying them makes the arrays equal and touches nothing else. */
+static void test_masks(void **state)
+{
+	(void)state;
+	enum { SIZE = 1000 };
+	unsigned char before[SIZE], now[SIZE], made[SIZE + DELTA_BLOCK_BYTES];
+	uint64_t masks[SIZE / DELTA_BLOCK_BYTES + 1];
+	for (unsigned round = 0; round < 400; round++) {
+		uint64_t size = round % 10 ? 1 + (unsigned)rand() % SIZE : SIZE;
+		for (uint64_t i = 0; i < size; i++) {
+			before[i] = (unsigned char)rand();
+			now[i] = rand() % 4 ? (unsigned char)rand() : before[i];
+			if (i / 100 % 2 == round % 2)
+				now[i] = round % 3 ? before[i] : (unsigned char)~before[i];
+		}
+		delta_masks(before, now, size, masks);
+		memcpy(made, before, size);
+		memset(made + size, 0x5a, DELTA_BLOCK_BYTES);
+		for (uint64_t i = 0; i < size; i++)
+			assert_int_equal(masks[i / DELTA_BLOCK_BYTES] >> i % DELTA_BLOCK_BYTES & 1, before[i] != now[i]);
+		for (uint64_t b = 0; b < delta_blocks(size); b++) {
+			unsigned char block[DELTA_BLOCK_BYTES] = { 0 };
+			uint64_t at = b * DELTA_BLOCK_BYTES, part = size - at < sizeof(block) ? size - at : sizeof(block);
+			for (uint64_t k = 0; k < part; k++)
+				block[k] = now[at + k] != before[at + k] ? now[at + k]
+									 : 0xee; /* what is not named may be anything */
+			delta_apply_block(masks[b], block, made + at);
+		}
+		assert_memory_equal(made, now, size);
+		for (unsigned i = 0; i < DELTA_BLOCK_BYTES; i++)
+			assert_int_equal(made[size + i], 0x5a);
+	}
+}
+
+static void test_parse_spans(void **state)
+{
+	(void)state;
+	struct {
+		struct record_write write;
+		struct record_run spans[2];
+		uint64_t masks[3];
+		unsigned char bytes[72];
+	} p = { { .run_count = 2, .byte_count = 68 }, { { 0, 66 }, { 100, 2 } }, { 5, 3, 2 }, { 1 } }, bad;
+	struct delta_spans d;
+	assert_int_equal(delta_parse_spans(&p, sizeof(p), 102, &d), 0);
+	assert_int_equal(d.span_count, 2);
+	assert_ptr_equal(d.masks, p.masks);
+	assert_ptr_equal(d.bytes, p.bytes);
+	assert_int_equal(delta_parse_spans(&p, sizeof(p), 101, &d), -EBADMSG);
+	for (size_t size = 0; size < sizeof(p) - 4; size++)
+		assert_int_equal(delta_parse_spans(&p, size, 102, &d), -EBADMSG);
+	assert_int_equal(delta_parse_spans(&p, sizeof(p) + 8, 102, &d), -EBADMSG);
+	bad = p;
+	bad.masks[1] = 4; /* a byte behind the end of the span */
+	assert_int_equal(delta_parse_spans(&bad, sizeof(bad), 102, &d), -EBADMSG);
+	bad = p;
+	bad.spans[1].offset = 65;
+	assert_int_equal(delta_parse_spans(&bad, sizeof(bad), 102, &d), -EBADMSG);
+	bad = p;
+	bad.spans[0].size = UINT64_MAX;
+	assert_int_equal(delta_parse_spans(&bad, sizeof(bad), UINT64_MAX, &d), -EBADMSG);
+	bad = p;
+	bad.write.run_count = UINT32_MAX;
+	assert_int_equal(delta_parse_spans(&bad, sizeof(bad), 102, &d), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +215,8 @@ int main(void)
 		cmocka_unit_test(test_walk_stops),
 		cmocka_unit_test(test_parse_and_apply),
 		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_parse_spans),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

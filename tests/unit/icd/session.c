@@ -130,6 +130,10 @@ static int deliver_run(void *ctx, uint64_t offset, uint64_t size)
 		const struct record_run run = { offset, part };
 		buf_append(&b, &write, sizeof(write));
 		buf_append(&b, &run, sizeof(run));
+		for (uint64_t at = 0; at < part; at += DELTA_BLOCK_BYTES) {
+			const uint64_t left = part - at, mask = left < DELTA_BLOCK_BYTES ? (1ull << left) - 1 : UINT64_MAX;
+			buf_append(&b, &mask, sizeof(mask));
+		}
 		buf_append(&b, m->bytes + offset, part);
 		buf_align(&b, 8);
 		deliver(o->play, DELIVERY_DELTA, o->memory, 0, b.data, b.size);

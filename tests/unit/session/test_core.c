@@ -58,15 +58,10 @@ static void leave(void *ctx, uint64_t epoch, uint64_t nonce)
 	w->leave_nonce = nonce;
 }
 
-static void deliver_delta(void *ctx, uint64_t memory, const struct record_run *runs, uint32_t run_count, uint64_t byte_count,
-	const unsigned char *base, bool gently)
+static void deliver_delta(void *ctx, const struct delivery_delta *delta)
 {
-	(void)memory;
-	(void)gently;
-	(void)runs;
-	(void)run_count;
-	(void)base;
-	((struct world *)ctx)->deltas += byte_count;
+	for (uint32_t i = 0; i < delta->mask_count; i++)
+		((struct world *)ctx)->deltas += (unsigned)__builtin_popcountll(delta->masks[i]);
 }
 
 static void deliver_complete(void *ctx, uint64_t seq, bool brings_nothing)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "migrate/session/outbox.h"
+#include "migrate/stream/delta.h"
 #include "tests/unit/test.h"
 
 #define CHUNK (1u << 20)
@@ -56,15 +57,23 @@ static struct delivery_header read_one(struct world *w)
 	return h;
 }
 
+static void deliver_chunk(struct world *w, uint64_t memory, const unsigned char *bytes)
+{
+	static uint64_t masks[CHUNK / DELTA_BLOCK_BYTES];
+	const struct record_run span = { 0, CHUNK };
+
+	outbox_delta(&w->outbox,
+		&(struct delivery_delta){ memory, &span, masks, 1, CHUNK / DELTA_BLOCK_BYTES, CHUNK, bytes, false });
+}
+
 static void test_late_reader(void **ctx)
 {
 	struct world *w = *ctx;
 	unsigned char *bytes = calloc(1, CHUNK);
-	const struct record_run run = { 0, CHUNK };
 	unsigned count = 150; /* more than twice the ring */
 
 	for (unsigned i = 0; i < count; i++) {
-		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes, false);
+		deliver_chunk(w, i + 1, bytes);
 		outbox_put(&w->outbox, DELIVERY_COMPLETE, i + 1, 0);
 	}
 	assert_true(outbox_crowded(&w->outbox));
@@ -84,11 +93,10 @@ static void test_lying_reader(void **ctx)
 {
 	struct world *w = *ctx;
 	unsigned char *bytes = calloc(1, CHUNK);
-	const struct record_run run = { 0, CHUNK };
 
 	ring_release(&w->log, 1ull << 40);
 	for (unsigned i = 0; i < 200; i++)
-		outbox_delta(&w->outbox, i + 1, &run, 1, CHUNK, bytes, false);
+		deliver_chunk(w, i + 1, bytes);
 	assert_false(outbox_crowded(&w->outbox)); /* it gets nothing more, and nobody waits for it */
 	free(bytes);
 }
