@@ -1,6 +1,7 @@
 """The command deploy/test-kernel."""
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -9,11 +10,12 @@ import sys
 import tempfile
 import time
 
-from .errors import KernelError, Missing
+from .errors import KernelError, MachineDied, Missing
 from .machine import Machine
 from .parts import TOP, build_module, get_kernel, install, make_acpi_table, make_initrd, setup
 
 SKIP = 77
+WORK_BYTES, KERNEL_BYTES = 200 << 20, 900 << 20  # initrd, module, logs; the kernel's package and what is in it
 NOT_COVERED = """not covered: Thunderbolt controllers, tunnels and firmware (a module of ours stands in for the bus); GPU drivers with
   queues of their own (the cards are QEMU's, their driver is bochs-drm, no Vulkan); D3cold, AER, DPC and links that train down; WEDGED
   uevents (Linux 6.15); `removable` by the rule of Linux 6.13; delays as on real machines (QEMU emulates the processor)"""
@@ -40,28 +42,60 @@ def test(args, work):
     if not args.build and not setup("build release"):
         raise KernelError("tbmesh does not build (see above)")
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tbmesh", "kernel")
+    need_room(work, WORK_BYTES, "the guest's first file system")
+    if not os.path.isdir(cache) or not os.listdir(cache):
+        need_room(cache, KERNEL_BYTES, "Debian's kernel (XDG_CACHE_HOME says where)")
     version, kernel = get_kernel(cache, say)
+    module = build_module(version, work)
     environment = {"TBMESH_TOP": TOP, "TBMESH_BUILD": os.path.abspath(args.build or os.path.join(TOP, "build", "release")),
-                   "TBMESH_KERNEL": kernel, "TBMESH_MODULE": build_module(version, work), "TBMESH_CASES": " ".join(args.case)}
-    initrd = make_initrd(version, kernel, work, environment)
+                   "TBMESH_KERNEL": kernel, "TBMESH_MODULE": module}
+    table, total, done = make_acpi_table(work), {"passed": 0, "failed": 0}, []
+    for attempt in (1, 2):
+        environment["TBMESH_CASES"], environment["TBMESH_DONE"] = " ".join(args.case), " ".join(done)
+        initrd = make_initrd(version, kernel, work, environment)
+        try:
+            result = run_guest(args, work, os.path.join(kernel, "boot", f"vmlinuz-{version}"), initrd, table, done)
+        except MachineDied as error:
+            if attempt == 2:
+                raise
+            # The emulator's own bug is not what is tested. (Seen with QEMU 7.2 when it takes a card out.)
+            total["passed"] += len(done)
+            say(f"{error}\nThat is a bug of the emulator's; a new guest goes on with the case at hand, once.")
+            continue
+        return {key: total[key] + result[key] for key in total}
+    raise AssertionError
+
+
+def run_guest(args, work, kernel, initrd, table, done):
+    """Boots it and listens; adds the names of cases that are over to `done`."""
     result = {}
 
     def heard(word, value):
         if word == "say":
             say(value)
+        elif word == "end":
+            done.append(value)
         elif word == "done":
             result.update(value)
-    machine = Machine(os.path.join(kernel, "boot", f"vmlinuz-{version}"), initrd, make_acpi_table(work), work)
+    machine = Machine(kernel, initrd, table, work)
     try:
         machine.serve(heard, args.timeout)
     finally:
         machine.stop()
         if args.console:
-            with open(args.console, "w", encoding="utf-8") as file:
+            with open(args.console, "a", encoding="utf-8") as file:
                 file.write("\n".join(machine.lines()) + "\n")
     if result["failed"]:
         say("the guest's console said last:\n" + machine.last_words())
     return result
+
+
+def need_room(folder, size, what):
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise Missing(f"{folder} has {free >> 20} MiB of room, {what} needs {size >> 20}: make room there")
 
 
 def main():
@@ -80,7 +114,11 @@ def main():
     except Missing as error:
         print(f"SKIP: {error}", file=sys.stderr)
         return SKIP
-    except (KernelError, OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
+        hint = f"; {work} or ~/.cache/tbmesh/kernel is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        print(f"failed: {error}{hint}", file=sys.stderr)
+        return 1
+    except (KernelError, subprocess.SubprocessError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -4,3 +4,7 @@ class KernelError(Exception):
 
 class Missing(KernelError):
     """The machine can't be had here: nothing was tested."""
+
+
+class MachineDied(KernelError):
+    """QEMU itself crashed: nothing that was tested is to blame."""

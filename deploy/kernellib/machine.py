@@ -3,13 +3,15 @@ a line, over its second serial port; each is answered on the same way."""
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
 
-from .errors import KernelError
+from .errors import KernelError, MachineDied
 
 CONSOLE_TAIL = 60
+END_TIMEOUT_S = 60  # behind the end of its sockets; a core file takes its time
 START_TIMEOUT_S = 10
 
 # Two ports with cables. Behind the second: a switch with a card, and below it another switch with a card. A card of the host's own,
@@ -75,12 +77,18 @@ class Machine:
                 time.sleep(0.05)
 
     def execute(self, command):
-        self.qmp.write(json.dumps(command) + "\n")
-        self.qmp.flush()
+        try:
+            self.qmp.write(json.dumps(command) + "\n")
+            self.qmp.flush()
+        except OSError:
+            raise self.death(f"in front of {command['execute']}") from None
         while True:
-            line = self.qmp.readline()
+            try:
+                line = self.qmp.readline()
+            except OSError:
+                line = ""  # reset: it had not read all that was sent
             if not line:
-                raise KernelError("QEMU ended in the middle of a command:\n" + self.last_words())
+                raise self.death(f"in the middle of {command['execute']} {command.get('arguments', '')}")
             answer = json.loads(line)
             if "event" not in answer:
                 return answer
@@ -94,20 +102,40 @@ class Machine:
                 data = self.requests.recv(65536)
             except TimeoutError:
                 raise KernelError(f"the guest is not done after {timeout_s} s:\n" + self.last_words()) from None
+            except OSError:
+                data = b""
             if not data:
-                self.process.wait()
-                raise KernelError("the guest ended early:\n" + self.last_words())
+                raise self.death("while the guest was at work")
             pending += data
             while b"\n" in pending:
                 line, pending = pending.split(b"\n", 1)
                 request = json.loads(line)
                 if "execute" in request:
-                    self.requests.sendall(json.dumps(self.execute(request)).encode() + b"\n")
+                    answer = json.dumps(self.execute(request)).encode() + b"\n"
+                    try:
+                        self.requests.sendall(answer)
+                    except OSError:
+                        raise self.death(f"behind {request['execute']}") from None
                     continue
                 (word, value), = request.items()
                 heard(word, value)
                 if word == "done":
                     return
+
+    def death(self, when):
+        """What to raise when QEMU has hung up."""
+        try:
+            status = self.process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return KernelError(f"QEMU hung up {when}, and has not ended {END_TIMEOUT_S} s later:\n" + self.last_words())
+        if status == 0:
+            return KernelError(f"the guest ended early, {when} (its kernel panicked, or /init came to an end):\n" + self.last_words())
+        if status > 0 or -status in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            how = f"status {status}" if status > 0 else f"{signal.Signals(-status).name}: somebody ended it, or there was no memory left"
+            return KernelError(f"QEMU ended with {how}, {when}:\n" + self.last_words())
+        with open(self.said, encoding="utf-8", errors="replace") as file:
+            said = file.read().strip()
+        return MachineDied(f"QEMU crashed ({signal.Signals(-status).name}), {when}. It said: {said or 'nothing'}")
 
     def lines(self):
         """What QEMU and the guest's console said."""

@@ -104,6 +104,7 @@ def module_files(version, folder):
 def make_initrd(version, folder, work, environment):
     """busybox, a few modules in the order of their loading, guest/init; `environment` is for guest/start."""
     root = os.path.join(work, "initrd")
+    shutil.rmtree(root, ignore_errors=True)  # of a guest before
     for name in ("bin", "dev", "proc", "sys", "modules", "lower", "upper", "root"):
         os.makedirs(os.path.join(root, name))
     shutil.copy("/bin/busybox", os.path.join(root, "bin"))

@@ -12,6 +12,8 @@
  *   lanes NAME COUNT                     the link of a router trains anew, and a change uevent
  *   storm NAME COUNT                     that many change uevents
  *   remove NAME
+ * It is read for the time (CLOCK_MONOTONIC, ns) at which the last device of the bus was about to be told as removed: the uevent of
+ * that comes at once behind it (drivers/base/core.c device_del()).
  */
 #include <linux/device.h>
 #include <linux/etherdevice.h>
@@ -45,6 +47,7 @@ static struct bus_type bus = { .name = "thunderbolt" };
 static LIST_HEAD(nodes);
 static DEFINE_MUTEX(lock); /* nodes, and that commands come one at a time */
 static struct node *host_routers[MAX_DOMAINS];
+static u64 removed_ns;
 
 static struct node *to_node(struct device *d)
 {
@@ -295,6 +298,23 @@ static int run(const char *line)
 	return 0;
 }
 
+static int see_removal(struct notifier_block *b, unsigned long what, void *device)
+{
+	if (what == BUS_NOTIFY_REMOVED_DEVICE && ((struct device *)device)->type == &router_type)
+		WRITE_ONCE(removed_ns, ktime_get_ns());
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block removals = { .notifier_call = see_removal };
+
+static ssize_t control_read(struct file *f, char __user *out, size_t size, loff_t *at)
+{
+	char text[24];
+	int length = snprintf(text, sizeof text, "%llu\n", READ_ONCE(removed_ns));
+
+	return simple_read_from_buffer(out, size, at, text, length);
+}
+
 static ssize_t control_write(struct file *f, const char __user *text, size_t size, loff_t *at)
 {
 	char *line = memdup_user_nul(text, min_t(size_t, size, 256));
@@ -309,7 +329,7 @@ static ssize_t control_write(struct file *f, const char __user *text, size_t siz
 	return r < 0 ? r : size;
 }
 
-static const struct file_operations control_ops = { .owner = THIS_MODULE, .write = control_write };
+static const struct file_operations control_ops = { .owner = THIS_MODULE, .read = control_read, .write = control_write };
 static struct miscdevice control = { .minor = MISC_DYNAMIC_MINOR, .name = "fake-thunderbolt", .fops = &control_ops };
 
 static struct pci_dev *find_function(const char *address)
@@ -348,6 +368,8 @@ static int __init start(void)
 
 	if (r == 0)
 		r = driver_register(&service_driver);
+	if (r == 0)
+		r = bus_register_notifier(&bus, &removals);
 	far = r == 0 ? interface_create("far0", NULL) : NULL;
 	if (!far)
 		return r ? r : -ENOMEM;

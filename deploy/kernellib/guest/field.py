@@ -150,6 +150,17 @@ def thunderbolt(command):
         control.write(command.encode())
 
 
+def removed_ns():
+    """When the kernel was about to send the last router's remove uevent; both clocks are CLOCK_MONOTONIC."""
+    with open("/dev/fake-thunderbolt", "rb", buffering=0) as control:
+        return int(control.read(64))
+
+
+def waited_ns(process):
+    """How long that process's first thread has waited for a processor so far."""
+    return int(read(f"/proc/{process.pid}/task/{process.pid}/schedstat").split()[1])
+
+
 def routers(domain):
     """Names of the routers and hosts in that domain but the own one."""
     return [os.path.basename(p) for p in glob.glob(f"/sys/bus/thunderbolt/devices/{domain}-*")

@@ -14,24 +14,25 @@ from field import Host, Wrong  # noqa: E402
 def main():
     host = Host()
     host.tell("say", f"Linux {os.uname().release}, {time.monotonic():.0f} s after its start")
-    wanted = os.environ["TBMESH_CASES"].split()
+    wanted, over = os.environ["TBMESH_CASES"].split(), os.environ["TBMESH_DONE"].split()
     passed = failed = 0
     try:
         field = Field(host)
         for case in CASES:
-            if wanted and case.__name__ not in wanted:
+            if (wanted and case.__name__ not in wanted) or case.__name__ in over:
                 continue
             began, remarks = time.monotonic(), None
             field.last_words()
             try:
                 remarks = case(field) or ""
-                passed += 1
             except Exception as error:
                 failed += 1
                 text = str(error) if isinstance(error, Wrong) else traceback.format_exc()
                 host.tell("say", f"FAILED  {case.__name__}: {case.__doc__}\n  {text}\n" + field.last_words())
                 field.recover()
             if remarks is not None:
+                passed += 1
+                host.tell("end", case.__name__)
                 host.tell("say", f"passed  {case.__name__}: {case.__doc__} {remarks and f'[{remarks}] '}"
                                  f"({time.monotonic() - began:.1f} s)")
         field.stop()
