@@ -193,9 +193,9 @@ const struct command command_gpus = {
 	.usage = "Usage: tbmesh gpus [--watch]\n"
 		 "Lists the GPUs of this host and of its peers. STATE: active (a program runs on it), idle, suspended "
 		 "(asleep),\n"
-		 "ejected, gone, or no driver. TB is what an eGPU's enclosure is, LINK what its link is as fast as. `tbmesh "
-		 "gpu` "
-		 "tells all.\n"
+		 "ejected, gone, probing (its Vulkan drivers are being asked), or no driver. FREE: memory, as told last. TB "
+		 "is what an\n"
+		 "eGPU's enclosure is, LINK what its link is as fast as. `tbmesh gpu` tells all.\n"
 		 "\n"
 		 "  --watch  each second anew, until ctrl-c; with --json one document a line\n",
 };

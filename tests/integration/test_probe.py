@@ -4,6 +4,7 @@ driver's GPU serves; `tbmesh doctor` names the others."""
 
 import json
 import os
+import subprocess
 import time
 import unittest
 
@@ -11,6 +12,8 @@ import test_node
 from test_node import BUILD, DRIVER, Node
 
 BAD = [os.path.join(os.path.realpath(BUILD), "lib", "vulkan-drivers", f"driver_that_{how}.json") for how in ("hangs", "crashes")]
+
+HASTE_MS = 4000  # node/gpu_probe.c
 
 
 class Probe(unittest.TestCase):
@@ -36,6 +39,26 @@ class Probe(unittest.TestCase):
         done = node.tbmesh("run", "--", program, "--rounds", "5")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("hash=", done.stdout)
+
+    def test_listed_before_drivers_answer(self):
+        """What sysfs knows is listed while a Vulkan driver hangs for seconds."""
+        node = Node()
+        machine = os.path.join(os.path.dirname(__file__), "..", "data", "devices", "equal-cards")
+        node.configure(f"devices = scripted:{os.path.realpath(machine)}\nport = {test_node.free_port()}\n")
+        node.process = subprocess.Popen(node.daemon(), env=dict(os.environ, VK_DRIVER_FILES=BAD[0]), stdin=subprocess.DEVNULL)
+        self.addCleanup(node.stop)
+        until = time.monotonic() + 30
+        while node.tbmesh("status").returncode != test_node.OK:
+            self.assertLess(time.monotonic(), until, "the node answers")
+            time.sleep(0.05)
+        gpus, uptime_ms = node.ask("gpus")["gpus"], node.ask("status")["uptime_ms"]
+        self.assertEqual(sorted(g["pci_address"] for g in gpus),
+                         ["0000:00:02.0", "0000:01:00.0", "0000:02:00.0", "0000:03:00.0"])
+        if uptime_ms < HASTE_MS:  # else the machine is too busy to tell
+            self.assertEqual({g["state"] for g in gpus}, {"probing"})
+        while {g["state"] for g in node.ask("gpus")["gpus"]} != {"no driver"}:
+            self.assertLess(time.monotonic(), until, "the probe ends")
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,8 @@ class Unplug(LabCase):
         self.assertEqual(gpu["health"]["history"][-1:], [gpu["health"]["score"]])
         theirs = eventually(lambda: told("beta"), 30, "a peer sees it")
         self.assertEqual(theirs["local"], False)
+        for word in ("state", "tb_version", "tb_link", "enclosure", "memory_bytes", "driver", "displays", "drm_nodes"):
+            self.assertEqual(theirs[word], gpu[word])
         self.assertNotIn("history", theirs["health"])
         run.stop()
 
