@@ -108,7 +108,11 @@ def main():
         signal.signal(number, lambda *_: sys.exit(130))
     began = time.monotonic()
     # Not in /tmp: the guest, which reads this machine's files, has its own there.
-    work = tempfile.mkdtemp(prefix="tbmesh-kernel-", dir="/var/tmp")
+    try:
+        work = tempfile.mkdtemp(prefix="tbmesh-kernel-", dir="/var/tmp")
+    except OSError as error:
+        print(f"failed: no folder can be made in /var/tmp: {error.strerror}; make room there", file=sys.stderr)
+        return 1
     try:
         result = test(args, work)
     except Missing as error:
