@@ -45,7 +45,7 @@ struct source {
 	struct list queue;                            /* of struct queued, in order */
 	/* To be told with the next answer. */
 	uint64_t lost;
-	bool restarted, changed;
+	bool restarted, anew, changed;
 	bool unreached;
 	char note[128];
 };
@@ -57,7 +57,7 @@ struct watch {
 	struct list sources;
 	size_t source_count, queued_count, asks;
 	uint64_t own_at, own_lost; /* this node's own, with `all` */
-	bool own_restarted;
+	bool own_restarted, own_anew;
 	uint64_t token;
 	/* The question that waits for its answer. */
 	bool waiting;
@@ -258,8 +258,9 @@ static void fill_at(struct watch *w, Tbmesh__EventList *list, struct arena *a)
 		own->number = w->own_at;
 		own->lost = w->own_lost;
 		own->restarted = w->own_restarted;
+		own->anew = w->own_anew;
 		w->own_lost = 0;
-		w->own_restarted = false;
+		w->own_restarted = w->own_anew = false;
 	}
 	list_for_each(s, &w->sources, struct source, link) {
 		Tbmesh__EventsAt *one = &at[list->n_at++];
@@ -269,10 +270,11 @@ static void fill_at(struct watch *w, Tbmesh__EventList *list, struct arena *a)
 						    : list_entry(s->queue.next, struct queued, link)->event->number - 1;
 		one->lost = s->lost;
 		one->restarted = s->restarted;
+		one->anew = s->anew;
 		one->unreached = s->unreached;
 		one->note = arena_text(a, s->note);
 		s->lost = 0;
-		s->restarted = s->changed = false;
+		s->restarted = s->anew = s->changed = false;
 		if (!w->wanted->all) { /* the only one: as its own node would say */
 			list->last = one->number;
 			list->lost = one->lost;
@@ -440,31 +442,53 @@ static struct watch *watch_new(struct event_watches *all, const Tbmesh__EventsRe
 static void add_own(struct watch *w, uint64_t since)
 {
 	const struct event_log *log = w->all->node->events;
-	w->own_at = since > event_log_last(log) ? 0 : since;
-	w->own_restarted = since > 0 && since + 1 < event_log_first(log);
+	w->own_anew = since > event_log_last(log);
+	w->own_at = w->own_anew ? 0 : since;
+	w->own_restarted = !w->own_anew && since > 0 && since + 1 < event_log_first(log);
 }
 
-static void add_all(struct watch *w)
+/* How far the client is with it. A person writes names, programs ids. */
+static bool find_at(const struct watch *w, const char *id, const char *name, uint64_t *ret)
+{
+	for (size_t i = 0; i < w->wanted->n_at; i++) {
+		const Tbmesh__EventsAt *at = w->wanted->at[i];
+		if (at->node_id[0] ? strcmp(at->node_id, id) != 0 : strcmp(at->name, name) != 0)
+			continue;
+		*ret = at->number;
+		return true;
+	}
+	return false;
+}
+
+/* This node, its peers, and whom else the client knows from before. NULL, or a name that nobody has. */
+static const char *add_all(struct watch *w)
 {
 	struct node *n = w->all->node;
 	struct mesh_peer_info *peers = calloc(MESH_MAX_PEERS, sizeof *peers);
 	size_t count = peers ? mesh_peers(n->mesh, peers, MESH_MAX_PEERS) : 0;
-	for (size_t i = 0; i < w->wanted->n_at; i++) {
-		const Tbmesh__EventsAt *at = w->wanted->at[i];
-		if (strcmp(at->node_id, n->identity.id) == 0 || (!at->node_id[0] && strcmp(at->name, n->config.name) == 0))
-			add_own(w, at->number);
-		else if (at->node_id[0] && !source_find(w, at->node_id))
-			source_add(w, at->node_id, at->name, at->number);
-	}
+	const char *nobody = NULL;
+	uint64_t since = 0;
+	if (find_at(w, n->identity.id, n->config.name, &since))
+		add_own(w, since);
 	for (size_t i = 0; i < count && i < MESH_MAX_PEERS; i++) {
-		uint64_t since = 0;
-		for (size_t k = 0; k < w->wanted->n_at; k++) /* one that a person wrote: by its name */
-			if (!w->wanted->at[k]->node_id[0] && strcmp(w->wanted->at[k]->name, peers[i].name) == 0)
-				since = w->wanted->at[k]->number;
-		if (peers[i].state != MESH_PEER_DEAD && !source_find(w, peers[i].id))
+		since = 0;
+		bool known = find_at(w, peers[i].id, peers[i].name, &since);
+		if (known || peers[i].state != MESH_PEER_DEAD)
 			source_add(w, peers[i].id, peers[i].name, since);
 	}
+	for (size_t i = 0; i < w->wanted->n_at; i++) {
+		const Tbmesh__EventsAt *at = w->wanted->at[i];
+		bool there = strcmp(at->node_id[0] ? at->node_id : at->name,
+				     at->node_id[0] ? n->identity.id : n->config.name) == 0;
+		list_for_each(s, &w->sources, struct source, link)
+			there |= strcmp(at->node_id[0] ? s->id : s->name, at->node_id[0] ? at->node_id : at->name) == 0;
+		if (!there && at->node_id[0])
+			source_add(w, at->node_id, at->name, at->number);
+		else if (!there)
+			nobody = at->name;
+	}
 	free(peers);
+	return nobody;
 }
 
 /* 0, or the code of a failure that the client was told. */
@@ -474,8 +498,10 @@ static int add_sources(struct watch *w, const struct api_route *from, uint64_t r
 	const Tbmesh__EventsRequest *r = w->wanted;
 	struct mesh_peer_info info;
 	if (r->all) {
-		add_all(w);
-		return 0;
+		const char *nobody = add_all(w);
+		if (nobody)
+			api_fail(n->api, from, request, 4, "no host is called \"%s\"; see `tbmesh peers`", nobody);
+		return nobody ? 4 : 0;
 	}
 	if (mesh_peer(n->mesh, r->host, &info) < 0) {
 		api_fail(n->api, from, request, 4, "no peer is called \"%s\"; see `tbmesh peers`", r->host);
@@ -620,6 +646,7 @@ void event_watches_answered(struct event_watches *all, const char *peer, const T
 			s->lost += l->lost;
 			s->restarted |= l->lost > 0 && s->asked_since + 1 < l->first;
 		}
+		s->anew |= l->last < s->asked_since;
 		event_track_answered(&s->track, l->incarnation, l->last, newest);
 		set_unreached(s, false, "");
 		for (size_t i = 0; i < l->n_events; i++)

@@ -217,6 +217,7 @@ static void fill_at(json_t *m, const Tbmesh__EventsAt *at)
 	set_number(m, "last", at->number);
 	set_number(m, "lost", at->lost);
 	json_object_set_new(m, "restarted", json_boolean(at->restarted));
+	json_object_set_new(m, "anew", json_boolean(at->anew));
 	json_object_set_new(m, "unreached", json_boolean(at->unreached));
 	set_text(m, "note", at->note);
 }
@@ -235,6 +236,8 @@ static void add_hosts(json_t *o, const Tbmesh__EventList *l)
 			set_number(m, "lost", l->at[i]->lost + (uint64_t)json_integer_value(json_object_get(one, "lost")));
 			if (json_is_true(json_object_get(one, "restarted")))
 				json_object_set_new(m, "restarted", json_true());
+			if (json_is_true(json_object_get(one, "anew")))
+				json_object_set_new(m, "anew", json_true());
 		}
 		json_array_append_new(list, m);
 	}

@@ -2,7 +2,9 @@
 #include "node/cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "node/cli/document.h"
@@ -115,7 +117,9 @@ static int tell_gap(const struct cli *c, const struct query *q, const Tbmesh__Ev
 {
 	if (c->json)
 		return q->follow ? cli_print_json(document_events_gap(at)) : EXIT_OK; /* it is in the document */
-	if (at->restarted)
+	if (at->anew)
+		fprintf(stderr, "tbmesh: the numbers of %s have not come so far: they began anew, here are all\n", at->name);
+	else if (at->restarted)
 		fprintf(stderr,
 			"tbmesh: %s was started anew; what it had seen before (at most %llu events) is no longer kept\n",
 			at->name, (unsigned long long)at->lost);
@@ -144,21 +148,17 @@ static int tell_gaps(const struct cli *c, const struct query *q, const Tbmesh__E
 	int r = EXIT_OK;
 	if (list->n_at == 0 && q->body.since > 0) {
 		Tbmesh__EventsAt own = TBMESH__EVENTS_AT__INIT;
-		own.name = list->n_events ? list->events[0]->node : (char *)"the node";
+		own.name = list->n_events ? list->events[0]->node : (char *)"this host";
 		own.node_id = list->n_events ? list->events[0]->node_id : (char *)"";
 		own.number = list->last;
 		own.lost = list->lost;
 		own.restarted = list->lost > 0 && q->body.since + 1 < list->first;
-		char note[128] = "";
-		if (q->body.since > list->newest && list->incarnation)
-			snprintf(note, sizeof note, "the last event is number %llu, not %llu: numbers began anew",
-				(unsigned long long)list->newest, (unsigned long long)q->body.since);
-		own.note = note;
-		return own.lost || note[0] ? tell_gap(c, q, &own, false) : EXIT_OK;
+		own.anew = list->incarnation && q->body.since > list->newest;
+		return own.lost || own.anew ? tell_gap(c, q, &own, false) : EXIT_OK;
 	}
 	for (size_t i = 0; i < list->n_at && r == EXIT_OK; i++) {
 		const Tbmesh__EventsAt *at = list->at[i], *before = find_before(q, at->node_id);
-		if (at->lost || at->restarted || strcmp(at->note, before ? before->note : "") != 0)
+		if (at->lost || at->restarted || at->anew || strcmp(at->note, before ? before->note : "") != 0)
 			r = tell_gap(c, q, at, before && before->unreached && !at->unreached);
 	}
 	return r;
@@ -203,6 +203,13 @@ static int follow_ask(struct cli *c, Tbmesh__Request *request, Tbmesh__Reply **r
 	return r;
 }
 
+/* `tbmesh events --follow | head` ends though nothing happens any more. */
+static bool reader_gone(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLNVAL));
+}
+
 /* Is there more to ask for? */
 static bool goes_on(struct query *q, const Tbmesh__EventList *list)
 {
@@ -239,7 +246,7 @@ static int run_events(struct cli *c, int argc, char **argv)
 			break;
 		}
 		r = print_events(c, &q, reply->events);
-		more = r == EXIT_OK && goes_on(&q, reply->events);
+		more = r == EXIT_OK && goes_on(&q, reply->events) && !reader_gone();
 		message_free_reply(q.previous);
 		q.previous = reply;
 	}

@@ -141,7 +141,7 @@ static int show_found(struct cli *c, const struct found *f)
 static int run_gpu(struct cli *c, int argc, char **argv)
 {
 	Tbmesh__Reply *gpus, *status;
-	if (argc != 2)
+	if (argc != 2 || !argv[1][0])
 		return cli_usage(c, &command_gpu, "which GPU? `tbmesh gpus` lists them");
 	struct found f = { .wanted = argv[1] };
 	int r = ask_gpus(c, &command_gpu, 1, argv, &gpus, &status);

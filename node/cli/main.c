@@ -1,6 +1,8 @@
 /* tbmesh: the command line of a node. */
 #include "node/cli/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,8 +73,37 @@ static int take_options(struct cli *c, int *argc, char **argv, const char **ret_
 	return -1;
 }
 
+/* A descriptor that the caller closed would else become some socket's, and take our output. */
+static void hold_standard_files(void)
+{
+	while (true) {
+		int fd = open("/dev/null", O_RDONLY);
+		if (fd > STDERR_FILENO) {
+			close(fd);
+			return;
+		}
+		if (fd < 0)
+			return;
+	}
+}
+
+/* All is well only when all was written. Silent where the reader wanted no more. */
+static int finish_output(int code)
+{
+	bool failed = ferror(stdout);
+	errno = 0;
+	failed |= fflush(stdout) != 0;
+	if (!failed || (code != EXIT_OK && code != EXIT_DEGRADED))
+		return code;
+	if (errno != EPIPE)
+		fprintf(stderr, "tbmesh: the output could not be written%s%s\n", errno ? ": " : "",
+			errno ? strerror(errno) : "");
+	return EXIT_ERROR;
+}
+
 int main(int argc, char **argv)
 {
+	hold_standard_files();
 	struct cli c = { 0 };
 	const char *root = NULL;
 	bool help = false;
@@ -101,5 +132,5 @@ int main(int argc, char **argv)
 		return cli_fail(&c, EXIT_USAGE, "root \"%s\" cannot be used: %s", root ? root : "", strerror(-r));
 	r = command->run(&c, argc - 1, argv + 1);
 	client_close(c.client);
-	return r;
+	return finish_output(r);
 }

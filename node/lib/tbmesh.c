@@ -375,7 +375,7 @@ static void take_positions(struct tbmesh *t, const Tbmesh__EventList *list)
 	if (!list->n_at) {
 		uint64_t since = t->own.number;
 		t->own.lost += since ? list->lost : 0;
-		t->own.restarted |= since && list->lost && since + 1 < list->first;
+		t->own.restarted |= since && (since > list->newest || (list->lost && since + 1 < list->first));
 		t->own.number = list->last;
 	}
 	for (size_t i = 0; i < list->n_at; i++) {
@@ -387,7 +387,7 @@ static void take_positions(struct tbmesh *t, const Tbmesh__EventList *list)
 			continue;
 		h->number = at->number;
 		h->lost += at->lost;
-		h->restarted |= at->restarted;
+		h->restarted |= at->restarted || at->anew;
 	}
 }
 

@@ -207,8 +207,51 @@ class Control(unittest.TestCase):
                 done = self.node.tbmesh(*words)
                 self.assertEqual(done.returncode, code, done.stdout + done.stderr)
                 self.assertTrue(done.stdout + done.stderr)
+        for words in (["events", "--type", "Conected"], ["events", "--since"], ["events", "--since", "-1"], ["events", "--host", ""],
+                      ["events", "--all-hosts", "--since", "3"], ["events", "--since", "alpha:3"], ["events", "--all-hosts", "--host", "alpha"],
+                      ["gpus", "x"], ["gpu"], ["gpu", ""], ["gpu", "a", "b"], ["thunderbolt", "x"], ["thunderbolt", "--host"], ["doctor", "x"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.node.tbmesh(*words).returncode, USAGE)
+                self.assertEqual(json.loads(self.node.tbmesh("--json", *words).stdout)["code"], USAGE)
+        for words in (["events", "--host", "nobody"], ["events", "--host", "nobody", "--follow"], ["gpu", "nothing"],
+                      ["events", "--all-hosts", "--since", "nobody:3"], ["thunderbolt", "--host", "nobody"]):
+            with self.subTest(words=words):
+                done = self.node.tbmesh("--json", *words)
+                self.assertEqual((done.returncode, json.loads(done.stdout)["schema"]), (NOT_FOUND, "tbmesh.error/1"))
         error = self.node.tbmesh("--json", "run", "--gpu", "no-such-gpu", "true")
         self.assertEqual(json.loads(error.stdout)["schema"], "tbmesh.error/1")
+
+
+    def test_output(self):
+        """What cannot be written is an error; a closed output is no socket's; every document says what it is; who wants no more, ends it."""
+        tbmesh = f"'{BIN}/tbmesh' --root '{self.node.root}'"
+
+        def shell(command):
+            return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+        for command in ("events", "events --all-hosts", "gpus", "gpu cpu-llvmpipe", "thunderbolt", "doctor"):
+            with self.subTest(command=command):
+                for target in (">/dev/full", ">&-"):
+                    done = shell(f"{tbmesh} {command} {target}")
+                    if command.startswith("events") and not done.stderr and done.returncode == OK:
+                        continue  # nothing has happened yet: nothing is written
+                    self.assertEqual((done.returncode, "could not be written" in done.stderr), (ERROR, True), done.stderr)
+                done = shell(f"{tbmesh} --json {command} | head -c 20")
+                self.assertEqual((done.stdout[:17], done.stderr), ('{"schema":"tbmesh', ""))
+                self.assertNotIn("\033", shell(f"NO_COLOR=1 script -qec \"{tbmesh} {command}\" /dev/null").stdout)
+        done = self.node.tbmesh("events", "--since", "99999999")
+        self.assertEqual((done.returncode, "began anew" in done.stderr), (OK, True), done.stderr)
+
+    def test_no_permission(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        os.chmod(self.node.root, 0o755)
+        for command in (["events"], ["gpus"], ["gpu", "x"], ["thunderbolt"]):
+            try:
+                done = subprocess.run([os.path.join(BIN, "tbmesh"), "--root", self.node.root, *command], capture_output=True, text=True,
+                                      timeout=60, check=False, user=65534, group=65534, extra_groups=[])
+            except PermissionError:
+                self.skipTest("another user cannot enter the build's folder")
+            self.assertEqual((done.returncode, "you may not use" in done.stderr), (7, True), done.stderr)
 
 
 class Life(unittest.TestCase):
