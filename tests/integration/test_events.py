@@ -33,7 +33,8 @@ def field(number, value):
 
 
 def ask(host, *bodies):
-    """Requests at the control socket of a host, one after the other, without a process for each."""
+    """Requests at the control socket of a host, one after the other, without a process for each. Were all granted?"""
+    granted = True
     with zmq.Context.instance().socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.connect(f"ipc://{DIR}/{host}/run/control")
@@ -41,14 +42,16 @@ def ask(host, *bodies):
             socket.send(b"\x08\x01" + body)  # Request { id: 1, … }
             if not socket.poll(20000):
                 raise AssertionError(f"the node of {host} does not answer")
-            socket.recv()
+            granted &= socket.recv()[2:3] != b"\x10"  # Reply { id: 1, code: not 0, … }
+    return granted
 
 
 def happen(host):
     """Takes its CPU driver out and puts it back: two events, Ejected and Plugged. When, in microseconds."""
     began_us = time.time_ns() // 1000
     gpu = field(1, f"{host}/cpu-llvmpipe")  # EjectRequest { gpu, plug }
-    ask(host, field(45, gpu), field(45, gpu + b"\x18\x01"))
+    eventually(lambda: ask(host, field(45, gpu)), 60, f"{host} knows its CPU driver")
+    ask(host, field(45, gpu + b"\x18\x01"))
     return began_us
 
 
