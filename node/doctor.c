@@ -6,8 +6,9 @@
 
 #include "base/util.h"
 #include "node/arena.h"
-#include "node/health_watch.h"
+#include "node/doctor_devices.h"
 #include "node/doctor_mesh.h"
+#include "node/health_watch.h"
 #include "node/node.h"
 #include "proto/messages.h"
 
@@ -87,7 +88,7 @@ static void check_gpus(struct node *n, struct doctor *d)
 	for (size_t i = 0; (g = inventory_at(n->inventory, i)) != NULL; i++) {
 		if (g->peer[0])
 			continue;
-		if (g->state == GPU_WITHOUT_DRIVER)
+		if (g->state == GPU_WITHOUT_DRIVER && !g->probing)
 			doctor_say(d, DOCTOR_WARN, "gpu.driver", g->key,
 				"install the Vulkan driver of its vendor (Debian: mesa-vulkan-drivers, nvidia-vulkan-icd)",
 				"%s is plugged in, but no Vulkan driver lists it", g->name);
@@ -105,8 +106,8 @@ static void check_gpus(struct node *n, struct doctor *d)
 			"no GPU of this host can serve%s", cpus > 0 ? ", only a CPU driver" : "");
 }
 
-static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_drivers, check_gpus, health_watch_doctor,
-	doctor_check_links, doctor_check_paths };
+static doctor_check_fn *const checks[] = { check_warnings, check_probe, check_drivers, check_gpus, doctor_check_thunderbolt,
+	health_watch_doctor, doctor_check_links, doctor_check_paths };
 
 struct Tbmesh__DoctorReply *doctor_view(struct node *n, struct arena *a)
 {

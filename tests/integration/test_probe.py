@@ -40,17 +40,28 @@ class Probe(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("hash=", done.stdout)
 
-    def test_listed_before_drivers_answer(self):
-        """What sysfs knows is listed while a Vulkan driver hangs for seconds."""
-        node = Node()
-        machine = os.path.join(os.path.dirname(__file__), "..", "data", "devices", "equal-cards")
-        node.configure(f"devices = scripted:{os.path.realpath(machine)}\nport = {test_node.free_port()}\n")
-        node.process = subprocess.Popen(node.daemon(), env=dict(os.environ, VK_DRIVER_FILES=BAD[0]), stdin=subprocess.DEVNULL)
+    def recorded(self, machine, driver):
+        """A node on one of the recorded machines."""
+        node, folder = Node(), os.path.join(os.path.dirname(__file__), "..", "data", "devices", machine)
+        node.configure(f"devices = scripted:{os.path.realpath(folder)}\nport = {test_node.free_port()}\n")
+        node.process = subprocess.Popen(node.daemon(), env=dict(os.environ, VK_DRIVER_FILES=driver), stdin=subprocess.DEVNULL)
         self.addCleanup(node.stop)
         until = time.monotonic() + 30
         while node.tbmesh("status").returncode != test_node.OK:
             self.assertLess(time.monotonic(), until, "the node answers")
             time.sleep(0.05)
+        return node, until
+
+    def test_doctor_of_thunderbolt(self):
+        """An enclosure that is not authorized is named, with what to type."""
+        node, _ = self.recorded("nuc15-not-authorized", "/nonexistent")
+        found = [c for c in json.loads(node.tbmesh("--json", "doctor").stdout)["checks"] if c["id"].startswith("thunderbolt.")]
+        self.assertEqual([(c["id"], c["subject"], c["result"]) for c in found], [("thunderbolt.authorized", "0-1", "warn")])
+        self.assertTrue(found[0]["fix"].startswith("boltctl enroll c4148780-"), found[0]["fix"])
+
+    def test_listed_before_drivers_answer(self):
+        """What sysfs knows is listed while a Vulkan driver hangs for seconds."""
+        node, until = self.recorded("equal-cards", BAD[0])
         gpus, uptime_ms = node.ask("gpus")["gpus"], node.ask("status")["uptime_ms"]
         self.assertEqual(sorted(g["pci_address"] for g in gpus),
                          ["0000:00:02.0", "0000:01:00.0", "0000:02:00.0", "0000:03:00.0"])
