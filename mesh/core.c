@@ -254,6 +254,21 @@ bool mesh_core_static_known(const struct mesh_core *c, const struct in6_addr *ip
 	return false;
 }
 
+int mesh_core_static_read(const struct mesh_core *c, size_t i, struct mesh_core_address *ret, bool *ret_up)
+{
+	if (i >= c->static_count)
+		return -ENOENT;
+	*ret = c->statics[i];
+	*ret_up = false;
+	list_for_each(p, &c->peers, struct mesh_core_peer, link) {
+		list_for_each(l, &p->links, struct mesh_core_link, link)
+			*ret_up = *ret_up ||
+				(!l->ifindex && l->state != MESH_LINK_DOWN &&
+					memcmp(&l->address.ip, &ret->ip, sizeof ret->ip) == 0);
+	}
+	return 0;
+}
+
 /* ---- peers ---- */
 
 struct mesh_core_peer *mesh_core_peer_find(const struct mesh_core *c, const char *id)

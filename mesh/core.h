@@ -188,6 +188,7 @@ bool mesh_core_routed_is(const struct mesh_core *c, const struct in6_addr *ip);
 
 int mesh_core_static_add(struct mesh_core *c, uint64_t now_ns, const struct mesh_core_address *address);
 bool mesh_core_static_known(const struct mesh_core *c, const struct in6_addr *ip);
+int mesh_core_static_read(const struct mesh_core *c, size_t i, struct mesh_core_address *ret, bool *ret_up); /* -ENOENT */
 
 /* true: mesh_core_tick wants to run at once. A datagram; received_ns: kernel's receive stamp, CLOCK_REALTIME. ifindex 0:
  * not on a mesh interface. Hostile. */

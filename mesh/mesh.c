@@ -539,6 +539,15 @@ int mesh_static_peer_add(struct mesh *m, const char *text)
 	return r;
 }
 
+int mesh_static_peer(const struct mesh *m, size_t i, char ret_address[MESH_ADDRESS_SIZE], bool *ret_up)
+{
+	struct mesh_core_address a;
+	int r = mesh_core_static_read(m->core, i, &a, ret_up);
+	if (r == 0)
+		mesh_address_text(&a.ip, ret_address);
+	return r;
+}
+
 int mesh_bench(struct mesh *m, const char *peer, const struct mesh_bench_options *options, uint64_t token)
 {
 	struct mesh_peer_info info;

@@ -221,8 +221,11 @@ uint64_t mesh_incarnation_next(const char *path);
  * -ENOSPC: too many. */
 int mesh_interface_add(struct mesh *m, const struct mesh_interface *i);
 void mesh_interface_remove(struct mesh *m, unsigned ifindex);
-/* A peer beyond the links: numeric address, "[…]:port" or without port. -EINVAL. */
+/* A peer beyond the links: numeric address, "[…]:port" or without port. It must name this host, too: who is not expected meets
+ * silence. -EINVAL. */
 int mesh_static_peer_add(struct mesh *m, const char *address);
+/* The i-th of them, and whether somebody of this mesh answers there. -ENOENT: there are no more. */
+int mesh_static_peer(const struct mesh *m, size_t i, char ret_address[MESH_ADDRESS_SIZE], bool *ret_up);
 
 /* One echo at once over one link, NULL: the best; `pinged` tells of it within about a second, unless the peer is forgotten
  * before. ret: the link that it took. -ENOENT: no such peer or link, -EHOSTUNREACH: it is down. */

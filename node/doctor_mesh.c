@@ -48,6 +48,22 @@ static void check_interface(struct doctor *d, const struct mesh_port_info *i)
 			i->name, i->mtu, i->peers, i->peers == 1 ? "" : "s");
 }
 
+static void check_static_peers(struct node *n, struct doctor *d)
+{
+	char address[MESH_ADDRESS_SIZE];
+	bool up;
+	for (size_t i = 0; mesh_static_peer(n->mesh, i, address, &up) == 0; i++) {
+		if (up)
+			doctor_say(d, DOCTOR_OK, "peer.static", address, "", "a peer answers at %s", address);
+		else
+			doctor_say(d, DOCTOR_WARN, "peer.static", address,
+				"start tbmeshd there, of the same mesh (tbmesh join KEY), with `peer = ADDRESS OF THIS "
+				"HOST` in its "
+				"tbmesh.conf",
+				"nobody of this mesh answers at %s", address);
+	}
+}
+
 void doctor_check_links(struct node *n, struct doctor *d)
 {
 	struct mesh_port_info ports[MESH_MAX_INTERFACES];
@@ -58,6 +74,7 @@ void doctor_check_links(struct node *n, struct doctor *d)
 		doctor_say(d, n->config.peer_count ? DOCTOR_OK : DOCTOR_WARN, "link.any", "",
 			n->config.peer_count ? "" : "cable this host to another one; modprobe thunderbolt-net",
 			"this host has no Thunderbolt network interface");
+	check_static_peers(n, d);
 }
 
 void doctor_check_paths(struct node *n, struct doctor *d)

@@ -26,7 +26,7 @@ def doctor(host, check, subject=None):
 
 
 class Links(LabCase):
-    UP = ["3", "--topology", "ring", "--set", "interface = late0", *[w for n in HOSTS for w in ("--gpu", n + "=none")]]
+    UP = ["3", "--topology", "ring", "--set", "interface = late0", "--set", "peer = 10.9.9.9", *[w for n in HOSTS for w in ("--gpu", n + "=none")]]
 
     @classmethod
     def setUpClass(cls):
@@ -50,6 +50,7 @@ class Links(LabCase):
             self.assertEqual({k["peer_name"] for k in links(host)}, set(HOSTS) - {host})
             for name in ("thunderbolt0", "thunderbolt1"):
                 self.assertIn("mtu 65520", on(host, "ip", "link", "show", "dev", name))
+        self.assertEqual(doctor("alpha", "peer.static", "10.9.9.9")["result"], "warn")
 
     def test_named_before_it_is_there(self):
         spaces = {host: state()["hosts"][host]["namespace"] for host in HOSTS}
