@@ -6,10 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define HUGE_PAGE_BYTES (2u << 20)
+#define LARGE_BYTES (8u << 20) /* less is not worth that a page of it may be used only in part */
 
 uint64_t time_monotonic_ns(void)
 {
@@ -23,6 +27,19 @@ uint64_t time_realtime_us(void)
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+void *memory_large(void *p, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+	uintptr_t start = ((uintptr_t)p + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+	uintptr_t end = ((uintptr_t)p + size) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+	if (p && size >= LARGE_BYTES)
+		madvise((void *)start, end - start, MADV_HUGEPAGE); /* advice: it may not be taken */
+#else
+	(void)size;
+#endif
+	return p;
 }
 
 int random_bytes(void *out, size_t size)

@@ -9,6 +9,9 @@
 
 uint64_t time_monotonic_ns(void);
 uint64_t time_realtime_us(void);
+/* Large memory of malloc and mmap comes in huge pages from here, where the kernel gives them: a page fault for each 4 KiB costs more than
+ * what is done with them. Returns p; NULL is fine. */
+void *memory_large(void *p, size_t size);
 int random_bytes(void *out, size_t size); /* getrandom; 0 or -errno */
 
 /* For the cleanup attribute. */

@@ -6,10 +6,10 @@
 
 #include <stdint.h>
 
-#define IPC_VERSION 3u
+#define IPC_VERSION 4u
 #define IPC_ENV_SESSION "TBMESH_SESSION" /* path of the session's socket, in the program's environment */
 
-#define RING_LOG_BYTES (256ull << 20)
+#define RING_LOG_BYTES (128ull << 20)
 #define RING_DELIVERY_BYTES (64ull << 20)
 #define RING_FEED_BYTES (16ull << 20)
 #define RING_RESULT_BYTES (64ull << 20)

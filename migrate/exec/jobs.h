@@ -20,7 +20,7 @@ struct link;
 struct window;
 
 #define JOB_COUNT 64
-#define STAGING_CHUNK_BYTES (4u << 20)
+#define STAGING_CHUNK_BYTES (1u << 20)
 #define STAGING_CHUNK_COUNT 32
 #define JOB_SETS 32 /* dispatches of scatter.h in one job */
 

@@ -7,7 +7,7 @@
 
 #define UPLOAD_REGIONS 256u /* of one call; validation layers compare each with each */
 /* So many chunks are copied by a job of their own: the GPU copies while the host fills the next ones. */
-#define UPLOAD_FLUSH_CHUNKS 8u
+#define UPLOAD_FLUSH_CHUNKS 4u
 #define CHUNK_ALIGN 64u
 /* So many runs of this size or less are worth a dispatch. */
 #define SMALL_RUN_BYTES 64u

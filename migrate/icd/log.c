@@ -7,6 +7,8 @@
 #define LOG_RESERVE 4096u
 /* What nobody waits for is shown to the other side in pieces of this size. */
 #define LOG_UNSEEN_BYTES (64u << 10)
+/* This part of the log between two COMMITs: the rest of the ring takes what comes while one is under way. */
+#define COMMIT_LOG_PART 2u
 #define COMMIT_INTERVAL_NS 1000000000ull
 /* In relaxed mode checkpoints that take long come more rarely, as long as what a loss repeats stays within seconds. */
 #define COMMIT_COST_SHARE 20u
@@ -37,7 +39,8 @@ static uint64_t commit_interval_ns(const struct icd_stream *s)
 bool icd_commit_due(const struct icd_device *d)
 {
 	const struct icd_stream *s = &d->stream;
-	return s->head - s->commit_head > s->log.size / 4 || time_monotonic_ns() - s->commit_time_ns > commit_interval_ns(s);
+	return s->head - s->commit_head > s->log.size / COMMIT_LOG_PART ||
+		time_monotonic_ns() - s->commit_time_ns > commit_interval_ns(s);
 }
 
 static void read_tail(struct icd_device *d)
@@ -63,7 +66,8 @@ static bool make_room(struct icd_device *d, uint64_t size)
 			read_tail(d);
 		bool room = fits(s, size + LOG_RESERVE);
 		bool in_flight = !icd_complete(d, s->commit_seq);
-		if (!in_flight && (!room || s->head - s->commit_head > s->log.size / 4) && fits(s, LOG_RESERVE)) {
+		if (!in_flight && (!room || s->head - s->commit_head > s->log.size / COMMIT_LOG_PART) &&
+			fits(s, LOG_RESERVE)) {
 			s->committing = true;
 			icd_append_submit(d, NULL, 0, NULL, NULL, 0, NULL, 0, SUBMIT_COMMIT);
 			s->committing = false;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/util.h"
+
 struct icd_memory *icd_memory_find(struct icd_device *d, uint64_t id)
 {
 	list_for_each(m, &d->memories, struct icd_memory, link) {
@@ -26,7 +28,7 @@ void icd_memory_answer(struct icd_device *d, uint64_t id, VkResult result)
 static unsigned char *map_zeros(uint64_t size)
 {
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return map == MAP_FAILED ? NULL : map;
+	return map == MAP_FAILED ? NULL : memory_large(map, size);
 }
 
 static void memory_free(struct icd_memory *m)

@@ -63,6 +63,14 @@ static struct submission *next_submission(struct session_core *c, uint64_t now_n
 	return s;
 }
 
+void *core_place(struct session_core *c, const struct frame_header *h)
+{
+	uint64_t seq = c->leave == LEAVE_RETURNS ? FRAME_LEAVE_SEQ : c->done_seq + 1;
+
+	/* The first one of a submission has no place yet. */
+	return h->kind == FRAME_RESULT && c->begun && h->a == seq ? state_place(&c->state, h->b, h->c, h->size) : NULL;
+}
+
 void core_result(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload)
 {
 	const struct submission *s = next_submission(c, now_ns, h->a);

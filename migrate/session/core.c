@@ -495,6 +495,11 @@ void session_core_frame(
 	core_lose(c, now_ns, SESSION_LOSS_PROTOCOL, "it sends a frame that has no place here");
 }
 
+void *session_core_place(struct session_core *c, uint64_t epoch, const struct frame_header *h)
+{
+	return epoch == c->epoch && c->phase == SESSION_RUN ? core_place(c, h) : NULL;
+}
+
 void session_core_waiting(struct session_core *c, uint64_t now_ns, uint64_t epoch)
 {
 	(void)now_ns;

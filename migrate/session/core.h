@@ -160,6 +160,9 @@ bool session_core_seeding_done(struct session_core *c, uint64_t epoch, uint64_t 
 /* A frame that came through the channel of `epoch`; payload: header->size private bytes. */
 void session_core_frame(
 	struct session_core *c, uint64_t now_ns, uint64_t epoch, const struct frame_header *header, const void *payload);
+/* Where the payload of a frame that is coming through the channel of `epoch` may be put, which session_core_frame takes next on the
+ * same thread; NULL: nowhere in particular. The header may be anything. */
+void *session_core_place(struct session_core *c, uint64_t epoch, const struct frame_header *header);
 /* The receiver of `epoch` has handled all it had and waits for the next frame: silence counts from here. */
 void session_core_waiting(struct session_core *c, uint64_t now_ns, uint64_t epoch);
 void session_core_lost(struct session_core *c, uint64_t now_ns, uint64_t epoch, enum session_loss loss, const char *text);

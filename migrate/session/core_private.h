@@ -139,6 +139,8 @@ void core_left(struct session_core *c, uint64_t now_ns);
 
 /* commit.c: frames about submissions, in RUN. */
 void core_leaving(struct session_core *c, uint64_t now_ns, const struct frame_header *h);
+void *core_place(
+	struct session_core *c, const struct frame_header *h); /* for a result's bytes; NULL: nowhere in particular */
 void core_result(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_hashes(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);
 void core_window(struct session_core *c, uint64_t now_ns, const struct frame_header *h, const void *payload);

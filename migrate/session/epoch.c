@@ -338,6 +338,21 @@ static int stream_log(struct epoch *e, uint64_t position)
 
 /* --- the two threads --- */
 
+/* Results go where they are staged. Nothing takes that memory away while this thread receives: only a COMMIT does, which it handles
+ * itself, and the end of the workload, which waits for it; and the next epoch's results come when it has ended. */
+static void *place(void *ctx, const struct frame_header *header)
+{
+	const struct epoch *e = ctx;
+	void *at;
+
+	if (header->kind != FRAME_RESULT)
+		return NULL;
+	pthread_mutex_lock(e->host->mutex);
+	at = session_core_place(e->host->core, e->number, header);
+	pthread_mutex_unlock(e->host->mutex);
+	return at;
+}
+
 static void *hear(void *ctx)
 {
 	struct epoch *e = ctx;
@@ -346,7 +361,7 @@ static void *hear(void *ctx)
 	for (;;) {
 		struct frame_header header;
 		const void *payload;
-		int error = channel_recv(e->channel, &header, &payload);
+		int error = channel_recv_at(e->channel, place, e, &header, &payload);
 
 		pthread_mutex_lock(host->mutex);
 		if (error)

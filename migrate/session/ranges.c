@@ -81,16 +81,25 @@ int ranges_add_all(struct ranges *r, const struct ranges *other)
 	return 0;
 }
 
+bool ranges_contain(const struct ranges *r, uint64_t start, uint64_t end)
+{
+	size_t i = lower(r, start);
+
+	if (i < r->count && r->at[i].end == start)
+		i++; /* lower() counts touching as meeting */
+	return i < r->count && start < end && r->at[i].start <= start && end <= r->at[i].end;
+}
+
 int ranges_take(struct ranges *r, uint64_t start, uint64_t end)
 {
 	size_t i = lower(r, start);
 	struct range *at;
 	int error;
 
-	if (i < r->count && r->at[i].end == start)
-		i++; /* lower() counts touching as meeting */
-	if (i == r->count || start < r->at[i].start || end > r->at[i].end || start >= end)
+	if (!ranges_contain(r, start, end))
 		return -ENOENT;
+	if (r->at[i].end == start)
+		i++;
 	at = &r->at[i];
 	if (at->start == start && at->end == end) {
 		memmove(at, at + 1, (r->count - i - 1) * sizeof(*at));

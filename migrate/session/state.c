@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/util.h"
+
 /* What was compared and delivered is still in the cache when it is copied. */
 #define RETURN_STEP_BYTES (256u << 10)
+/* Fresh memory costs more than what is copied there. */
+#define IDLE_COMMITS 4u
 
 static void memory_destroy(struct state_memory *m)
 {
@@ -84,7 +88,7 @@ static int make_bytes(struct state_memory *m)
 	if (m->bytes)
 		return 0;
 	m->written = calloc((block_count(m) + 63) / 64, sizeof(*m->written));
-	m->bytes = calloc(1, m->size); /* large ones come as untouched pages */
+	m->bytes = memory_large(calloc(1, m->size), m->size); /* large ones come as untouched pages */
 	if (m->bytes && m->written)
 		return 0;
 	free(m->bytes);
@@ -176,6 +180,23 @@ int state_begin(struct state *s, uint64_t end, bool host_visible)
 	return 0;
 }
 
+static bool make_staging(struct state_memory *m)
+{
+	if (!m->staging)
+		m->staging = memory_large(malloc(m->size), m->size);
+	return m->staging;
+}
+
+void *state_place(struct state *s, uint64_t id, uint64_t offset, uint64_t size)
+{
+	struct state_memory *m = state_find(s, id);
+
+	if (!m || size == 0 || offset > m->size || size > m->size - offset ||
+		!ranges_contain(&m->missing, offset, offset + size) || !make_staging(m))
+		return NULL;
+	return m->staging + offset;
+}
+
 int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes, uint64_t size)
 {
 	struct state_memory *m = state_find(s, id);
@@ -186,12 +207,10 @@ int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes
 	error = ranges_take(&m->missing, offset, offset + size);
 	if (error < 0)
 		return error == -ENOENT ? -EBADMSG : error;
-	if (!m->staging) {
-		m->staging = malloc(m->size);
-		if (!m->staging)
-			return -ENOMEM;
-	}
-	memcpy(m->staging + offset, bytes, size);
+	if (!make_staging(m))
+		return -ENOMEM;
+	if (bytes != m->staging + offset)
+		memcpy(m->staging + offset, bytes, size);
 	s->staged = true;
 	s->missing_bytes -= size;
 	return 0;
@@ -276,7 +295,7 @@ static int make_view(struct state_memory *m)
 {
 	if (m->view)
 		return 0;
-	m->view = calloc(1, m->size);
+	m->view = memory_large(calloc(1, m->size), m->size);
 	m->differs = calloc((block_count(m) + 63) / 64, sizeof(*m->differs));
 	if (!m->view || !m->differs) {
 		free(m->view);
@@ -439,7 +458,8 @@ int state_commit(struct state *s, state_changed_fn *changed, void *ctx)
 			error = commit_memory(m, changed, ctx);
 		if (error < 0)
 			return error;
-		if (!m->returned.count) {
+		m->idle_commits = m->returned.count ? 0 : m->idle_commits + 1;
+		if (m->idle_commits == IDLE_COMMITS) {
 			/* Written once and only read since: the second copy is not worth its memory. */
 			free(m->staging);
 			m->staging = NULL;

@@ -29,6 +29,7 @@ struct state_memory {
 	unsigned char *bytes;     /* owned; NULL: all zero */
 	uint64_t *written;        /* a bit for each block that was ever written; NULL with bytes */
 	unsigned char *staging;   /* owned; bytes of the commit under way at their offsets */
+	unsigned idle_commits;    /* COMMITs in a row that brought nothing of it */
 	struct ranges dirty;      /* may have been written since it was last returned, by submissions this epoch has done */
 	struct ranges returned;   /* this commit's ranges: what it must bring back … */
 	struct ranges missing;    /* … and what of it has not come yet */
@@ -70,6 +71,9 @@ int state_dirty(struct state_memory *m, uint64_t offset, uint64_t size);
 /* Begins the commit of the submission whose record ends at `end`: all that is dirty and still alive there must come;
  * host_visible: only what of it the program can see. */
 int state_begin(struct state *s, uint64_t end, bool host_visible);
+/* Where bytes of a result may be put before they are staged, so that state_stage copies nothing; NULL: nowhere. Stays until the next call
+ * of another function than state_find. */
+void *state_place(struct state *s, uint64_t id, uint64_t offset, uint64_t size);
 /* Bytes of a result. 0, -EBADMSG (not asked for, twice, not of whole words), -ENOMEM. */
 int state_stage(struct state *s, uint64_t id, uint64_t offset, const void *bytes, uint64_t size);
 /* Hashes of `count` blocks of device-local memory, before any bytes: those with the checkpoint's hash are as in the checkpoint, and

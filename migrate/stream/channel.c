@@ -1,6 +1,7 @@
 #include "migrate/stream/channel.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #include "migrate/stream/channel_internal.h"
 
@@ -27,7 +28,13 @@ int channel_send_first(struct channel *c, const struct frame_header *header, con
 
 int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload)
 {
-	return c->kind->recv(c, ret_header, ret_payload);
+	return c->kind->recv(c, NULL, NULL, ret_header, ret_payload);
+}
+
+int channel_recv_at(
+	struct channel *c, channel_place_fn *place, void *ctx, struct frame_header *ret_header, const void **ret_payload)
+{
+	return c->kind->recv(c, place, ctx, ret_header, ret_payload);
 }
 
 void channel_shutdown(struct channel *c)

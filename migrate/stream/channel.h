@@ -30,6 +30,12 @@ int channel_send_first(struct channel *c, const struct frame_header *header, con
  * valid until the next call and 8-byte aligned. 0, -EPIPE at the end (after all that was sent before it), -EBADMSG if the other side broke
  * the protocol, -ESHUTDOWN. Frame kinds are the caller's to judge. */
 int channel_recv(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
+/* The same with a say in where the payload goes, so that it needs not be copied from there: `place` is asked once the header is there and
+ * gives header->size writable bytes, or NULL for none in particular. Neither header nor bytes are verified yet: what was there is
+ * overwritten even if this fails then. */
+typedef void *channel_place_fn(void *ctx, const struct frame_header *header);
+int channel_recv_at(
+	struct channel *c, channel_place_fn *place, void *ctx, struct frame_header *ret_header, const void **ret_payload);
 void channel_shutdown(struct channel *c); /* does not free; threads may still be inside */
 void channel_destroy(struct channel *c);  /* when no thread is inside any more; NULL is fine */
 uint64_t channel_bytes_sent(const struct channel *c);

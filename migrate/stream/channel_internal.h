@@ -10,7 +10,9 @@
 struct channel_kind {
 	/* more: another frame follows at once. */
 	int (*send)(struct channel *c, const struct frame_header *header, const struct iovec *iov, int iov_count, bool more);
-	int (*recv)(struct channel *c, struct frame_header *ret_header, const void **ret_payload);
+	/* place may be NULL */
+	int (*recv)(struct channel *c, channel_place_fn *place, void *ctx, struct frame_header *ret_header,
+		const void **ret_payload);
 	void (*shutdown)(struct channel *c);
 	void (*destroy)(struct channel *c);
 	bool (*is_cut)(struct channel *c, unsigned silence_ms); /* NULL: never */

@@ -176,7 +176,8 @@ static int read_ahead(struct channel_local *c)
 }
 
 /* Checks and hands out copies only: the other side may change its ring at any moment. */
-static int local_recv(struct channel *base, struct frame_header *ret_header, const void **ret_payload)
+static int local_recv(
+	struct channel *base, channel_place_fn *place, void *ctx, struct frame_header *ret_header, const void **ret_payload)
 {
 	struct channel_local *c = (struct channel_local *)base;
 	struct frame_header header;
@@ -190,11 +191,17 @@ static int local_recv(struct channel *base, struct frame_header *ret_header, con
 	memcpy(&header, find_ahead(c, sizeof(header)), sizeof(header));
 	if (header.size > FRAME_MAX_PAYLOAD || frame_bytes(header.size) > c->known_head - c->position)
 		return -EBADMSG;
-	const unsigned char *frame = find_ahead(c, frame_bytes(header.size)), *payload = c->payload;
-	if (frame)
+	const unsigned char *frame = find_ahead(c, frame_bytes(header.size)), *payload;
+	if (frame) {
 		payload = frame + sizeof(header);
-	else if (ring_copy(&c->in, c->position + sizeof(header), c->payload, header.size) < 0)
-		return -EPIPE;
+	} else {
+		unsigned char *at = place && header.size ? place(ctx, &header) : NULL;
+		if (!at)
+			at = c->payload;
+		if (ring_copy(&c->in, c->position + sizeof(header), at, header.size) < 0)
+			return -EPIPE;
+		payload = at;
+	}
 	c->position += frame_bytes(header.size);
 	/* Each release wakes the other side: so only now and then. */
 	if (c->position - c->released > c->in.size / RELEASE_PART) {

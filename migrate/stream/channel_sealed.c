@@ -135,16 +135,16 @@ static int sealed_send(
 	return r;
 }
 
-/* Into c->in, verified at its end. */
-static int recv_payload(struct channel_sealed *c, const struct frame_header *header)
+/* Verified at its end. */
+static int recv_payload(struct channel_sealed *c, const struct frame_header *header, unsigned char *payload)
 {
 	unsigned char tag[SEAL_TAG_BYTES];
 	int r = seal_open_start(c->in_seal, header);
 	for (size_t at = 0; r == 0 && at < header->size;) {
 		size_t size = header->size - at < CHUNK_BYTES ? header->size - at : CHUNK_BYTES;
-		r = read_all(c, c->in + at, size);
+		r = read_all(c, payload + at, size);
 		if (r == 0)
-			r = seal_decrypt(c->in_seal, c->in + at, size, c->in + at);
+			r = seal_decrypt(c->in_seal, payload + at, size, payload + at);
 		at += size;
 	}
 	if (r == 0)
@@ -152,7 +152,8 @@ static int recv_payload(struct channel_sealed *c, const struct frame_header *hea
 	return r < 0 ? r : seal_verify(c->in_seal, tag);
 }
 
-static int sealed_recv(struct channel *base, struct frame_header *ret_header, const void **ret_payload)
+static int sealed_recv(
+	struct channel *base, channel_place_fn *place, void *ctx, struct frame_header *ret_header, const void **ret_payload)
 {
 	struct channel_sealed *c = (struct channel_sealed *)base;
 	struct frame_header header;
@@ -164,11 +165,14 @@ static int sealed_recv(struct channel *base, struct frame_header *ret_header, co
 	/* Not verified yet: this bounds what is read, and the tag decides. */
 	if (header.size > FRAME_MAX_PAYLOAD)
 		return -EBADMSG;
-	r = recv_payload(c, &header);
+	unsigned char *payload = place && header.size ? place(ctx, &header) : NULL;
+	if (!payload)
+		payload = c->in;
+	r = recv_payload(c, &header, payload);
 	if (r < 0)
 		return r;
 	*ret_header = header;
-	*ret_payload = c->in;
+	*ret_payload = payload;
 	return 0;
 }
 

@@ -32,9 +32,34 @@ static uint64_t skip_equal(const unsigned char *before, const unsigned char *now
 	return at;
 }
 
+#ifdef __x86_64__
+#define VECTOR_BYTES 32u
+
+typedef char bytes_vector __attribute__((vector_size(VECTOR_BYTES)));
+
+/* How many bytes from at on differ surely: whole vectors in front of the first one with an equal byte. */
+__attribute__((target("avx2"))) static uint64_t different_vectors(
+	const unsigned char *before, const unsigned char *now, uint64_t at, uint64_t size)
+{
+	uint64_t start = at;
+	for (; size - at >= VECTOR_BYTES; at += VECTOR_BYTES) {
+		bytes_vector a, b;
+		memcpy(&a, before + at, sizeof(a));
+		memcpy(&b, now + at, sizeof(b));
+		if (__builtin_ia32_pmovmskb256(a == b))
+			break;
+	}
+	return at - start;
+}
+#endif
+
 /* First position from at on where the arrays are equal, or size. */
 static uint64_t skip_different(const unsigned char *before, const unsigned char *now, uint64_t at, uint64_t size)
 {
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2"))
+		at += different_vectors(before, now, at, size);
+#endif
 	while (size - at >= WORD_BYTES) {
 		uint64_t difference = load_word(before + at) ^ load_word(now + at);
 		/* The lowest set bit marks the lowest zero byte exactly; bits above it may be false. */
