@@ -92,12 +92,17 @@ static void answer(struct executor *e, int error, const char *text, uint16_t por
 		ready(e->ctx, &r);
 }
 
-static void forget(struct executor *e)
+static void unlink_vitals(const struct executor *e)
 {
-	struct executors *x = e->owner;
 	char path[NODE_PATH_MAX + 64];
 	vitals_path(e, path, sizeof path);
 	unlink(path);
+}
+
+static void forget(struct executor *e)
+{
+	struct executors *x = e->owner;
+	unlink_vitals(e);
 	if (e->record[0])
 		unlink(e->record);
 	if (e->socket[0])
@@ -426,6 +431,7 @@ int executors_start(struct executors *x, const struct executor_request *request,
 	x->changed(x->ctx);
 	return 0;
 fail:
+	unlink_vitals(e);
 	executor_free(e);
 	return r;
 }
