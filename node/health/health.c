@@ -21,6 +21,7 @@
 #define SLOW_LINK_NS (5 * SECOND_NS) /* lanes come up one after the other */
 #define TROUBLE_LIFE_NS (600 * SECOND_NS)
 #define SENSOR_FAILURES 3
+#define WAITING_MS 2000 /* a submission that waits for so long hangs, or nearly */
 /* Programs come to phases of their own, so this alone never makes a GPU worn; a phase that lasts becomes the usual. */
 #define LATENCY_LEARN 10                 /* samples before there is anything usual */
 #define LATENCY_SMOOTH_S 6.0             /* half-life of the latest */
@@ -251,7 +252,8 @@ static void judge_latency(struct health *h, uint64_t now_ns, struct lines *l)
 		return;
 	}
 	h->slow = now_us >= LATENCY_LEAST_US && times >= (h->slow ? LATENCY_WELL_TIMES : LATENCY_SLOW_TIMES);
-	if (h->slow)
+	/* One that hangs is told of as waiting; that is not two causes. */
+	if (h->slow && h->waiting_ms < WAITING_MS)
 		add(l, times >= LATENCY_SLOW_TIMES * LATENCY_SLOW_TIMES ? 20 : 10,
 			"submissions take %.1f ms, %.0f times as long as usual", now_us / 1000, times);
 }
@@ -311,7 +313,7 @@ void health_judge(struct health *h, uint64_t now_ns, struct health_verdict *ret)
 	judge_link(h, now_ns, &l);
 	judge_troubles(h, now_ns, &l);
 	judge_latency(h, now_ns, &l);
-	if (h->waiting_ms >= 2000)
+	if (h->waiting_ms >= WAITING_MS)
 		add(&l, h->waiting_ms >= 10000 ? 25 : 10, "a submission has waited for %.0f s",
 			(double)h->waiting_ms / 1000);
 	qsort(l.at, l.count, sizeof l.at[0], worst_first);
