@@ -31,6 +31,7 @@ class Routing(LabCase):
         eventually(lambda: events("alpha", "PathDegraded"), 20, "the worse way is told")
         lab("mend", "alpha", "delta")
         eventually(lambda: peer("alpha", "delta")["best_link"].startswith("delta:thunderbolt"), 20, "the cable is used again")
+        eventually(lambda: events("alpha", "PathRestored"), 20, "and that it is, is told")
 
 
 if __name__ == "__main__":
