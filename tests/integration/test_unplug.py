@@ -31,11 +31,17 @@ class Unplug(LabCase):
             self.assertEqual(len(events("alpha", "MigrationCompleted")), before + 1)
             moved = events("alpha", "MigrationCompleted")[-1]["fields"]
             self.assertEqual((moved["from"], moved["to"]), (gpu_key("alpha", "egpu"), gpu_key("beta", "card")))
+            told = events("alpha", "MigrationStarted")[-1]
+            self.assertEqual((told["subject"], told["fields"]["from"], told["fields"]["graceful"]),
+                             (events("alpha", "MigrationCompleted")[-1]["subject"], gpu_key("alpha", "egpu"), "false"))
+            self.assertGreater(float(moved["duration_ms"]), 0)
+            self.assertTrue([e for e in events("alpha", "CheckpointTaken") if e["subject"] == told["subject"]])
             gone = [e for e in events("alpha", "Disconnected") if gpu_key("alpha", "egpu").endswith(e["subject"].split("/")[-1])]
             self.assertEqual(gone[-1]["fields"].get("graceful"), "false")
         finally:
             lab("plug", "alpha", "egpu")
             tbmesh("alpha", "wait", "--gpus", "2", "--timeout", "15")
+        self.assertEqual(events("alpha", "Connected")[-1]["subject"], gpu_key("alpha", "egpu"))
 
     def test_lost(self):
         self.unplug_in_mid_run("lost", "xorshift", "--rounds", "3000", "--words", "32768")
@@ -130,6 +136,7 @@ class Unplug(LabCase):
             _, errors = third.communicate(timeout=30)
             self.assertEqual(third.returncode, 0, errors)
             self.assertEqual(len(events("alpha", "Ejected")), before + 1)
+            eventually(lambda: [e for e in events("alpha", "WorkloadLost") if e["subject"] == workload["id"]], 20, "WorkloadLost")
         finally:
             run.stop()
             on("alpha", "tbmesh", "plug", key)
@@ -202,6 +209,12 @@ class Unplug(LabCase):
             eventually(lambda: tbmesh("alpha", "gpu", gpu_key("alpha", "egpu"))["power_state"] == shown, 20, shown)
             self.assertEqual(events("alpha", "PowerStateChanged")[-1]["fields"]["now"], word)
         sleeps("suspended", "suspended")
+
+        def trains(speed):
+            for attribute in ("rx_speed", "tx_speed"):  # no uevent tells
+                with open(f"{bed}{ROUTER}/{attribute}", "w", encoding="ascii") as file:
+                    file.write(speed + "\n")
+        trains("10.0 Gb/s")
         folders, at = [bed + ROUTER, f"{bed}{GPU}/power"], bed + GPU
         while at != bed + "/sys/devices/pci0000:00":
             folders.append(at)
@@ -212,6 +225,9 @@ class Unplug(LabCase):
         lab("mend", "alpha", "beta", 0)
         # Uevents of other devices: some time later the node looks at everything anew.
         eventually(lambda: f"{bed}{GPU}/class" in watch.read().opened, 30, "the node looks at all devices")
+        slower = eventually(lambda: events("alpha", "LinkSpeedChanged"), 20, "the slower link is told")[-1]
+        self.assertEqual((slower["subject"], slower["fields"]),
+                         (gpu_key("alpha", "egpu"), {"before": "2 x 20.0 Gb/s", "now": "2 x 10.0 Gb/s"}))
         self.assertLessEqual({os.path.basename(p) for p in watch.opened if not p.startswith(bed + ROUTER)}, HARMLESS)
         self.assertEqual(watch.written, [])
         with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
@@ -221,6 +237,10 @@ class Unplug(LabCase):
             self.assertNotIn(word, maps)
             self.assertEqual([path for path in held if word in path], [])
         sleeps("active", "idle")
+        trains("20.0 Gb/s")
+        lab("cut", "alpha", "beta", 0)
+        lab("mend", "alpha", "beta", 0)
+        eventually(lambda: events("alpha", "LinkSpeedChanged")[-1]["fields"]["now"] == "2 x 20.0 Gb/s", 30, "it is as fast as before")
         on("alpha", "tbmesh", "wait", *self.READY)
 
     def test_driver_fails_without_unplug(self):
