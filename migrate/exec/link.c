@@ -236,10 +236,12 @@ static struct seed_frame *take_frame(struct link *l)
 
 static void queue_seed(struct link *l, const struct frame_header *header, const void *payload)
 {
-	struct seed_frame *frame = take_frame(l);
+	struct seed_frame *frame = l->coming ? l->coming : take_frame(l);
 
+	l->coming = NULL;
 	frame->header = *header;
-	memcpy(frame->payload, payload, header->size);
+	if (payload != frame->payload)
+		memcpy(frame->payload, payload, header->size);
 	pthread_mutex_lock(&l->mutex);
 	list_append(&l->seed, &frame->link);
 	pthread_cond_broadcast(&l->changed);
@@ -324,6 +326,25 @@ static void handle_frame(struct link *l, const struct frame_header *header, cons
 	leave();
 }
 
+/* What is large goes where it is read. */
+static void *place(void *ctx, const struct frame_header *header)
+{
+	struct link *l = ctx;
+
+	switch (header->kind) {
+	case FRAME_LOG:
+		return l->log.local ? NULL : log_reader_place(&l->log, header->a, header->size);
+	case FRAME_RECORDS:
+	case FRAME_RECORD_PART:
+	case FRAME_MEMORY:
+	case FRAME_KNOWN:
+		if (!l->coming)
+			l->coming = take_frame(l);
+		return l->coming->payload;
+	}
+	return NULL;
+}
+
 static void *receive(void *ctx)
 {
 	struct link *l = ctx;
@@ -343,7 +364,7 @@ static void *receive(void *ctx)
 		struct frame_header header;
 		const void *payload;
 
-		if (channel_recv(channel, &header, &payload))
+		if (channel_recv_at(channel, place, l, &header, &payload))
 			leave();
 		handle_frame(l, &header, payload);
 	}

@@ -42,7 +42,9 @@ struct link {
 	struct list seed, unused; /* struct seed_frame */
 	unsigned frame_count;     /* made so far */
 	uint64_t leave_nonce;     /* of a LEAVE */
-	bool leaving;             /* receiver: a LEAVE came */
+	/* receiver */
+	bool leaving;              /* a LEAVE came */
+	struct seed_frame *coming; /* where a frame of the seed is being received; NULL: none */
 };
 
 /* Both: 0 or -errno. Nobody is accepted before link_start. */

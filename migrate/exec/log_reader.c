@@ -63,6 +63,17 @@ void log_reader_start(struct log_reader *r, uint64_t position)
 	pthread_mutex_unlock(&r->mutex);
 }
 
+void *log_reader_place(struct log_reader *r, uint64_t position, size_t size)
+{
+	bool room;
+
+	pthread_mutex_lock(&r->mutex);
+	room = r->started && position == r->head && size <= PRIVATE_LOG_BYTES &&
+		r->head + size - r->tail <= PRIVATE_LOG_BYTES;
+	pthread_mutex_unlock(&r->mutex);
+	return room ? ring_at(&r->ring, position) : NULL;
+}
+
 int log_reader_append(struct log_reader *r, uint64_t position, const void *bytes, size_t size)
 {
 	pthread_mutex_lock(&r->mutex);
@@ -76,7 +87,8 @@ int log_reader_append(struct log_reader *r, uint64_t position, const void *bytes
 		pthread_cond_wait(&r->changed, &r->mutex);
 	pthread_mutex_unlock(&r->mutex);
 
-	memcpy(ring_at(&r->ring, position), bytes, size);
+	if (bytes != ring_at(&r->ring, position))
+		memcpy(ring_at(&r->ring, position), bytes, size);
 
 	pthread_mutex_lock(&r->mutex);
 	r->head = position + size;

@@ -45,6 +45,8 @@ int log_reader_create(struct log_reader *r);
 
 /* The log goes on at this position. */
 void log_reader_start(struct log_reader *r, uint64_t position);
+/* Where the bytes of a LOG frame may be put before they are appended, so that log_reader_append copies nothing; NULL: nowhere. */
+void *log_reader_place(struct log_reader *r, uint64_t position, size_t size);
 /* Bytes of a LOG frame; blocks while the ring is full. -EBADMSG if they do not continue the log. */
 int log_reader_append(struct log_reader *r, uint64_t position, const void *bytes, size_t size);
 /* Waits for the next record; the one before is given up. 1: there is one, 0: timeout (ms, -1 none), -EBADMSG: not a log,
