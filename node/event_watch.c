@@ -422,8 +422,21 @@ static struct watch *watch_find(struct event_watches *all, uint64_t token)
 	return NULL;
 }
 
+/* Who is not asking just now can begin anew with what it says in `at`: the one that is away longest makes way. */
+static void make_room(struct event_watches *all)
+{
+	struct watch *idle = NULL;
+	list_for_each(w, &all->list, struct watch, link)
+		if (!w->waiting && (!idle || w->lease_ns < idle->lease_ns))
+			idle = w;
+	if (idle)
+		watch_free(idle);
+}
+
 static struct watch *watch_new(struct event_watches *all, const Tbmesh__EventsRequest *r)
 {
+	if (all->count == WATCHES_MAX)
+		make_room(all);
 	struct watch *w = all->count < WATCHES_MAX ? calloc(1, sizeof *w) : NULL;
 	Tbmesh__EventsRequest *wanted = w ? clone_request(r) : NULL;
 	if (!wanted) {

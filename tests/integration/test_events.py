@@ -239,6 +239,14 @@ class Events(LabCase):
             self.assertEqual([g for g in follow.gaps() if g["lost"]], [])
         whole = tbmesh("alpha", "events", "--host", "beta", "--type", "CheckpointTaken", "--since", first)
         self.assertEqual(len(whole["events"]), BURST - 1)
+        for _ in range(2):
+            burst("beta")  # now the first ones are no longer kept, and that is said
+        here, there = tbmesh("beta", "events", "--since", first), tbmesh("alpha", "events", "--host", "beta", "--since", first)
+        self.assertEqual(here["lost"], here["events"][0]["number"] - first - 1)
+        self.assertGreater(here["lost"], 0)
+        self.assertEqual((there["hosts"][0]["lost"], there["hosts"][0]["restarted"]), (here["lost"], False))
+        self.assertEqual(there["events"], here["events"])
+        self.assertIn("no longer kept", on("alpha", "tbmesh", "events", "--host", "beta", "--since", first, check=False).stderr)
 
 
 if __name__ == "__main__":
