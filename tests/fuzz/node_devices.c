@@ -40,7 +40,7 @@ static void check_text(const char *text, size_t size)
 static void check_gpu(void *ctx, const struct device_gpu *g)
 {
 	(void)ctx;
-	if (!device_pci_address(g->pci_address) || g->drm_count > DEVICE_DRM_MAX)
+	if (!device_pci_address(g->pci_address) || g->drm_count > DEVICE_DRM_MAX || g->power_delivery_mw > 1000000000)
 		abort();
 	check_text(g->enclosure, sizeof g->enclosure);
 	check_text(g->enclosure_uuid, sizeof g->enclosure_uuid);
