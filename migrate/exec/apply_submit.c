@@ -73,6 +73,27 @@ static void note_images(struct executor *x, const unsigned char *ids, uint32_t c
 	}
 }
 
+static bool same_layout(const struct gpu_image *a, const struct gpu_image *b)
+{
+	return memcmp(&a->format, &b->format, sizeof(a->format)) == 0 && a->extent.width == b->extent.width &&
+		a->extent.height == b->extent.height && a->extent.depth == b->extent.depth && a->mips == b->mips &&
+		a->layers == b->layers && a->samples == b->samples;
+}
+
+/* Images that Vulkan calls aliases of one another: the same image twice at one place of a memory. What one of them holds the others
+ * do, from the next submission on. */
+static void load_aliases(struct executor *x, struct job *job, const struct image *stored)
+{
+	list_for_each(image, &stored->memory->images, struct image, link) {
+		if (image == stored || image->offset != stored->offset || !list_empty(&image->dirty_link) ||
+			!same_layout(&image->layout, &stored->layout))
+			continue;
+		device_full_barrier(&x->device, job->tail);
+		image_record_load(image, &x->device, job->tail);
+		image->last_ticket = job->ticket;
+	}
+}
+
 /* Behind the program's commands: images go where their state belongs: all of them, or those that are returned now (host_visible: in memory
  * that the program can see), and those whose bytes others may write next. */
 static void store_images(struct executor *x, struct job *job, bool all, bool host_visible)
@@ -87,6 +108,7 @@ static void store_images(struct executor *x, struct job *job, bool all, bool hos
 		image_record_store(image, &x->device, job->tail);
 		image->last_ticket = image->memory->last_ticket = job->ticket;
 		list_remove(&image->dirty_link);
+		load_aliases(x, job, image);
 		stored = true;
 	}
 	if (stored)

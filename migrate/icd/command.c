@@ -188,6 +188,7 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_BeginCommandBuffer(VkCommandBuffer handle, co
 		sent.pInheritanceInfo = &inherited;
 		cb->in_pass = true;
 		cb->view_mask = icd_inherited_views(&inherited);
+		cb->pass_start = ICD_PASS_OF_PRIMARY;
 	}
 	wire_encode_vkBeginCommandBuffer(&cb->writer, &sent);
 	return VK_SUCCESS;
@@ -586,6 +587,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdExecuteCommands(VkCommandBuffer handle, uint32
 			icd_image_uses_overwrite(&cb->images, copies[j].memory, copies[j].offset, copies[j].size);
 		icd_image_uses_add(&cb->images, &secondary->images, &secondary->writes);
 		icd_lates_add(cb, secondary);
+		icd_queries_take(cb, secondary);
 		cb->writes_host |= secondary->writes_host;
 		buf_append(&cb->copies, secondary->copies.data, secondary->copies.size);
 		buf_append(&cb->events, secondary->events.data, secondary->events.size);

@@ -10,6 +10,8 @@
 struct icd_event;
 struct icd_render_pass;
 
+#define ICD_PASS_OF_PRIMARY SIZE_MAX /* a secondary command buffer goes on in it */
+
 enum icd_event_action { ICD_EVENT_SET, ICD_EVENT_RESET, ICD_EVENT_WAIT };
 
 struct icd_event_use {
@@ -62,6 +64,7 @@ struct icd_command_buffer {
 	bool secondary, in_pass;
 	const struct icd_render_pass *pass; /* of that pass, or NULL */
 	uint32_t subpass, view_mask;
+	size_t pass_start;                       /* in `commands`: where the pass at hand begins, or ICD_PASS_OF_PRIMARY */
 	struct buf pushed_writes, pushed_images; /* scratch: VkWriteDescriptorSet[], VkDescriptorImageInfo[] */
 };
 

@@ -78,6 +78,22 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties(
 	*properties = icd_format_properties(ICD_FROM(icd_physical, physical), format);
 }
 
+/* What only the 64-bit flags tell: the features of the device say it for all formats. */
+static VkFormatFeatureFlags2 more_features(
+	VkFormatFeatureFlags features, const struct gpu_format *format, const VkPhysicalDeviceFeatures *core)
+{
+	VkFormatFeatureFlags2 ret = features;
+	if (features & VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT) {
+		if (core->shaderStorageImageReadWithoutFormat)
+			ret |= VK_FORMAT_FEATURE_2_STORAGE_READ_WITHOUT_FORMAT_BIT;
+		if (core->shaderStorageImageWriteWithoutFormat)
+			ret |= VK_FORMAT_FEATURE_2_STORAGE_WRITE_WITHOUT_FORMAT_BIT;
+	}
+	if (format && (format->aspects & VK_IMAGE_ASPECT_DEPTH_BIT) && (features & VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT))
+		ret |= VK_FORMAT_FEATURE_2_SAMPLED_IMAGE_DEPTH_COMPARISON_BIT;
+	return ret;
+}
+
 VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(
 	VkPhysicalDevice physical, VkFormat format, VkFormatProperties2 *properties)
 {
@@ -89,15 +105,10 @@ VKAPI_ATTR void VKAPI_CALL icd_GetPhysicalDeviceFormatProperties2(
 		return;
 	VkPhysicalDeviceFeatures core;
 	icd_features_fill(p, &core, NULL);
-	more->linearTilingFeatures = properties->formatProperties.linearTilingFeatures;
-	more->optimalTilingFeatures = properties->formatProperties.optimalTilingFeatures;
+	const struct gpu_format *known = gpu_format_find(format);
+	more->linearTilingFeatures = more_features(properties->formatProperties.linearTilingFeatures, known, &core);
+	more->optimalTilingFeatures = more_features(properties->formatProperties.optimalTilingFeatures, known, &core);
 	more->bufferFeatures = properties->formatProperties.bufferFeatures;
-	if (more->optimalTilingFeatures & VK_FORMAT_FEATURE_2_STORAGE_IMAGE_BIT) {
-		if (core.shaderStorageImageReadWithoutFormat)
-			more->optimalTilingFeatures |= VK_FORMAT_FEATURE_2_STORAGE_READ_WITHOUT_FORMAT_BIT;
-		if (core.shaderStorageImageWriteWithoutFormat)
-			more->optimalTilingFeatures |= VK_FORMAT_FEATURE_2_STORAGE_WRITE_WITHOUT_FORMAT_BIT;
-	}
 }
 
 static const struct description_image *find_image(const struct icd_physical *p, VkFormat format, VkImageType type)
@@ -132,7 +143,8 @@ VKAPI_ATTR VkResult VKAPI_CALL icd_GetPhysicalDeviceImageFormatProperties(VkPhys
 	if (!(usage & VK_IMAGE_USAGE_STORAGE_BIT) && !flags && !linear && image && type == VK_IMAGE_TYPE_2D &&
 		(usage & ATTACHMENT_USAGES))
 		samples |= image->samples & VK_SAMPLE_COUNT_4_BIT;
-	if (!image || (linear ? flags || type != VK_IMAGE_TYPE_2D : tiling != VK_IMAGE_TILING_OPTIMAL) ||
+	const VkImageCreateFlags beyond_linear = flags & ~(VkImageCreateFlags)VK_IMAGE_CREATE_ALIAS_BIT;
+	if (!image || (linear ? beyond_linear || type != VK_IMAGE_TYPE_2D : tiling != VK_IMAGE_TILING_OPTIMAL) ||
 		(has & needed) != needed || (usage & ~IMAGE_USAGES) || (flags & ~(VkImageCreateFlags)IMAGE_FLAGS) ||
 		((flags & VK_IMAGE_CREATE_CUBE_COMPATIBLE_BIT) && !image->cube))
 		return VK_ERROR_FORMAT_NOT_SUPPORTED;

@@ -159,11 +159,8 @@ void icd_queries_flush(struct icd_command_buffer *cb)
 	const struct icd_query_use *all = uses(cb, &count);
 	if (count == 0)
 		return;
-	if (cb->in_pass) { /* its end is, or what may read the queries: a secondary command buffer */
-		icd_say("a secondary command buffer writes queries in a render pass, which is not offered");
-		cb->failed = true;
+	if (cb->in_pass) /* a secondary command buffer: the primary one copies them behind its pass */
 		return;
-	}
 	transfer_barrier(cb);
 	for (size_t i = 0; i < count; i++)
 		flush_pool(cb, &all[i]);
@@ -186,25 +183,49 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdResetQueryPool(VkCommandBuffer handle, VkQuery
 	wire_encode_vkCmdFillBuffer(&cb->writer, p->buffer, offset, size, 0);
 }
 
+/* The last command goes in front of the pass at hand. */
+static void move_ahead_of_pass(struct icd_command_buffer *cb, size_t command)
+{
+	unsigned char *commands = cb->commands.data, moved[64];
+	const size_t size = cb->commands.size - command;
+	if (cb->commands.failed || size > sizeof(moved)) {
+		cb->failed = true;
+		return;
+	}
+	memcpy(moved, commands + command, size);
+	memmove(commands + cb->pass_start + size, commands + cb->pass_start, command - cb->pass_start);
+	memcpy(commands + cb->pass_start, moved, size);
+}
+
 /* Reset by another recording, by the host, or on another executor: the pool at hand need not know. In a render pass no query can be
- * reset. */
-static bool make_ready(
+ * reset: in front of it, then, and for a secondary command buffer by the primary one. */
+static void make_ready(
 	struct icd_command_buffer *cb, VkQueryPool pool, uint32_t query, uint32_t count, const uint8_t *states)
 {
+	const size_t command = cb->commands.size;
 	uint32_t known = 0;
 	while (known < count && states[query + known] != ICD_QUERY_UNKNOWN)
 		known++;
-	if (known == count)
-		return true;
-	if (cb->in_pass) {
-		icd_say("a query is written in a render pass and reset in another command buffer, which is not offered: "
-			"reset it "
-			"in the same one, in front of the pass");
-		cb->failed = true;
-		return false;
-	}
+	if (known == count || (cb->in_pass && cb->pass_start == ICD_PASS_OF_PRIMARY))
+		return;
 	wire_encode_vkCmdResetQueryPool(&cb->writer, pool, query, count);
-	return true;
+	if (cb->in_pass)
+		move_ahead_of_pass(cb, command);
+}
+
+void icd_queries_take(struct icd_command_buffer *cb, const struct icd_command_buffer *secondary)
+{
+	size_t count;
+	const struct icd_query_use *all = uses(secondary, &count);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t *states = states_of(cb, all[i].pool);
+		for (uint32_t query = 0; states && query < all[i].pool->count; query++) {
+			if (all[i].states[query] != ICD_QUERY_WRITTEN)
+				continue;
+			make_ready(cb, ICD_HANDLE(VkQueryPool, all[i].pool), query, 1, states);
+			states[query] = ICD_QUERY_WRITTEN;
+		}
+	}
 }
 
 /* In a pass of several views one query takes as many places of its pool. */
@@ -220,8 +241,9 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginQuery(
 	struct icd_command_buffer *cb = ICD_FROM(icd_command_buffer, handle);
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
 	const uint32_t count = places(cb, ICD_FROM(icd_query_pool, pool), query);
-	if (!states || !make_ready(cb, pool, query, count, states))
+	if (!states)
 		return;
+	make_ready(cb, pool, query, count, states);
 	memset(states + query, ICD_QUERY_RESET, count);
 	wire_encode_vkCmdBeginQuery(&cb->writer, pool, query, flags);
 }
@@ -240,8 +262,9 @@ static void write_timestamp(struct icd_command_buffer *cb, VkPipelineStageFlagBi
 {
 	uint8_t *states = states_of(cb, ICD_FROM(icd_query_pool, pool));
 	const uint32_t count = places(cb, ICD_FROM(icd_query_pool, pool), query);
-	if (!states || !make_ready(cb, pool, query, count, states))
+	if (!states)
 		return;
+	make_ready(cb, pool, query, count, states);
 	memset(states + query, ICD_QUERY_WRITTEN, count);
 	wire_encode_vkCmdWriteTimestamp(&cb->writer, stage, pool, query);
 }

@@ -31,6 +31,8 @@ struct icd_query_use {
 
 /* Records the copies of what was written since the last time. Ahead of whatever else may look at the queries. */
 void icd_queries_flush(struct icd_command_buffer *cb);
+/* What a secondary command buffer wrote in a pass is this one's to copy. */
+void icd_queries_take(struct icd_command_buffer *cb, const struct icd_command_buffer *secondary);
 /* Forgets what is not copied. */
 void icd_queries_clear(struct icd_command_buffer *cb);
 

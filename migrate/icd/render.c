@@ -371,6 +371,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderPass(
 	cb->pass = p;
 	cb->subpass = 0;
 	cb->view_mask = p->subpasses[0].view_mask;
+	cb->pass_start = cb->commands.size;
 	wire_encode_vkCmdBeginRenderPass(&cb->writer, info, contents);
 }
 

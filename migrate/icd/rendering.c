@@ -82,6 +82,7 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdBeginRenderingKHR(VkCommandBuffer handle, cons
 	icd_need_views(cb->device, info->viewMask);
 	cb->in_pass = true;
 	cb->view_mask = info->viewMask;
+	cb->pass_start = cb->commands.size;
 	wire_encode_vkCmdBeginRendering(&cb->writer, &sent);
 	free(colours);
 }

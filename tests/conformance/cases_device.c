@@ -77,6 +77,29 @@ static void list_extensions(void)
 	OK(VK(EnumerateDeviceLayerProperties)(w.physical, &layers, NULL));
 }
 
+/* The 64-bit flags repeat the old ones and say for each tiling what the features of the device say for all formats. */
+static void compare_format_flags(
+	VkFormat f, const VkFormatProperties *old, const VkFormatProperties3 *all, const VkPhysicalDeviceFeatures *features)
+{
+	const VkFormatFeatureFlags olds[] = { old->linearTilingFeatures, old->optimalTilingFeatures };
+	const VkFormatFeatureFlags2 news[] = { all->linearTilingFeatures, all->optimalTilingFeatures };
+	const bool is_depth = (f >= VK_FORMAT_D16_UNORM && f <= VK_FORMAT_D32_SFLOAT) ||
+		(f >= VK_FORMAT_D16_UNORM_S8_UINT && f <= VK_FORMAT_D32_SFLOAT_S8_UINT);
+	for (int i = 0; i < 2; i++) {
+		const bool storage = olds[i] & VK_FORMAT_FEATURE_STORAGE_IMAGE_BIT;
+		VkFormatFeatureFlags2 least = olds[i];
+		if (storage && features->shaderStorageImageReadWithoutFormat)
+			least |= VK_FORMAT_FEATURE_2_STORAGE_READ_WITHOUT_FORMAT_BIT;
+		if (storage && features->shaderStorageImageWriteWithoutFormat)
+			least |= VK_FORMAT_FEATURE_2_STORAGE_WRITE_WITHOUT_FORMAT_BIT;
+		if (is_depth && (olds[i] & VK_FORMAT_FEATURE_SAMPLED_IMAGE_BIT))
+			least |= VK_FORMAT_FEATURE_2_SAMPLED_IMAGE_DEPTH_COMPARISON_BIT;
+		if ((news[i] & least) != least)
+			say("format %d, %s: its 64-bit flags lack 0x%llx", f, i ? "optimal" : "linear",
+				(unsigned long long)(least & ~news[i]));
+	}
+}
+
 static void compare_old_and_new(void)
 {
 	VkPhysicalDeviceProperties properties;
@@ -85,7 +108,8 @@ static void compare_old_and_new(void)
 	VkPhysicalDeviceFeatures2 features2 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 };
 	VkPhysicalDeviceMemoryProperties2 memory2 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2 };
 	VkFormatProperties format;
-	VkFormatProperties2 format2 = { .sType = VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_2 };
+	VkFormatProperties3 format3 = { .sType = VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_3 };
+	VkFormatProperties2 format2 = { .sType = VK_STRUCTURE_TYPE_FORMAT_PROPERTIES_2, .pNext = &format3 };
 	VK(GetPhysicalDeviceProperties)(w.physical, &properties);
 	VK(GetPhysicalDeviceProperties2)(w.physical, &properties2);
 	say("properties: same name and limits: %d",
@@ -109,6 +133,8 @@ static void compare_old_and_new(void)
 		VK(GetPhysicalDeviceFormatProperties2)(w.physical, f, &format2);
 		if (memcmp(&format, &format2.formatProperties, sizeof(format)) != 0)
 			say("format %d: not the same", f);
+		if (offered(VK_KHR_FORMAT_FEATURE_FLAGS_2_EXTENSION_NAME))
+			compare_format_flags(f, &format, &format3, &features);
 		texel_formats = texel_formats * 31 + (format.bufferFeatures & texels);
 	}
 	say("formats: texel buffers %08x", texel_formats);

@@ -268,7 +268,9 @@ static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFra
 	VK(CmdNextSubpass2)(c, &inner, &end);
 	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_GRAPHICS, pipelines[1]);
 	set_states(c);
+	VK(CmdBeginQuery)(c, queries, 1, 0); /* another recording has reset it */
 	VK(CmdDraw)(c, 3, 1, 0, 0);
+	VK(CmdEndQuery)(c, queries, 1);
 	if (!w.valid_only || HAS(CmdDrawIndirectCountKHR)) { /* else of a feature that was not enabled */
 		VK(CmdDrawIndirectCount)(c, commands->buffer, 20, commands->buffer, 36, 1, 16);
 		VK(CmdBindIndexBuffer)(c, commands->buffer, 40, VK_INDEX_TYPE_UINT16);
@@ -282,7 +284,7 @@ static void record_passes(VkCommandBuffer c, const VkRenderPass passes[2], VkFra
 }
 
 /* A pass without objects, in two parts, the second in a secondary command buffer. */
-static VkCommandBuffer record_rendering(VkCommandBuffer c, VkPipeline pipeline)
+static VkCommandBuffer record_rendering(VkCommandBuffer c, VkPipeline pipeline, VkQueryPool queries)
 {
 	const VkRenderingAttachmentInfo colour = { .sType = VK_STRUCTURE_TYPE_RENDERING_ATTACHMENT_INFO,
 		.imageView = views[0],
@@ -330,7 +332,9 @@ static VkCommandBuffer record_rendering(VkCommandBuffer c, VkPipeline pipeline)
 	OK(VK(BeginCommandBuffer)(secondary, &begin_info));
 	VK(CmdBindPipeline)(secondary, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
 	set_states(secondary);
+	VK(CmdBeginQuery)(secondary, queries, 2, 0);
 	VK(CmdDraw)(secondary, 3, 3, 0, 0);
+	VK(CmdEndQuery)(secondary, queries, 2);
 	OK(VK(EndCommandBuffer)(secondary));
 	info.flags = VK_RENDERING_CONTENTS_SECONDARY_COMMAND_BUFFERS_BIT;
 	VK(CmdBeginRenderingKHR)(c, &info);
@@ -395,7 +399,7 @@ void case_draws(void)
 	static const uint32_t words[] = { 3, 1, 0, 0, 0, 3, 1, 0, 0, 1, 0x10000, 2, 0x20100 };
 	const VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO };
 	const VkQueryPoolCreateInfo query_info = { VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, NULL, 0,
-		VK_QUERY_TYPE_OCCLUSION, 1, 0 };
+		VK_QUERY_TYPE_OCCLUSION, 3, 0 };
 	struct buffer commands = make_buffer(64, true,
 		VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT | VK_BUFFER_USAGE_INDEX_BUFFER_BIT | VK_BUFFER_USAGE_VERTEX_BUFFER_BIT);
 	struct buffer back = make_buffer(2 * SIDE * SIDE * 4, true, VK_BUFFER_USAGE_TRANSFER_DST_BIT);
@@ -406,7 +410,7 @@ void case_draws(void)
 	VkCommandBuffer secondary = VK_NULL_HANDLE;
 	VkQueryPool queries;
 	VkExtent2D granularity;
-	uint64_t seen = 0;
+	uint64_t seen[3] = { 0 };
 	memcpy(commands.map, words, sizeof(words));
 	for (unsigned i = 0; i < 4; i++)
 		make_target(i);
@@ -420,18 +424,21 @@ void case_draws(void)
 		pipelines[i] = make_pipeline(passes[i], i, layout);
 	OK(VK(CreateQueryPool)(w.device, &query_info, NULL, &queries));
 	VkCommandBuffer c = begin();
+	VK(CmdResetQueryPool)(c, queries, 1, 2);
+	run(c);
+	c = begin();
 	prepare(c);
 	record_passes(c, passes, frame, pipelines, &commands, queries);
 	if (w.rendering) {
 		without_pass = make_pipeline(VK_NULL_HANDLE, 0, layout);
-		secondary = record_rendering(c, without_pass);
+		secondary = record_rendering(c, without_pass, queries);
 	}
 	record_copies(c, &back);
 	run(c);
-	OK(VK(GetQueryPoolResults)(w.device, queries, 0, 1, sizeof(seen), &seen, sizeof(seen),
+	OK(VK(GetQueryPoolResults)(w.device, queries, 0, w.rendering ? 3 : 2, sizeof(seen), seen, sizeof(seen[0]),
 		VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
-	say("draws: %08x, copied %08x, fragments seen: %d", sum(back.map, SIDE * SIDE),
-		sum(back.map + SIDE * SIDE, SIDE * SIDE), seen > 0);
+	say("draws: %08x, copied %08x, fragments seen: %d %d %d", sum(back.map, SIDE * SIDE),
+		sum(back.map + SIDE * SIDE, SIDE * SIDE), seen[0] > 0, seen[1] > 0, seen[2] > 0);
 	VK(DestroyQueryPool)(w.device, queries, NULL);
 	VK(DestroyPipeline)(w.device, without_pass, NULL);
 	if (secondary)

@@ -225,9 +225,62 @@ static void linear_image(void)
 	VK(FreeMemory)(w.device, memory, NULL);
 }
 
+/* One image twice at one place: what a submission writes through the first, the next one reads through the second. */
+static void aliases(void)
+{
+	const VkBufferImageCopy all = { .imageSubresource = layer, .imageExtent = { SIDE, SIDE, 1 } };
+	VkImageCreateInfo info = image_info;
+	VkImageFormatProperties properties;
+	VkMemoryRequirements needs;
+	VkDeviceMemory memory;
+	VkImage images[2];
+	info.flags = VK_IMAGE_CREATE_ALIAS_BIT;
+	info.tiling = VK_IMAGE_TILING_LINEAR;
+	info.usage = VK_IMAGE_USAGE_TRANSFER_SRC_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT;
+	info.initialLayout = VK_IMAGE_LAYOUT_PREINITIALIZED;
+	VkResult known = VK(GetPhysicalDeviceImageFormatProperties)(
+		w.physical, info.format, info.imageType, info.tiling, info.usage, info.flags, &properties);
+	say("image, aliases: %d", known);
+	if (known != VK_SUCCESS)
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		OK(VK(CreateImage)(w.device, &info, NULL, &images[i]));
+	VK(GetImageMemoryRequirements)(w.device, images[0], &needs);
+	const VkMemoryAllocateInfo allocate = { VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, NULL, needs.size,
+		memory_type(needs.memoryTypeBits, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) };
+	OK(VK(AllocateMemory)(w.device, &allocate, NULL, &memory));
+	struct buffer back = make_buffer(IMAGE_WORDS * 4, true, VK_BUFFER_USAGE_TRANSFER_DST_BIT);
+	for (unsigned i = 0; i < 2; i++)
+		OK(VK(BindImageMemory)(w.device, images[i], memory, 0));
+	const VkImageMemoryBarrier kept = { .sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER,
+		.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+		.oldLayout = VK_IMAGE_LAYOUT_PREINITIALIZED,
+		.newLayout = VK_IMAGE_LAYOUT_GENERAL, /* of both: they are one */
+		.srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+		.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED,
+		.image = images[0],
+		.subresourceRange = whole };
+	VkCommandBuffer c = begin();
+	VK(CmdPipelineBarrier)
+	(c, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, NULL, 0, NULL, 1, &kept);
+	VK(CmdCopyBufferToImage)(c, w.source.buffer, images[0], VK_IMAGE_LAYOUT_GENERAL, 1, &all);
+	full_barrier(c);
+	run(c);
+	c = begin();
+	VK(CmdCopyImageToBuffer)(c, images[1], VK_IMAGE_LAYOUT_GENERAL, back.buffer, 1, &all);
+	full_barrier(c);
+	run(c);
+	say("image, aliases: through the second %08x", sum(back.map, IMAGE_WORDS));
+	drop_buffer(&back);
+	for (unsigned i = 0; i < 2; i++)
+		VK(DestroyImage)(w.device, images[i], NULL);
+	VK(FreeMemory)(w.device, memory, NULL);
+}
+
 void case_images(void)
 {
 	linear_image();
+	aliases();
 	VkImage images[3];
 	VkDeviceMemory memories[3];
 	VkImageView view;
