@@ -762,8 +762,11 @@ void mesh_totals(const struct mesh *m, struct mesh_totals *ret)
 			continue;
 		t.peers_up++;
 		t.links_up += info.links_up;
-		t.up_bps += info.aggregate_up.bps;
-		t.down_bps += info.aggregate_down.bps;
+		/* What routing leads on takes the cables of the others: it adds nothing. */
+		if (!p->best || p->best->ifindex || !mesh_core_routed_is(m->core, &p->best->address.ip)) {
+			t.up_bps += info.aggregate_up.bps;
+			t.down_bps += info.aggregate_down.bps;
+		}
 		if (info.rtt.samples && (!*t.best_peer || info.rtt.p50_us < best)) {
 			best = info.rtt.p50_us;
 			memcpy(t.best_peer, info.name, sizeof t.best_peer);

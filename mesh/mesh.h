@@ -112,7 +112,7 @@ struct mesh_port_info { /* an interface that the node gave us, whether it works 
 };
 struct mesh_totals {
 	unsigned peers_up, links_up;
-	uint64_t up_bps, down_bps;      /* sum over peers of the measured aggregate */
+	uint64_t up_bps, down_bps;      /* sum of the measured aggregates over peers that are not behind others */
 	char best_peer[MESH_NAME_SIZE]; /* name; criterion latency; "" none */
 	unsigned refused;               /* strangers at the control port since start */
 };
@@ -191,7 +191,7 @@ struct mesh_callbacks { /* each may be NULL */
 	void (*published)(void *ctx, const char *peer_id, const struct Tbmesh__PeerMessage *m);
 	void (*subscribed)(void *ctx, const char *peer_id);
 	/* Something that a person should know of (no IPv6 on an interface, MTU refused …), once each. */
-	void (*warning)(void *ctx, const char *subject, const char *text); /* text "": what was said of it is over */
+	void (*warning)(void *ctx, const char *subject, const char *text);      /* text "": what was said of it is over */
 	void (*benched)(void *ctx, uint64_t token, const struct mesh_bench *b); /* of mesh_bench; NULL: it failed */
 	void (*pinged)(void *ctx, uint64_t token, double rtt_us); /* of mesh_ping; < 0: no answer. Calls nothing here */
 };

@@ -22,6 +22,11 @@ class Routing(LabCase):
         self.assertEqual(across["best_link"], "gamma:routed")
         self.assertIn(across["route"], (["beta"], ["delta"]))
         self.assertEqual(peer("alpha", "delta")["route"], [])
+
+        def total_is_of_cables():  # gamma's way takes those of the others: it adds nothing
+            rates = {p["name"]: p["aggregate_up"]["bps"] for p in tbmesh("alpha", "peers")["peers"]}
+            return all(rates.values()) and tbmesh("alpha", "status")["mesh_up_bps"] == rates["beta"] + rates["delta"]
+        eventually(total_is_of_cables, 45, "the total is that of the cables")
         lab("cut", "alpha", "delta")
         eventually(lambda: peer("alpha", "delta")["route"] == ["beta", "gamma"], 45, "alpha reaches delta over beta and gamma")
         eventually(lambda: peer("alpha", "delta")["state"] == "up", 20, "alpha believes delta alive")
