@@ -57,13 +57,14 @@ class MeshBench:
     def iperf_once(self, targets, down):
         """(bits a second received, all targets at the same time; down: at alpha, its own CPU in percent of a core)"""
         servers = [self.serve(5201 + i) for i in range(len(targets))]
-        clients = [self.b.start("alpha", "chrt", "--rr", "1", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "3", "-J",
+        clients = [self.b.start("alpha", "chrt", "--rr", "1", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "5", "-J",
                                 *["-R"] * down) for i, target in enumerate(targets)]
-        ends = [json.loads(client.communicate(timeout=60)[0])["end"] for client in clients]
+        reports = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
         for server in servers:
             server.communicate(timeout=20)
-        cpu = sum(e["cpu_utilization_percent"][f"{side}_total"] for e in ends for side in ("host", "remote"))
-        return sum(e["sum_received"]["bits_per_second"] for e in ends), cpu
+        cpu = sum(r["end"]["cpu_utilization_percent"][f"{side}_total"] for r in reports for side in ("host", "remote"))
+        # The first second and the last one: where there are several, not all run then.
+        return sum(statistics.mean(i["sum"]["bits_per_second"] for i in r["intervals"][1:-1]) for r in reports), cpu
 
     def iperf(self, targets, shaped_bps, down=False):
         """The best of some runs: none can be above the rate to which the cables are shaped, and one below it met a busy machine."""
