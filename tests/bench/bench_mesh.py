@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shlex
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 DELAYS_MS = (0, 1, 5)
@@ -57,9 +59,15 @@ class MeshBench:
     def iperf_once(self, targets, down):
         """(bits a second received, all targets at the same time; down: at alpha, its own CPU in percent of a core)"""
         servers = [self.serve(5201 + i) for i in range(len(targets))]
-        clients = [self.b.start("alpha", "chrt", "--rr", "1", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "5", "-J",
-                                *["-R"] * down) for i, target in enumerate(targets)]
-        reports = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+        with tempfile.TemporaryDirectory() as folder:  # one shell starts them all: at the same time, however busy the machine is
+            files = [os.path.join(folder, str(i)) for i in range(len(targets))]
+            words = [["chrt", "--rr", "1", "iperf3", "-6", "-c", target, "-p", str(5201 + i), "-t", "5", "-J", *["-R"] * down]
+                     for i, target in enumerate(targets)]
+            self.b.on("alpha", "sh", "-c", " ".join(f"{shlex.join(w)} >{f} &" for w, f in zip(words, files)) + " wait")
+            reports = []
+            for path in files:
+                with open(path, encoding="utf-8") as file:
+                    reports.append(json.load(file))
         for server in servers:
             server.communicate(timeout=20)
         cpu = sum(r["end"]["cpu_utilization_percent"][f"{side}_total"] for r in reports for side in ("host", "remote"))
