@@ -2,7 +2,7 @@
 
 Every figure is the median of pairs that ran one after the other; the first pair warms caches and does not count. `local` is alpha's
 own card, `cable` beta's over one cable; both are the same CPU driver, so they compare with the plain driver on alpha. Without --whole
-there is one pair of each, and llama.cpp runs one model only."""
+there is one pair of each whole program but llama.cpp, and that runs one model only."""
 
 import argparse
 import os
@@ -27,8 +27,7 @@ PROGRAMS = {
     "neighbours": ["--rounds", "300"],
     "signals": ["--rounds", "400"],
 }
-PAIRS = 3        # with --whole
-LLAMA_PAIRS = 2  # with --whole
+PAIRS = 3
 STATE_MIB = 1024
 SMALL_MIB = 64
 MODEL_MIB = 256
@@ -59,10 +58,10 @@ class Apps:
     def under(self, place, words):
         return ["tbmesh", "run", "--gpu", self.places[place], *words, "--"]
 
-    def paired(self, ours, plain, warm=True):
+    def paired(self, ours, plain, warm=True, pairs=PAIRS):
         """Medians of what both commands answer, run in turns; the ratio is the median of the pairs' ratios."""
         results = []
-        for turn in range(warm + (PAIRS if self.whole else 1)):
+        for turn in range(warm + pairs):
             pair = (ours(), plain())
             if turn >= warm:
                 results.append(pair)
@@ -75,7 +74,7 @@ class Apps:
             for place in self.places:
                 for suffix, mode in self.modes():
                     ours, plain = self.paired(lambda: self.timed(*self.under(place, mode), program, *words),
-                                              lambda: self.timed(program, *words))
+                                              lambda: self.timed(program, *words), pairs=PAIRS if self.whole else 1)
                     self.emit(f"apps_overhead:{name}:{place}{suffix}", ours, "s", plain, "plain driver", "lower")
 
     # single calls
@@ -146,7 +145,7 @@ class Apps:
     def llama_pairs(self, program, name, where, suffix, mode):
         stage = Stage(self.lab_directory(), self.build, LLAMA_TIMEOUT_S, mode)
         pairs = []
-        for turn in range(1 + (LLAMA_PAIRS if self.whole else 1)):
+        for turn in range(1 + PAIRS):
             ours = stage.start(CARDS[where], program.command(), program.environment())
             ours.finish(LLAMA_TIMEOUT_S)
             program.check(ours)
