@@ -247,6 +247,8 @@ class Node:
     def follow(self, follower):
         for line in follower.stdout:
             event = json.loads(line)
+            if "number" not in event:  # that a node which was started anew has not kept what was before
+                continue
             event["heard_ns"] = time.monotonic_ns()
             self.events.append(event)
 
