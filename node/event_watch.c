@@ -305,9 +305,10 @@ static bool has_something(struct watch *w)
 static bool is_due(struct watch *w)
 {
 	uint64_t waited_ns = time_monotonic_ns() - w->since_ns;
+	bool whole = settled(w) || w->queued_count >= EVENTS_AT_ONCE;
 	if (!w->wanted->follow)
-		return settled(w) || w->queued_count >= EVENTS_AT_ONCE;
-	return waited_ns >= FOLLOW_NS || (has_something(w) && (settled(w) || waited_ns >= SETTLE_NS));
+		return whole;
+	return waited_ns >= FOLLOW_NS || (has_something(w) && (whole || waited_ns >= SETTLE_NS));
 }
 
 /* One peer, no `follow`, and it cannot be asked: that is the answer. */
