@@ -26,6 +26,9 @@ static const struct {
 	{ VK_EXT_EXTENDED_DYNAMIC_STATE_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_EXTENDED_DYNAMIC_STATE_2_EXTENSION_NAME, 0 }, /* not all of it is in the core */
 	{ VK_EXT_4444_FORMATS_EXTENSION_NAME, 0 },
+	{ VK_EXT_SHADER_IMAGE_ATOMIC_INT64_EXTENSION_NAME, 0 },
+	{ VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 0 },
+	{ VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME, 0 },
 	{ VK_EXT_TEXTURE_COMPRESSION_ASTC_HDR_EXTENSION_NAME, 0 },
 	{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, VK_API_VERSION_1_3 },
 	{ VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, VK_API_VERSION_1_3 },
@@ -65,6 +68,9 @@ struct features {
 	VkPhysicalDeviceExtendedDynamicState2FeaturesEXT dynamic_state2;
 	VkPhysicalDevice4444FormatsFeaturesEXT formats_4444;
 	VkPhysicalDeviceTextureCompressionASTCHDRFeatures astc_hdr;
+	VkPhysicalDeviceShaderImageAtomicInt64FeaturesEXT image_int64;
+	VkPhysicalDeviceShaderSMBuiltinsFeaturesNV sm_builtins;
+	VkPhysicalDeviceShaderCoreBuiltinsFeaturesARM core_builtins;
 	VkPhysicalDeviceZeroInitializeWorkgroupMemoryFeatures zero_workgroup;
 	VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
 	VkPhysicalDeviceInlineUniformBlockFeatures inline_uniform;
@@ -153,6 +159,12 @@ static void chain_features(struct features *f, const struct device *d, const str
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT },
 		{ VK_EXT_TEXTURE_COMPRESSION_ASTC_HDR_EXTENSION_NAME, &f->astc_hdr,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TEXTURE_COMPRESSION_ASTC_HDR_FEATURES },
+		{ VK_EXT_SHADER_IMAGE_ATOMIC_INT64_EXTENSION_NAME, &f->image_int64,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_IMAGE_ATOMIC_INT64_FEATURES_EXT },
+		{ VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, &f->sm_builtins,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_FEATURES_NV },
+		{ VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME, &f->core_builtins,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_BUILTINS_FEATURES_ARM },
 		{ VK_EXT_4444_FORMATS_EXTENSION_NAME, &f->formats_4444,
 			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_4444_FORMATS_FEATURES_EXT },
 		{ VK_KHR_ZERO_INITIALIZE_WORKGROUP_MEMORY_EXTENSION_NAME, &f->zero_workgroup,

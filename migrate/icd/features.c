@@ -340,6 +340,15 @@ static const struct feature_field formats_4444_fields[] = { REAL(S, formatA4R4G4
 #define S VkPhysicalDeviceTextureCompressionASTCHDRFeatures
 static const struct feature_field astc_hdr_fields[] = { REAL(S, textureCompressionASTC_HDR) };
 #undef S
+#define S VkPhysicalDeviceShaderImageAtomicInt64FeaturesEXT
+static const struct feature_field image_int64_fields[] = { REAL(S, shaderImageInt64Atomics) };
+#undef S
+#define S VkPhysicalDeviceShaderSMBuiltinsFeaturesNV
+static const struct feature_field sm_fields[] = { REAL(S, shaderSMBuiltins) };
+#undef S
+#define S VkPhysicalDeviceShaderCoreBuiltinsFeaturesARM
+static const struct feature_field core_builtins_fields[] = { REAL(S, shaderCoreBuiltins) };
+#undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
 static const struct feature_field no_fields[1];
 
@@ -410,6 +419,12 @@ static const struct feature_struct structs[] = {
 		extendedDynamicState, dynamic_state_fields),
 	ENTRY(EXTENDED_DYNAMIC_STATE_2_FEATURES_EXT, ICD_EXT_extended_dynamic_state2, ExtendedDynamicState2FeaturesEXT,
 		extendedDynamicState2PatchControlPoints, dynamic_state2_fields),
+	ENTRY(SHADER_IMAGE_ATOMIC_INT64_FEATURES_EXT, ICD_EXT_shader_image_atomic_int64, ShaderImageAtomicInt64FeaturesEXT,
+		sparseImageInt64Atomics, image_int64_fields),
+	ENTRY(SHADER_SM_BUILTINS_FEATURES_NV, ICD_NV_shader_sm_builtins, ShaderSMBuiltinsFeaturesNV, shaderSMBuiltins,
+		sm_fields),
+	ENTRY(SHADER_CORE_BUILTINS_FEATURES_ARM, ICD_ARM_shader_core_builtins, ShaderCoreBuiltinsFeaturesARM,
+		shaderCoreBuiltins, core_builtins_fields),
 	ENTRY(TEXTURE_COMPRESSION_ASTC_HDR_FEATURES, ICD_EXT_texture_compression_astc_hdr, TextureCompressionASTCHDRFeatures,
 		textureCompressionASTC_HDR, astc_hdr_fields),
 	ENTRY(4444_FORMATS_FEATURES_EXT, ICD_EXT_4444_formats, 4444FormatsFeaturesEXT, formatA4B4G4R4, formats_4444_fields),

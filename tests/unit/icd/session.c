@@ -40,6 +40,8 @@ static void describe(struct buf *b)
 		{ VK_KHR_16BIT_STORAGE_EXTENSION_NAME, 1 },
 		{ VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME, 2 },
 		{ VK_KHR_SWAPCHAIN_EXTENSION_NAME, 70 },
+		{ VK_AMD_SHADER_CORE_PROPERTIES_EXTENSION_NAME, 2 },
+		{ VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 1 },
 	};
 	const struct description_header head = { .magic = DESCRIPTION_MAGIC, .version = 1 };
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
@@ -60,6 +62,12 @@ static void describe(struct buf *b)
 	VkPhysicalDeviceMemoryProperties memory = { .memoryTypeCount = 1,
 		.memoryHeapCount = 1,
 		.memoryHeaps = { { 4ull << 30, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT } } };
+	VkPhysicalDeviceShaderCorePropertiesAMD cores = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD, .wavefrontsPerSimd = 20
+	};
+	VkPhysicalDeviceShaderSMBuiltinsFeaturesNV builtins = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_FEATURES_NV, .shaderSMBuiltins = VK_TRUE
+	};
 	const struct description_buffer buffer = { .alignment = 64, .size_granularity = 64, .memory_type_bits = 1 };
 	const struct description_format format = { VK_FORMAT_R32_UINT,
 		{ .bufferFeatures = VK_FORMAT_FEATURE_STORAGE_TEXEL_BUFFER_BIT,
@@ -70,6 +78,10 @@ static void describe(struct buf *b)
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, &features, sizeof(features));
 	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, &features12,
 		sizeof(features12));
+	add_entry(
+		b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD, &cores, sizeof(cores));
+	add_entry(b, DESCRIPTION_STRUCT, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_FEATURES_NV, &builtins,
+		sizeof(builtins));
 	add_entry(b, DESCRIPTION_EXTENSIONS, 0, extensions, sizeof(extensions));
 	add_entry(b, DESCRIPTION_FORMATS, 0, &format, sizeof(format));
 	add_entry(b, DESCRIPTION_QUEUE, 0, &queue, sizeof(queue));

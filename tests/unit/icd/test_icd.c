@@ -197,6 +197,11 @@ static void test_offer(void **state)
 	VkPhysicalDeviceIDProperties id = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES };
 	VkPhysicalDeviceDriverProperties driver = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
 		.pNext = &id };
+	/* What programs tune themselves by is the real one's. */
+	VkPhysicalDeviceShaderCorePropertiesAMD cores = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD
+	};
+	id.pNext = &cores;
 	VkPhysicalDeviceProperties2 properties = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
 		.pNext = &driver };
 	INSTANCE(GetPhysicalDeviceProperties2)(physical, &properties);
@@ -205,13 +210,17 @@ static void test_offer(void **state)
 	assert_int_equal(VK_API_VERSION_MINOR(properties.properties.apiVersion), 2);
 	assert_false(properties.properties.limits.timestampComputeAndGraphics);
 	assert_string_equal(driver.driverName, "tbmesh");
+	assert_int_equal(cores.wavefrontsPerSimd, 20);
 	static const uint8_t zero[VK_UUID_SIZE];
 	assert_memory_not_equal(id.deviceUUID, zero, VK_UUID_SIZE);
 
 	VkPhysicalDeviceVulkan12Features v12 = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES };
-	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &v12 };
+	VkPhysicalDeviceShaderSMBuiltinsFeaturesNV builtins = {
+		.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_FEATURES_NV, .pNext = &v12
+	};
+	VkPhysicalDeviceFeatures2 features = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &builtins };
 	INSTANCE(GetPhysicalDeviceFeatures2)(physical, &features);
-	assert_true(features.features.shaderInt64);
+	assert_true(features.features.shaderInt64 && builtins.shaderSMBuiltins);
 	assert_false(features.features.geometryShader);
 	assert_true(v12.timelineSemaphore && v12.shaderFloat16);
 	assert_false(v12.bufferDeviceAddress || v12.descriptorBindingStorageBufferUpdateAfterBind);
@@ -231,15 +240,16 @@ static void test_offer(void **state)
 	assert_int_equal(format.optimalTilingFeatures, 0);
 
 	VkExtensionProperties extensions[64];
-	bool push = false, swapchain = false, not_there = false;
+	bool push = false, cores_there = false, swapchain = false, not_there = false;
 	count = 64;
 	OK(INSTANCE(EnumerateDeviceExtensionProperties)(physical, NULL, &count, extensions));
 	for (uint32_t i = 0; i < count; i++) {
 		push |= strcmp(extensions[i].extensionName, "VK_KHR_push_descriptor") == 0;
+		cores_there |= strcmp(extensions[i].extensionName, "VK_AMD_shader_core_properties") == 0;
 		swapchain |= strcmp(extensions[i].extensionName, "VK_KHR_swapchain") == 0;
 		not_there |= strcmp(extensions[i].extensionName, "VK_EXT_shader_atomic_float") == 0;
 	}
-	assert_true(push);
+	assert_true(push && cores_there);
 	assert_false(swapchain || not_there);
 }
 
