@@ -531,6 +531,10 @@ static bool check_graphics(struct recording *r, unsigned command, const void *pa
 	case WIRE_vkCmdSetViewportWithCount:
 		return ((const struct wire_vkCmdSetViewportWithCount *)parameters)->viewportCount == 1 ||
 			fault(r, "another number of viewports than there may be");
+	case WIRE_vkCmdSetColorWriteEnableEXT:
+		return ((const struct wire_vkCmdSetColorWriteEnableEXT *)parameters)->attachmentCount <=
+			r->limits->maxColorAttachments ||
+			fault(r, "more attachments than there may be");
 	case WIRE_vkCmdSetScissorWithCount:
 		return ((const struct wire_vkCmdSetScissorWithCount *)parameters)->scissorCount == 1 ||
 			fault(r, "another number of scissors than there may be");

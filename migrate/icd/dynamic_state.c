@@ -1,4 +1,5 @@
-/* What of a graphics pipeline is set while recording: VK_EXT_extended_dynamic_state, VK_EXT_extended_dynamic_state2. */
+/* What of a graphics pipeline is set while recording: VK_EXT_extended_dynamic_state, VK_EXT_extended_dynamic_state2,
+ * VK_EXT_color_write_enable (which counts as used where it is enabled). */
 #include "migrate/icd/command.h"
 #include "migrate/icd/stream.h"
 
@@ -94,6 +95,11 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdSetDepthBiasEnableEXT(VkCommandBuffer handle, 
 VKAPI_ATTR void VKAPI_CALL icd_CmdSetPrimitiveRestartEnableEXT(VkCommandBuffer handle, VkBool32 enable)
 {
 	wire_encode_vkCmdSetPrimitiveRestartEnable(second(handle), enable);
+}
+
+VKAPI_ATTR void VKAPI_CALL icd_CmdSetColorWriteEnableEXT(VkCommandBuffer handle, uint32_t count, const VkBool32 *enables)
+{
+	wire_encode_vkCmdSetColorWriteEnableEXT(&ICD_FROM(icd_command_buffer, handle)->writer, count, enables);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdSetLogicOpEXT(VkCommandBuffer handle, VkLogicOp op)

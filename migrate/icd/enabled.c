@@ -53,6 +53,19 @@ static const struct enabled known[] = {
 	FEATURE(ROBUSTNESS_2_FEATURES_EXT, Robustness2FeaturesEXT, nullDescriptor),
 	FEATURE(IMAGE_ROBUSTNESS_FEATURES, ImageRobustnessFeatures, robustImageAccess),
 	FEATURE(TEXEL_BUFFER_ALIGNMENT_FEATURES_EXT, TexelBufferAlignmentFeaturesEXT, texelBufferAlignment),
+	FEATURE(DEPTH_CLIP_ENABLE_FEATURES_EXT, DepthClipEnableFeaturesEXT, depthClipEnable),
+	FEATURE(DEPTH_CLIP_CONTROL_FEATURES_EXT, DepthClipControlFeaturesEXT, depthClipControl),
+	FEATURE(PROVOKING_VERTEX_FEATURES_EXT, ProvokingVertexFeaturesEXT, provokingVertexLast),
+	FEATURE(VERTEX_ATTRIBUTE_DIVISOR_FEATURES_EXT, VertexAttributeDivisorFeaturesEXT,
+		vertexAttributeInstanceRateDivisor),
+	FEATURE(VERTEX_ATTRIBUTE_DIVISOR_FEATURES_EXT, VertexAttributeDivisorFeaturesEXT,
+		vertexAttributeInstanceRateZeroDivisor),
+	FEATURE(COLOR_WRITE_ENABLE_FEATURES_EXT, ColorWriteEnableFeaturesEXT, colorWriteEnable),
+	FEATURE(PRIMITIVE_TOPOLOGY_LIST_RESTART_FEATURES_EXT, PrimitiveTopologyListRestartFeaturesEXT,
+		primitiveTopologyListRestart),
+	FEATURE(BORDER_COLOR_SWIZZLE_FEATURES_EXT, BorderColorSwizzleFeaturesEXT, borderColorSwizzle),
+	FEATURE(BORDER_COLOR_SWIZZLE_FEATURES_EXT, BorderColorSwizzleFeaturesEXT, borderColorSwizzleFromImage),
+	FEATURE(NON_SEAMLESS_CUBE_MAP_FEATURES_EXT, NonSeamlessCubeMapFeaturesEXT, nonSeamlessCubeMap),
 	FEATURE(SHADER_TERMINATE_INVOCATION_FEATURES, ShaderTerminateInvocationFeatures, shaderTerminateInvocation),
 };
 
@@ -83,9 +96,9 @@ static void keep_subgroup_features(struct icd_device *d, const VkDeviceCreateInf
 
 void icd_tell_enabled(struct icd_device *d, const VkDeviceCreateInfo *info)
 {
-	/* Extensions of SPIR-V that no capability tells of. */
+	/* Extensions that neither a feature nor a capability tells of. */
 	static const enum icd_extension unseen[] = { ICD_GOOGLE_decorate_string, ICD_GOOGLE_hlsl_functionality1,
-		ICD_GOOGLE_user_type };
+		ICD_GOOGLE_user_type, ICD_EXT_depth_range_unrestricted, ICD_EXT_load_store_op_none };
 	for (uint32_t i = 0; i < ARRAY_SIZE(unseen); i++) {
 		if (d->extensions[unseen[i]])
 			icd_need_extension(d, unseen[i]);

@@ -349,6 +349,32 @@ static const struct feature_field sm_fields[] = { REAL(S, shaderSMBuiltins) };
 #define S VkPhysicalDeviceShaderCoreBuiltinsFeaturesARM
 static const struct feature_field core_builtins_fields[] = { REAL(S, shaderCoreBuiltins) };
 #undef S
+#define S VkPhysicalDeviceDepthClipEnableFeaturesEXT
+static const struct feature_field depth_clip_enable_fields[] = { REAL(S, depthClipEnable) };
+#undef S
+#define S VkPhysicalDeviceDepthClipControlFeaturesEXT
+static const struct feature_field depth_clip_control_fields[] = { REAL(S, depthClipControl) };
+#undef S
+#define S VkPhysicalDeviceProvokingVertexFeaturesEXT
+static const struct feature_field provoking_vertex_fields[] = { REAL(S, provokingVertexLast) };
+#undef S
+#define S VkPhysicalDeviceVertexAttributeDivisorFeaturesEXT
+static const struct feature_field vertex_attribute_divisor_fields[] = { REAL(S, vertexAttributeInstanceRateDivisor),
+	REAL(S, vertexAttributeInstanceRateZeroDivisor) };
+#undef S
+#define S VkPhysicalDeviceColorWriteEnableFeaturesEXT
+static const struct feature_field color_write_enable_fields[] = { REAL(S, colorWriteEnable) };
+#undef S
+#define S VkPhysicalDevicePrimitiveTopologyListRestartFeaturesEXT
+static const struct feature_field primitive_topology_list_restart_fields[] = { REAL(S, primitiveTopologyListRestart) };
+#undef S
+#define S VkPhysicalDeviceBorderColorSwizzleFeaturesEXT
+static const struct feature_field border_color_swizzle_fields[] = { REAL(S, borderColorSwizzle),
+	REAL(S, borderColorSwizzleFromImage) };
+#undef S
+#define S VkPhysicalDeviceNonSeamlessCubeMapFeaturesEXT
+static const struct feature_field non_seamless_cube_map_fields[] = { REAL(S, nonSeamlessCubeMap) };
+#undef S
 /* Known, and nothing of them offered: a program that asks reads false. */
 static const struct feature_field no_fields[1];
 
@@ -425,6 +451,23 @@ static const struct feature_struct structs[] = {
 		sm_fields),
 	ENTRY(SHADER_CORE_BUILTINS_FEATURES_ARM, ICD_ARM_shader_core_builtins, ShaderCoreBuiltinsFeaturesARM,
 		shaderCoreBuiltins, core_builtins_fields),
+	ENTRY(DEPTH_CLIP_ENABLE_FEATURES_EXT, ICD_EXT_depth_clip_enable, DepthClipEnableFeaturesEXT, depthClipEnable,
+		depth_clip_enable_fields),
+	ENTRY(DEPTH_CLIP_CONTROL_FEATURES_EXT, ICD_EXT_depth_clip_control, DepthClipControlFeaturesEXT, depthClipControl,
+		depth_clip_control_fields),
+	ENTRY(PROVOKING_VERTEX_FEATURES_EXT, ICD_EXT_provoking_vertex, ProvokingVertexFeaturesEXT,
+		transformFeedbackPreservesProvokingVertex, provoking_vertex_fields),
+	ENTRY(VERTEX_ATTRIBUTE_DIVISOR_FEATURES_EXT, ICD_EXT_vertex_attribute_divisor, VertexAttributeDivisorFeaturesEXT,
+		vertexAttributeInstanceRateZeroDivisor, vertex_attribute_divisor_fields),
+	ENTRY(COLOR_WRITE_ENABLE_FEATURES_EXT, ICD_EXT_color_write_enable, ColorWriteEnableFeaturesEXT, colorWriteEnable,
+		color_write_enable_fields),
+	ENTRY(PRIMITIVE_TOPOLOGY_LIST_RESTART_FEATURES_EXT, ICD_EXT_primitive_topology_list_restart,
+		PrimitiveTopologyListRestartFeaturesEXT, primitiveTopologyPatchListRestart,
+		primitive_topology_list_restart_fields),
+	ENTRY(BORDER_COLOR_SWIZZLE_FEATURES_EXT, ICD_EXT_border_color_swizzle, BorderColorSwizzleFeaturesEXT,
+		borderColorSwizzleFromImage, border_color_swizzle_fields),
+	ENTRY(NON_SEAMLESS_CUBE_MAP_FEATURES_EXT, ICD_EXT_non_seamless_cube_map, NonSeamlessCubeMapFeaturesEXT,
+		nonSeamlessCubeMap, non_seamless_cube_map_fields),
 	ENTRY(TEXTURE_COMPRESSION_ASTC_HDR_FEATURES, ICD_EXT_texture_compression_astc_hdr, TextureCompressionASTCHDRFeatures,
 		textureCompressionASTC_HDR, astc_hdr_fields),
 	ENTRY(4444_FORMATS_FEATURES_EXT, ICD_EXT_4444_formats, 4444FormatsFeaturesEXT, formatA4B4G4R4, formats_4444_fields),

@@ -119,6 +119,12 @@ void icd_need_views(struct icd_device *d, uint32_t view_mask)
 	icd_need_limit(d, ICD_LIMIT_VIEWS, 32u - (unsigned)__builtin_clz(view_mask));
 }
 
+/* What the attachment holds is there in the pass, or behind it. */
+static bool keeps(VkAttachmentLoadOp op)
+{
+	return op == VK_ATTACHMENT_LOAD_OP_LOAD || op == VK_ATTACHMENT_LOAD_OP_NONE_EXT;
+}
+
 static struct icd_render_pass *pass_create(const VkRenderPassCreateInfo2 *info)
 {
 	struct icd_render_pass *p = icd_object_create(sizeof(*p) + info->subpassCount * sizeof(p->subpasses[0]));
@@ -136,8 +142,7 @@ static struct icd_render_pass *pass_create(const VkRenderPassCreateInfo2 *info)
 		const struct gpu_format *f = gpu_format_find(a->format);
 		bool stencil = f && f->aspects & VK_IMAGE_ASPECT_STENCIL_BIT;
 		bool other = !f || f->aspects & ~VK_IMAGE_ASPECT_STENCIL_BIT;
-		p->loads[i] = (other && a->loadOp == VK_ATTACHMENT_LOAD_OP_LOAD) ||
-			(stencil && a->stencilLoadOp == VK_ATTACHMENT_LOAD_OP_LOAD);
+		p->loads[i] = (other && keeps(a->loadOp)) || (stencil && keeps(a->stencilLoadOp));
 	}
 	for (uint32_t i = 0; i < info->subpassCount; i++) {
 		const VkSubpassDescription2 *s = &info->pSubpasses[i];

@@ -48,7 +48,8 @@ static VkRenderingAttachmentInfo take_attachment(
 		to.loadOp = VK_ATTACHMENT_LOAD_OP_LOAD;
 	/* All count as written: what is not stored is undefined behind the pass. */
 	if (to.imageView)
-		write_view(cb, info, ICD_FROM(icd_image_view, to.imageView), to.loadOp == VK_ATTACHMENT_LOAD_OP_LOAD);
+		write_view(cb, info, ICD_FROM(icd_image_view, to.imageView),
+			to.loadOp == VK_ATTACHMENT_LOAD_OP_LOAD || to.loadOp == VK_ATTACHMENT_LOAD_OP_NONE_EXT);
 	else
 		to.resolveImageView = VK_NULL_HANDLE;
 	write_view(cb, info, ICD_FROM(icd_image_view, to.resolveImageView), false);

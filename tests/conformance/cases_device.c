@@ -316,6 +316,67 @@ void case_physical(void)
 		remark("tools: %d", VK(GetPhysicalDeviceToolPropertiesEXT)(w.physical, &tools, NULL));
 }
 
+/* The structs of features that came as extensions, in front of what is asked for; they are those of devices that have the extensions. */
+static void add_draw_features(VkPhysicalDeviceFeatures2 *all)
+{
+	static VkPhysicalDeviceDepthClipEnableFeaturesEXT clip;
+	static VkPhysicalDeviceDepthClipControlFeaturesEXT control;
+	static VkPhysicalDeviceProvokingVertexFeaturesEXT provoking;
+	static VkPhysicalDeviceVertexAttributeDivisorFeaturesEXT divisor;
+	static VkPhysicalDeviceColorWriteEnableFeaturesEXT writes;
+	static VkPhysicalDevicePrimitiveTopologyListRestartFeaturesEXT restart;
+	static VkPhysicalDeviceBorderColorSwizzleFeaturesEXT swizzle;
+	static VkPhysicalDeviceNonSeamlessCubeMapFeaturesEXT seams;
+	static const struct {
+		const char *extension;
+		void *features;
+		VkStructureType type;
+	} known[] = {
+		{ VK_EXT_DEPTH_CLIP_ENABLE_EXTENSION_NAME, &clip,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DEPTH_CLIP_ENABLE_FEATURES_EXT },
+		{ VK_EXT_DEPTH_CLIP_CONTROL_EXTENSION_NAME, &control,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DEPTH_CLIP_CONTROL_FEATURES_EXT },
+		{ VK_EXT_PROVOKING_VERTEX_EXTENSION_NAME, &provoking,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROVOKING_VERTEX_FEATURES_EXT },
+		{ VK_EXT_VERTEX_ATTRIBUTE_DIVISOR_EXTENSION_NAME, &divisor,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VERTEX_ATTRIBUTE_DIVISOR_FEATURES_EXT },
+		{ VK_EXT_COLOR_WRITE_ENABLE_EXTENSION_NAME, &writes,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COLOR_WRITE_ENABLE_FEATURES_EXT },
+		{ VK_EXT_PRIMITIVE_TOPOLOGY_LIST_RESTART_EXTENSION_NAME, &restart,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PRIMITIVE_TOPOLOGY_LIST_RESTART_FEATURES_EXT },
+		{ VK_EXT_BORDER_COLOR_SWIZZLE_EXTENSION_NAME, &swizzle,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BORDER_COLOR_SWIZZLE_FEATURES_EXT },
+		{ VK_EXT_NON_SEAMLESS_CUBE_MAP_EXTENSION_NAME, &seams,
+			VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_NON_SEAMLESS_CUBE_MAP_FEATURES_EXT },
+	};
+	VkPhysicalDeviceFeatures2 asked = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2 };
+	VkBaseOutStructure *last = NULL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		VkBaseOutStructure *s = known[i].features;
+		if (!offered(known[i].extension))
+			continue;
+		*s = (VkBaseOutStructure){ known[i].type, asked.pNext };
+		asked.pNext = s;
+		last = last ? last : s;
+	}
+	VK(GetPhysicalDeviceFeatures2)(w.physical, &asked);
+	provoking.transformFeedbackPreservesProvokingVertex = restart.primitiveTopologyPatchListRestart = VK_FALSE;
+	w.draws.depth_clip = clip.depthClipEnable;
+	w.draws.depth_clip_control = control.depthClipControl;
+	w.draws.provoking = provoking.provokingVertexLast;
+	w.draws.divisor = divisor.vertexAttributeInstanceRateDivisor;
+	w.draws.writes = writes.colorWriteEnable;
+	say("features: clip %d %d, provoking %d, divisors %d %d, writes %d, restart %d, swizzle %d %d, seams %d",
+		clip.depthClipEnable, control.depthClipControl, provoking.provokingVertexLast,
+		divisor.vertexAttributeInstanceRateDivisor, divisor.vertexAttributeInstanceRateZeroDivisor,
+		writes.colorWriteEnable, restart.primitiveTopologyListRestart, swizzle.borderColorSwizzle,
+		swizzle.borderColorSwizzleFromImage, seams.nonSeamlessCubeMap);
+	if (!last)
+		return;
+	last->pNext = all->pNext;
+	all->pNext = asked.pNext;
+}
+
 static void refused_devices(VkDeviceCreateInfo info)
 {
 	const char *unknown = "VK_TBMESH_unknown";
@@ -429,6 +490,7 @@ void case_device(void)
 	all.features = (VkPhysicalDeviceFeatures){ .robustBufferAccess = VK_TRUE,
 		.pipelineStatisticsQuery = w.statistics,
 		.shaderStorageBufferArrayDynamicIndexing = all.features.shaderStorageBufferArrayDynamicIndexing };
+	add_draw_features(&all);
 	const VkDeviceCreateInfo info = { .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
 		.pNext = &all,
 		.queueCreateInfoCount = 1,

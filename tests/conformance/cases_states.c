@@ -20,6 +20,13 @@ static VkImageView views[2];
 static struct buffer vertices, back;
 static VkPipelineLayout layout;
 
+/* What else the next pipeline is made with. */
+static struct {
+	const void *raster, *viewport, *input, *blend; /* their chains */
+	float depth;                                   /* of all vertices; 0: as usual */
+	bool points;                                   /* one an instance */
+} extra;
+
 static const VkImageUsageFlags usages[] = { VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT |
 		VK_IMAGE_USAGE_TRANSFER_DST_BIT,
 	VK_IMAGE_USAGE_DEPTH_STENCIL_ATTACHMENT_BIT | VK_IMAGE_USAGE_TRANSFER_DST_BIT };
@@ -150,20 +157,25 @@ static VkPipeline make_pipeline(
 	};
 	stages[0].module = module(states_vert, sizeof(states_vert));
 	stages[1].module = many_views ? module(views_frag, sizeof(views_frag)) : module(states_frag, sizeof(states_frag));
-	const VkVertexInputBindingDescription binding = { 0, VERTEX_BYTES, VK_VERTEX_INPUT_RATE_VERTEX };
+	const VkSpecializationMapEntry entry = { 0, 0, sizeof(extra.depth) };
+	const VkSpecializationInfo depth_info = { 1, &entry, sizeof(extra.depth), &extra.depth };
+	if (extra.depth != 0)
+		stages[0].pSpecializationInfo = &depth_info;
+	const VkVertexInputBindingDescription binding = { 0, VERTEX_BYTES,
+		extra.points ? VK_VERTEX_INPUT_RATE_INSTANCE : VK_VERTEX_INPUT_RATE_VERTEX };
 	const VkVertexInputAttributeDescription attribute = { 0, 0, VK_FORMAT_R32G32_SFLOAT, 0 };
-	const VkPipelineVertexInputStateCreateInfo input = { VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO, NULL,
-		0, 1, &binding, 1, &attribute };
+	const VkPipelineVertexInputStateCreateInfo input = { VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_STATE_CREATE_INFO,
+		extra.input, 0, 1, &binding, 1, &attribute };
 	const VkPipelineInputAssemblyStateCreateInfo assembly = {
 		.sType = VK_STRUCTURE_TYPE_PIPELINE_INPUT_ASSEMBLY_STATE_CREATE_INFO,
-		.topology = VK_PRIMITIVE_TOPOLOGY_TRIANGLE_LIST
+		.topology = extra.points ? VK_PRIMITIVE_TOPOLOGY_POINT_LIST : VK_PRIMITIVE_TOPOLOGY_TRIANGLE_LIST
 	};
 	const VkViewport area = { 0, 0, SIDE, SIDE, 0, 1 };
 	const VkRect2D scissor = { { 0, 0 }, { SIDE, SIDE } };
-	const VkPipelineViewportStateCreateInfo viewport = { VK_STRUCTURE_TYPE_PIPELINE_VIEWPORT_STATE_CREATE_INFO, NULL, 0,
-		!counts_dynamic, &area, !counts_dynamic, &scissor };
+	const VkPipelineViewportStateCreateInfo viewport = { VK_STRUCTURE_TYPE_PIPELINE_VIEWPORT_STATE_CREATE_INFO,
+		extra.viewport, 0, !counts_dynamic, &area, !counts_dynamic, &scissor };
 	const VkPipelineRasterizationStateCreateInfo raster = {
-		.sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO, .lineWidth = 1
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_STATE_CREATE_INFO, .pNext = extra.raster, .lineWidth = 1
 	};
 	const VkPipelineMultisampleStateCreateInfo samples = {
 		.sType = VK_STRUCTURE_TYPE_PIPELINE_MULTISAMPLE_STATE_CREATE_INFO,
@@ -174,9 +186,11 @@ static VkPipeline make_pipeline(
 	};
 	const VkPipelineColorBlendAttachmentState add = { VK_TRUE, VK_BLEND_FACTOR_ONE, VK_BLEND_FACTOR_ONE, VK_BLEND_OP_ADD,
 		VK_BLEND_FACTOR_ONE, VK_BLEND_FACTOR_ONE, VK_BLEND_OP_ADD, 15 };
-	const VkPipelineColorBlendStateCreateInfo blend = {
-		.sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO, .attachmentCount = 1, .pAttachments = &add
-	};
+	const VkPipelineColorBlendStateCreateInfo blend = { .sType =
+								    VK_STRUCTURE_TYPE_PIPELINE_COLOR_BLEND_STATE_CREATE_INFO,
+		.pNext = extra.blend,
+		.attachmentCount = 1,
+		.pAttachments = &add };
 	const VkPipelineDynamicStateCreateInfo dynamic = { VK_STRUCTURE_TYPE_PIPELINE_DYNAMIC_STATE_CREATE_INFO, NULL, 0,
 		state_count, states };
 	const VkPipelineRenderingCreateInfo rendering = { .sType = VK_STRUCTURE_TYPE_PIPELINE_RENDERING_CREATE_INFO,
@@ -205,13 +219,16 @@ static VkPipeline make_pipeline(
 	return ret;
 }
 
-/* A square of two triangles in a list, and from byte 64 on the same as a strip whose vertices lie apart. */
+#define POINTS_AT 128u
+/* A square of two triangles in a list, from byte 64 on the same as a strip whose vertices lie apart, and two points. */
 static void fill_vertices(void)
 {
 	static const float list[] = { -1, -1, 1, -1, -1, 1, -1, 1, 1, -1, 1, 1 };
+	static const float points[] = { -0.4f, -0.4f, 0.4f, 0.4f };
 	static const float strip[] = { -1, -1, 0, 0, 1, -1, 0, 0, -1, 1, 0, 0, 1, 1, 0, 0 };
 	memcpy(vertices.map, list, sizeof(list));
 	memcpy((char *)vertices.map + 64, strip, sizeof(strip));
+	memcpy((char *)vertices.map + POINTS_AT, points, sizeof(points));
 }
 
 static void set_all(VkCommandBuffer c)
@@ -311,6 +328,86 @@ static void case_dynamic_states(void)
 	VK(DestroyRenderPass)(w.device, pass, NULL);
 }
 
+/* One draw with the states in `extra`, which are as usual behind it. */
+static void draw_extra(VkRenderPass pass, VkFramebuffer frame, const char *what, uint32_t vertices_drawn, uint32_t instances)
+{
+	static const VkDynamicState writes[] = { VK_DYNAMIC_STATE_COLOR_WRITE_ENABLE_EXT };
+	const bool set_writes = extra.blend != NULL;
+	const VkDeviceSize from = extra.points ? POINTS_AT : 0;
+	const VkRenderPassBeginInfo info = { VK_STRUCTURE_TYPE_RENDER_PASS_BEGIN_INFO, NULL, pass, frame,
+		{ { 0, 0 }, { SIDE, SIDE } }, 0, NULL };
+	VkPipeline pipeline = make_pipeline(pass, false, writes, set_writes, false);
+	VkCommandBuffer c = begin();
+	clear(c);
+	VK(CmdBeginRenderPass)(c, &info, VK_SUBPASS_CONTENTS_INLINE);
+	VK(CmdBindPipeline)(c, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline);
+	VK(CmdBindVertexBuffers)(c, 0, 1, &vertices.buffer, &from);
+	for (VkBool32 on = VK_FALSE; on <= VK_TRUE && set_writes; on++) {
+		VK(CmdSetColorWriteEnableEXT)(c, 1, &on);
+		VK(CmdDraw)(c, vertices_drawn, on ? 1 : 16, 0, 0);
+	}
+	if (!set_writes)
+		VK(CmdDraw)(c, vertices_drawn, instances, 0, 0);
+	VK(CmdEndRenderPass)(c);
+	read_picture(c, what);
+	VK(DestroyPipeline)(w.device, pipeline, NULL);
+	memset(&extra, 0, sizeof(extra));
+}
+
+static void case_raster_states(void)
+{
+	const VkPipelineRasterizationDepthClipStateCreateInfoEXT no_clip = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_DEPTH_CLIP_STATE_CREATE_INFO_EXT,
+		.depthClipEnable = VK_FALSE
+	};
+	const VkPipelineViewportDepthClipControlCreateInfoEXT around_zero = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_VIEWPORT_DEPTH_CLIP_CONTROL_CREATE_INFO_EXT, .negativeOneToOne = VK_TRUE
+	};
+	const VkPipelineRasterizationProvokingVertexStateCreateInfoEXT last = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_RASTERIZATION_PROVOKING_VERTEX_STATE_CREATE_INFO_EXT,
+		.provokingVertexMode = VK_PROVOKING_VERTEX_MODE_LAST_VERTEX_EXT
+	};
+	const VkVertexInputBindingDivisorDescriptionEXT three = { 0, 3 };
+	const VkPipelineVertexInputDivisorStateCreateInfoEXT divisors = {
+		.sType = VK_STRUCTURE_TYPE_PIPELINE_VERTEX_INPUT_DIVISOR_STATE_CREATE_INFO_EXT,
+		.vertexBindingDivisorCount = 1,
+		.pVertexBindingDivisors = &three
+	};
+	const VkBool32 on = VK_TRUE;
+	const VkPipelineColorWriteCreateInfoEXT writes = { .sType = VK_STRUCTURE_TYPE_PIPELINE_COLOR_WRITE_CREATE_INFO_EXT,
+		.attachmentCount = 1,
+		.pColorWriteEnables = &on };
+	VkRenderPass pass = make_pass(0);
+	VkFramebuffer frame = make_frame(pass, false);
+	extra.depth = 1.5f;
+	draw_extra(pass, frame, "beyond the depth range", 6, 1);
+	extra.depth = 1.5f;
+	extra.raster = &no_clip;
+	if (w.draws.depth_clip)
+		draw_extra(pass, frame, "beyond the depth range, not clipped", 6, 1);
+	extra.depth = -0.5f;
+	extra.raster = NULL;
+	extra.viewport = &around_zero;
+	if (w.draws.depth_clip_control)
+		draw_extra(pass, frame, "depth from -1 to 1", 6, 1);
+	memset(&extra, 0, sizeof(extra));
+	extra.raster = &last;
+	if (w.draws.provoking)
+		draw_extra(pass, frame, "the last vertex provokes", 6, 1);
+	memset(&extra, 0, sizeof(extra));
+	extra.input = &divisors;
+	extra.points = true;
+	if (w.draws.divisor)
+		draw_extra(pass, frame, "a vertex for three instances", 1, 6);
+	memset(&extra, 0, sizeof(extra));
+	extra.blend = &writes;
+	if (w.draws.writes)
+		draw_extra(pass, frame, "colours written and not", 6, 1);
+	memset(&extra, 0, sizeof(extra));
+	VK(DestroyFramebuffer)(w.device, frame, NULL);
+	VK(DestroyRenderPass)(w.device, pass, NULL);
+}
+
 /* Into both layers at once, through a framebuffer that has no images, and without objects. */
 static void case_views(void)
 {
@@ -380,7 +477,7 @@ void case_states(void)
 {
 	const VkPipelineLayoutCreateInfo layout_info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO };
 	OK(VK(CreatePipelineLayout)(w.device, &layout_info, NULL, &layout));
-	vertices = make_buffer(128, true, VK_BUFFER_USAGE_VERTEX_BUFFER_BIT);
+	vertices = make_buffer(256, true, VK_BUFFER_USAGE_VERTEX_BUFFER_BIT);
 	back = make_buffer(LAYERS * SIDE * SIDE * 4, true, VK_BUFFER_USAGE_TRANSFER_DST_BIT);
 	fill_vertices();
 	for (unsigned i = 0; i < 2; i++) {
@@ -393,6 +490,7 @@ void case_states(void)
 		OK(VK(CreateImageView)(w.device, &view, NULL, &views[i]));
 	}
 	case_dynamic_states();
+	case_raster_states();
 	case_views();
 	for (unsigned i = 0; i < 2; i++) {
 		VK(DestroyImageView)(w.device, views[i], NULL);

@@ -50,11 +50,14 @@ struct buffer {
 struct world {
 	struct functions vk;
 	bool called[ENTRY_COUNT];
-	bool tbmesh;        /* the driver is ours: what it must do beyond what others must */
-	bool late;          /* descriptors in arrays of any length, updated after they are bound */
-	bool bytes_index;   /* indices of one byte */
-	bool rendering;     /* passes without objects */
-	bool views;         /* several in a pass, and framebuffers without images */
+	bool tbmesh;      /* the driver is ours: what it must do beyond what others must */
+	bool late;        /* descriptors in arrays of any length, updated after they are bound */
+	bool bytes_index; /* indices of one byte */
+	bool rendering;   /* passes without objects */
+	bool views;       /* several in a pass, and framebuffers without images */
+	struct {
+		bool depth_clip, depth_clip_control, provoking, divisor, writes;
+	} draws;            /* features of draws that came as extensions */
 	bool statistics;    /* pipeline statistics */
 	bool dynamic_logic; /* logic operations set while recording */
 	bool valid_only;    /* no call that the validation layers would complain about */
