@@ -337,25 +337,48 @@ VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetKHR(VkCommandBuffer handle, V
 	wire_encode_vkCmdPushDescriptorSetKHR(&cb->writer, point, layout, set, count, clean);
 }
 
-struct push_template {
-	VkCommandBuffer buffer;
-	VkPipelineBindPoint point;
-	VkPipelineLayout layout;
-	uint32_t set;
-};
-
-static void push_from_template(void *ctx, const VkWriteDescriptorSet *write)
+static size_t info_size(VkDescriptorType type)
 {
-	const struct push_template *p = ctx;
-	icd_CmdPushDescriptorSetKHR(p->buffer, p->point, p->layout, p->set, 1, write);
+	if (icd_is_image(type))
+		return sizeof(VkDescriptorImageInfo);
+	return type == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER || type == VK_DESCRIPTOR_TYPE_STORAGE_TEXEL_BUFFER
+		? sizeof(VkBufferView)
+		: sizeof(VkDescriptorBufferInfo);
 }
 
+/* As one push of whole arrays: Mesa of 2022 forgets elements that an earlier push brought. */
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushDescriptorSetWithTemplateKHR(
 	VkCommandBuffer handle, VkDescriptorUpdateTemplate template, VkPipelineLayout layout, uint32_t set, const void *data)
 {
 	const struct icd_template *t = ICD_FROM(icd_template, template);
-	struct push_template p = { handle, t->point, layout, set };
-	icd_template_expand(t, data, push_from_template, &p);
+	size_t size = 0;
+	for (uint32_t i = 0; i < t->entry_count; i++)
+		size += t->entries[i].descriptorCount * info_size(t->entries[i].descriptorType);
+	VkWriteDescriptorSet *writes = calloc(t->entry_count + 1u, sizeof(*writes));
+	char *infos = malloc(size + 1), *to = infos;
+	if (!writes || !infos) {
+		ICD_FROM(icd_command_buffer, handle)->failed = true;
+		free(writes);
+		free(infos);
+		return;
+	}
+	for (uint32_t i = 0; i < t->entry_count; i++) {
+		const VkDescriptorUpdateTemplateEntry *e = &t->entries[i];
+		const void *first = to;
+		for (uint32_t j = 0; j < e->descriptorCount; j++, to += info_size(e->descriptorType))
+			memcpy(to, (const char *)data + e->offset + j * e->stride, info_size(e->descriptorType));
+		writes[i] = (VkWriteDescriptorSet){ .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+			.dstBinding = e->dstBinding,
+			.dstArrayElement = e->dstArrayElement,
+			.descriptorCount = e->descriptorCount,
+			.descriptorType = e->descriptorType,
+			.pImageInfo = first,
+			.pBufferInfo = first,
+			.pTexelBufferView = first };
+	}
+	icd_CmdPushDescriptorSetKHR(handle, t->point, layout, set, t->entry_count, writes);
+	free(writes);
+	free(infos);
 }
 
 VKAPI_ATTR void VKAPI_CALL icd_CmdPushConstants(VkCommandBuffer handle, VkPipelineLayout layout, VkShaderStageFlags stages,

@@ -478,7 +478,8 @@ VKAPI_ATTR void VKAPI_CALL icd_DestroyDescriptorUpdateTemplate(
 	free(ICD_FROM(icd_template, template));
 }
 
-void icd_template_expand(
+/* Calls visit with one write for each entry and element of a template. */
+static void template_expand(
 	const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w), void *ctx)
 {
 	for (uint32_t i = 0; i < t->entry_count; i++) {
@@ -532,5 +533,5 @@ VKAPI_ATTR void VKAPI_CALL icd_UpdateDescriptorSetWithTemplate(
 	VkDevice device, VkDescriptorSet set, VkDescriptorUpdateTemplate template, const void *data)
 {
 	struct template_update u = { ICD_FROM(icd_device, device), ICD_FROM(icd_set, set) };
-	icd_template_expand(ICD_FROM(icd_template, template), data, write_from_template, &u);
+	template_expand(ICD_FROM(icd_template, template), data, write_from_template, &u);
 }

@@ -91,8 +91,4 @@ uint32_t icd_set_count(const struct icd_set *s, const struct icd_binding *b);
 void icd_set_free(struct icd_set *s);
 /* Stores what a write says. d: also tells the log (dstSet is the set); NULL: pushed descriptors, the recording tells. */
 VkResult icd_set_write(struct icd_device *d, struct icd_set *s, const VkWriteDescriptorSet *write);
-/* Calls visit with one write for each entry and element of a template. */
-void icd_template_expand(
-	const struct icd_template *t, const void *data, void (*visit)(void *ctx, const VkWriteDescriptorSet *w), void *ctx);
-
 #endif
