@@ -10,7 +10,7 @@ from labtest import CommandFailed, LabCase, TooShort, eventually, events, lab, m
 
 WORDS = ["xorshift", "--rounds", "3000", "--words", "32768"]
 DEVICE_LOST = "VkResult -4"
-MIGRATION_TIMEOUT_S = 4
+MIGRATION_TIMEOUT_S = 10
 
 
 class Last(LabCase):

@@ -153,7 +153,7 @@ class Unplug(LabCase):
         try:
             with open(counter, "w", encoding="ascii") as file:
                 file.write(before.replace("TOTAL_ERR_FATAL 0", "TOTAL_ERR_FATAL 2"))
-            changed = eventually(lambda: [e for e in events("alpha", "HealthChanged") if e["subject"] == key], 15, "HealthChanged")[-1]
+            changed = eventually(lambda: [e for e in events("alpha", "HealthChanged") if e["subject"] == key], 40, "HealthChanged")[-1]
             self.assertEqual((changed["fields"]["level"], changed["fields"]["before"]), ("bad", "good"))
             self.assertIn("fatal PCIe errors", changed["fields"]["reason"])
             self.assertLess(self.health(key)["score"], 40)
