@@ -96,7 +96,6 @@ def program(name):
 
 
 @functools.cache
-@functools.cache
 def plain(name, *arguments, host="alpha"):
     """What the program prints on the plain driver, undisturbed. Run once: the same words give the same."""
     return on(host, program(name), *arguments)
