@@ -212,7 +212,10 @@ void health_watch_tick(struct health_watch *w)
 
 void health_watch_arrived(struct health_watch *w, const struct device_gpu *g)
 {
+	/* What was told of the one before is not this one's: nothing is known until the next look. */
+	const struct inventory_health unknown = { .known = false };
 	health_watch_gone(w, g);
+	inventory_set_health(w->node->inventory, g->pci_address, &unknown);
 }
 
 void health_watch_gone(struct health_watch *w, const struct device_gpu *g)
